@@ -1,0 +1,50 @@
+"""Pilothouse: pilots, streams, molecular-dynamics analyses, data by reference and a training market.
+
+``import pilothouse as ph`` costs next to nothing: everything below is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from pilothouse import data, market, md, pilots, streams
+    from pilothouse.pilots import Pilot, Run, attach, runs, sites, submit
+
+__all__ = ["Pilot", "Run", "attach", "data", "market", "md", "pilots", "runs", "sites", "streams", "submit"]
+
+_MODULES = {"data", "errors", "market", "md", "pilots", "streams"}
+_FROM_PILOTS = {"Pilot", "Run", "attach", "runs", "sites", "submit"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"pilothouse.{name}")
+    if name in _FROM_PILOTS:
+        return getattr(importlib.import_module("pilothouse.pilots"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pilothouse")
+    raise AttributeError(f"module 'pilothouse' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register the magics: ``%load_ext pilothouse``."""
+    from pilothouse.magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics away again: ``%unload_ext pilothouse``."""
+    from pilothouse.magics import unload
+
+    unload(shell)

@@ -1,0 +1,171 @@
+"""The user's state folder and its records: one small JSON file each, written whole or not at all.
+
+Home folders are on NFS, so there are no locks and no database: a record is written to a temporary
+name, flushed to disk and renamed over the old one. A crash at any byte leaves the old record.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+
+
+def home() -> Path:
+    """The user's state folder: ``$PILOTHOUSE_HOME``, else ``~/.local/state/pilothouse`` (mode 0700)."""
+    chosen = os.environ.get("PILOTHOUSE_HOME")
+    if chosen:
+        path = Path(chosen).expanduser().absolute()
+    else:
+        import platformdirs
+
+        path = platformdirs.user_state_path("pilothouse", appauthor=False)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def check_name(name: str, *, field: str = "name") -> str:
+    """`name` itself, or :class:`InvalidInput` when it can't be a file, job and URL part."""
+    if not NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{field}={name!r} can't be used: take 1 to 48 lower-case letters, digits, '-' or '_', "
+            "beginning with a letter or digit",
+            field=field,
+        )
+    return name
+
+
+def utcnow() -> datetime:
+    """The present moment, with its time zone."""
+    return datetime.now(UTC)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` (mode 0600) so that a reader or a crash sees the old or the new, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+class Record(BaseModel):
+    """What every record has. Fields that a newer version wrote are kept when an older one rewrites it."""
+
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
+
+    schema_version: int = 1
+    name: str
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A record file that can't be read: shown to the user, never deleted."""
+
+    name: str
+    path: Path
+    reason: str
+
+
+class Records(Generic[R]):
+    """The records of one kind, a file ``NAME.json`` each, with a folder ``NAME/`` beside it for what belongs to it."""
+
+    def __init__(self, kind: str, model: type[R]) -> None:
+        self.kind = kind
+        self.model = model
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds the records."""
+        path = home() / self.kind
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    def path(self, name: str) -> Path:
+        """The record's file."""
+        return self.root / f"{check_name(name)}.json"
+
+    def folder(self, name: str) -> Path:
+        """The record's own folder (mode 0700), made if it is missing."""
+        path = self.root / check_name(name)
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    def write(self, record: R) -> None:
+        """Write `record`, replacing what was there."""
+        write_atomic(self.path(record.name), record.model_dump_json(indent=1).encode())
+
+    def create(self, record: R) -> None:
+        """Write `record` under a name that nobody has; :class:`Conflict` if somebody does.
+
+        The name is claimed by a hard link, which the file system makes for one caller only.
+        """
+        path = self.path(record.name)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        write_atomic(temporary, record.model_dump_json(indent=1).encode())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise Conflict(
+                f"name={record.name!r} is in use in {self.kind}; choose another", field="name"
+            ) from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def read(self, name: str) -> R:
+        """The record called `name`.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        PilothouseError
+            The file is there but can't be read as a record.
+        """
+        found = self._load(self.path(name))
+        if isinstance(found, Unreadable):
+            raise PilothouseError(f"the record {found.path} can't be read: {found.reason}", field="name")
+        if found is None:
+            singular = self.kind.removesuffix("s")
+            raise NotFound(f"there is no {singular} called {name!r}", field="name")
+        return found
+
+    def __iter__(self) -> Iterator[R | Unreadable]:
+        for path in sorted(self.root.glob("*.json")):
+            if path.name.startswith("."):
+                continue
+            found = self._load(path)
+            if found is not None:
+                yield found
+
+    def _load(self, path: Path) -> R | Unreadable | None:
+        try:
+            return self.model.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            return Unreadable(path.stem, path, f"{where}: {first['msg']}")
+        except OSError as error:
+            return Unreadable(path.stem, path, error.strerror or str(error))
