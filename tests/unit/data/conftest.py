@@ -15,9 +15,8 @@ from pilothouse.state import utcnow
 def node_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The user's folder on this node, in tmpfs, empty and private to the test."""
     monkeypatch.setenv("PILOTHOUSE_HOME", str(tmp_path / "home"))
-    folder = (
-        Path(store.Path("/dev/shm") if Path("/dev/shm").is_dir() else tmp_path) / f"pilothouse-test-{tmp_path.name}"
-    )
+    shared = Path("/dev/shm")
+    folder = (shared if shared.is_dir() else tmp_path) / f"pilothouse-test-{os.getpid()}-{tmp_path.name}"
     monkeypatch.setenv("PILOTHOUSE_STORE", str(folder))
     store.root()
     yield folder

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mmap
 import multiprocessing
 import os
 import pickle
@@ -119,18 +120,13 @@ def test_a_file_cut_short_is_an_error_and_no_crash(pilot_record: Make, cut: int)
 
 def test_an_object_that_does_not_fit_is_refused_with_both_sizes(pilot_record: Make) -> None:
     name = pilot_record()
-    folder = store.NodeStore(put(1, pilot=name).place)
-
-    class Claim(list[memoryview]):
-        """Pieces that together claim 64 GiB: the same MiB again and again."""
-
-        def __iter__(self) -> Any:
-            return iter([memoryview(bytearray(2**20))] * 2**16)
-
-    before = sorted(folder.folder.iterdir())
-    with pytest.raises(Unavailable, match=r"has 65,536\.0 MiB and the node store has room for [\d,.]+ MiB"):
-        folder.write(Claim())
-    assert sorted(folder.folder.iterdir()) == before
+    folder = store.NodeStore(put(1, pilot=name).place).folder
+    # 32 TiB of address space without memory behind it (the last flag is MAP_NORESERVE)
+    claimed = mmap.mmap(-1, 2**45, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
+    before = sorted(folder.iterdir())
+    with pytest.raises(Unavailable, match=r"has 33,554,432\.0 MiB and the node store has room for [\d,.]+ MiB"):
+        put(np.frombuffer(claimed, dtype=np.uint8), pilot=name)
+    assert sorted(folder.iterdir()) == before
 
 
 def test_what_does_not_pickle_is_refused_and_leaves_nothing(pilot_record: Make) -> None:
