@@ -1,0 +1,3 @@
+/** The JupyterLab extension of Pilothouse. */
+
+export default [];

@@ -1,0 +1,139 @@
+/** The live view of a run in a cell. PROTOCOL.md says what it and the kernel tell each other. */
+
+import { decodeFrame } from "../../lab_extension/src/live/frame";
+import { LivePlot } from "../../lab_extension/src/live/plot";
+import { StatusHeader } from "../../lab_extension/src/live/status";
+import type { IRunStatus } from "../../lab_extension/src/live/status";
+import { SampleWindow } from "../../lab_extension/src/live/window";
+
+import { loadBokeh } from "./bokeh";
+import type { IWidgetModel, Listener } from "./model";
+import { stopRun } from "./server";
+
+/** What the kernel sends to views. */
+interface IMessage {
+  type: string;
+  view?: string | null;
+  run?: IRunStatus;
+  message?: string;
+}
+
+/** Milliseconds between two requests for a snapshot. */
+const PATIENCE = 2_000;
+
+/** One view of a run. */
+class RunView {
+  constructor(
+    private _model: IWidgetModel,
+    host: HTMLElement,
+  ) {
+    const name = String(_model.get("run"));
+    this._root = host.appendChild(document.createElement("section"));
+    this._root.className = "pilothouse-Live pilothouse-mod-cell";
+    this._root.setAttribute("aria-label", `Pilothouse run ${name}`);
+    this._header = new StatusHeader({ name, stop: () => this._stop(name) });
+    this._notice = document.createElement("p");
+    this._notice.className = "pilothouse-Live-notice";
+    this._notice.setAttribute("role", "alert");
+    this._root.append(this._header.node, this._notice);
+    this._model.on("msg:custom", this._onMessage);
+    this._askSnapshot();
+    void this._showPlot(name);
+  }
+
+  /** Take everything down. */
+  dispose(): void {
+    this._disposed = true;
+    this._model.off("msg:custom", this._onMessage);
+    this._themes?.disconnect();
+    this._plot?.dispose();
+    this._root.remove();
+  }
+
+  private _onMessage: Listener = (content, buffers) => {
+    const message = content as IMessage;
+    if (message.type === "error") {
+      this._notice.textContent = message.message ?? "";
+    } else if (
+      message.type === "frame" &&
+      (message.view ?? this._id) === this._id
+    ) {
+      if (message.run) {
+        this._header.update(message.run);
+      }
+      if (this._window.merge(decodeFrame(buffers[0])) === "gap") {
+        this._askSnapshot();
+      } else {
+        this._notice.textContent = "";
+        this._plot?.update();
+      }
+    }
+  };
+
+  private _askSnapshot(): void {
+    const now = performance.now();
+    if (now - this._asked >= PATIENCE) {
+      this._asked = now;
+      this._model.send({ type: "snapshot", view: this._id });
+    }
+  }
+
+  private async _showPlot(name: string): Promise<void> {
+    try {
+      const bokeh = await loadBokeh(this._model);
+      if (this._disposed) {
+        return;
+      }
+      this._plot = new LivePlot({
+        bokeh,
+        host: this._root,
+        name,
+        window: this._window,
+      });
+      this._plot.update();
+      this._themes = new MutationObserver(() => this._plot?.update());
+      const attributeFilter = [
+        "data-jp-theme-name",
+        "data-jp-theme-light",
+        "data-vscode-theme-kind",
+      ];
+      this._themes.observe(document.body, {
+        attributes: true,
+        attributeFilter,
+      });
+    } catch (error) {
+      this._notice.textContent =
+        error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  private async _stop(name: string): Promise<void> {
+    try {
+      this._notice.textContent = "";
+      if (!(await stopRun(name))) {
+        this._model.send({ type: "stop" });
+      }
+    } catch (error) {
+      this._notice.textContent =
+        error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  private _asked = -Infinity;
+  private _disposed = false;
+  private _header: StatusHeader;
+  private _id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+  private _notice: HTMLElement;
+  private _plot?: LivePlot;
+  private _root: HTMLElement;
+  private _themes?: MutationObserver;
+  private _window = new SampleWindow();
+}
+
+export default {
+  /** Show the run in an element; anywidget calls what is returned when the element goes. */
+  render({ model, el }: { model: IWidgetModel; el: HTMLElement }): () => void {
+    const view = new RunView(model, el);
+    return () => view.dispose();
+  },
+};
