@@ -1,0 +1,49 @@
+"""Kind ``training``: the customer's side of a job, in a node process."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilothouse.market.following import follow, key_file, ledgers
+from pilothouse.pilots.protocols import RunContext
+
+if TYPE_CHECKING:
+    from pilothouse.market.job import TrainingResult
+
+#: Seconds that the customer has to write down what it has when the run is stopped.
+GRACE = 1.8
+
+
+class TrainingDriver:
+    """Drives one job; telemetry a round: ``accuracy``, ``loss`` (nats) on the held-out part, and ``paid_msat``."""
+
+    async def run(self, context: RunContext) -> None:
+        """Start the customer's process with the paths of its key, its ledger and the run's folder."""
+        parameters = context.parameters
+        config = {
+            **parameters,
+            "key_file": str(key_file(str(parameters["key"]))),
+            "ledger": str(ledgers() / f"{parameters['job']}.jsonl"),
+            "folder": str(context.folder),
+        }
+        process = await context.spawn("pilothouse.market.customer", config, label="customer")
+        rounds = int(parameters["rounds"])
+        context.progress(0, rounds, "rounds")
+
+        def heard(message: dict[str, Any]) -> None:
+            if "event" in message:
+                context.event(message.pop("event"), **message)
+                return
+            context.telemetry.append(time.time(), message)
+            context.progress(message["round"], rounds, "rounds")
+
+        await follow(context, process, heard, grace=GRACE)
+
+    @staticmethod
+    def load_result(folder: Path) -> TrainingResult:
+        """The model and the job's books."""
+        from pilothouse.market.job import TrainingResult
+
+        return TrainingResult.load(folder)
