@@ -1,0 +1,223 @@
+"""``pilothouse …``: the verbs of the library from a shell.
+
+Standard output carries the answer (as JSON with ``--json``), standard error the Python line that does the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pilothouse import verbs
+from pilothouse.errors import InvalidInput, PilothouseError
+from pilothouse.verbs import Call, Verb
+
+if TYPE_CHECKING:
+    from pilothouse.pilots import Pilot, Run
+
+#: Word on the command line -> verb.
+TOP: dict[str, Verb] = {
+    "submit": verbs.start,
+    "pilots": verbs.pilots,
+    "runs": verbs.runs,
+    "sites": verbs.sites,
+    "attach": verbs.attach,
+    "extend": verbs.extend,
+    "shrink": verbs.shrink,
+    "scale": verbs.scale,
+    "cancel": verbs.cancel,
+    "stop": verbs.stop,
+    "logs": verbs.logs,
+    "events": verbs.events,
+}
+NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
+    "stream": ("streaming Mini-Apps", (verbs.stream, verbs.runs, verbs.stop)),
+    "market": ("the training market", (verbs.calls, verbs.offers, verbs.provide)),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print the answer as JSON")
+    made = argparse.ArgumentParser(
+        prog="pilothouse",
+        description="Pilots, streams, analyses and a training market, from a shell. "
+        "Each command prints, to standard error, the Python line that does the same.",
+    )
+    made.add_argument("--version", action="store_true", help="print the version and end")
+    commands = made.add_subparsers(title="commands", metavar="COMMAND")
+    for word, verb in TOP.items():
+        Verb(word, verb.help, verb.call, verb.arguments).add_to(commands, parents=[shared])
+    for word, (about, nested) in NESTED.items():
+        group = commands.add_parser(word, help=about, description=about.capitalize() + ".")
+        inner = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        for verb in nested:
+            verb.add_to(inner, parents=[shared])
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    made = parser()
+    options = made.parse_args(argv)
+    if options.version:
+        from importlib.metadata import version
+
+        print(version("pilothouse"))
+        return 0
+    if "verb" not in options:
+        made.print_help()
+        return 0
+    try:
+        return _do(options)
+    except PilothouseError as error:
+        print(f"pilothouse: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _do(options: argparse.Namespace) -> int:
+    call: Call = options.verb.call(options)
+    print(f"# {'; '.join(call.lines().splitlines())}", file=sys.stderr)
+    found = call.run(_no_expressions)
+    if options.verb.name == "attach" and not options.json:
+        return _watch(found)
+    if options.json:
+        json.dump(_plain(found), sys.stdout, indent=1)
+        print()
+    else:
+        _show(found)
+    return 0
+
+
+def _no_expressions(text: str) -> Any:
+    raise InvalidInput(f"{text!r}: the command line takes no Python expressions", field="expression")
+
+
+# ---------------------------------------------------------------------- answers
+
+
+def _plain(found: Any) -> Any:
+    """`found` as JSON: handles by their records."""
+    if isinstance(found, (list, tuple)):
+        return [_plain(each) for each in found]
+    if isinstance(found, dict):
+        return {str(key): _plain(value) for key, value in found.items()}
+    record = getattr(found, "record", found)
+    if hasattr(record, "model_dump"):
+        return record.model_dump(mode="json")
+    return record if isinstance(record, (str, int, float, bool, type(None))) else str(record)
+
+
+def _show(found: Any) -> None:
+    if isinstance(found, list):
+        rows = [_row(_plain(each)) for each in found]
+        print(_table(rows) if rows else "(none)")
+    elif hasattr(found, "record"):
+        print(_table([_row(_plain(found))]))
+    else:
+        print(found)
+
+
+def _row(plain: Any) -> dict[str, str]:
+    if not isinstance(plain, dict):
+        return {"": str(plain)}
+    if "nodes_wanted" in plain:
+        running = sum(node["state"] == "running" for node in plain["nodes"])
+        shown = {**plain, "nodes": f"{running}/{plain['nodes_wanted']}"}
+        return _pick(shown, "name", "state", "site", "nodes", "created", "reason")
+    if "kind" in plain and "pilot" in plain:
+        progress = plain.get("progress")
+        shown = {
+            **plain,
+            "progress": f"{progress['done']:g}/{progress['total']:g} {progress['unit']}" if progress else "",
+        }
+        return _pick(shown, "name", "kind", "pilot", "state", "progress", "created", "reason")
+    return _pick(plain, *plain)
+
+
+def _pick(plain: dict[str, Any], *columns: str) -> dict[str, str]:
+    row = {}
+    for column in columns:
+        value = plain.get(column)
+        text = "" if value is None else str(value)
+        if column in ("created", "time") and "T" in text:
+            text = text[:19].replace("T", " ")
+        row[column] = text.splitlines()[0] if text else ""
+    return row
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+# ---------------------------------------------------------------------- attach
+
+
+def _watch(handle: Pilot | Run) -> int:
+    """Show what `handle` is at, a line each time it changes (one line that changes, on a terminal), until it ends."""
+    status = _pilot_status if hasattr(handle, "nodes") else _run_status
+    terminal = sys.stdout.isatty()
+    shown = ""
+    try:
+        while True:
+            text = status(handle)
+            if text != shown:
+                print(f"\r\x1b[K{text}" if terminal else text, end="" if terminal else "\n", flush=True)
+                shown = text
+            if handle.state.ended:
+                break
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        word = "cancel" if status is _pilot_status else "stop"
+        with contextlib.suppress(BrokenPipeError):
+            print(f"\n{handle.name} goes on; 'pilothouse {word} {handle.name}' ends it.", file=sys.stderr)
+        return 0
+    if terminal:
+        print()
+    return 0 if handle.state == "finished" else 1
+
+
+def _pilot_status(pilot: Any) -> str:
+    record = pilot.record
+    states = [node.state.value for node in record.nodes]
+    nodes = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "none"
+    alive = [run for run in pilot.runs() if not run.state.ended]
+    runs = ", ".join(run.name for run in alive) or "none"
+    return (
+        f"{record.name}: {record.state.value}; nodes: {nodes} of {record.nodes_wanted}; runs: {runs}{_because(record)}"
+    )
+
+
+def _run_status(run: Any) -> str:
+    record = run.record
+    parts = [f"{record.name}: {record.state.value}"]
+    if progress := run.progress:
+        parts.append(f"{progress['done']:g} of {progress['total']:g} {progress['unit']}".strip())
+    frame = run.frame()
+    if len(frame.time):
+        last = {name: float(values[-1]) for name, values in frame.columns.items()}
+        parts += [f"{name} {value:,.6g}" for name, value in last.items() if value == value]
+    return "; ".join(parts) + _because(record)
+
+
+def _because(record: Any) -> str:
+    return f" ({record.reason.splitlines()[0]})" if record.reason else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

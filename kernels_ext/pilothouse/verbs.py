@@ -1,0 +1,316 @@
+"""The verbs that magics and the command line share: for each its arguments, and the Python call that it stands for.
+
+The line that is shown and the call that is made are one object, so they can't differ. Nothing heavy is
+imported here: a verb reaches the library when it is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilothouse.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Python that only the user's namespace can give a value: ``u.atoms``."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a public function, or of a method of what another call returned.
+
+    Attributes
+    ----------
+    function
+        ``"ph.submit"``; ``".extend"`` of what `on` returns; ``"market.offers"`` of a name in `namespace`.
+    args, kwargs
+        Plain values, expressions, or further calls.
+    imports
+        Lines ``from module import name`` that the call needs.
+    """
+
+    function: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    on: Call | None = None
+    imports: tuple[str, ...] = ()
+
+    def then(self, method: str, *args: Any, **kwargs: Any) -> Call:
+        """The call of `method` on what this call returns."""
+        return Call(f".{method}", args, kwargs, on=self, imports=self.imports)
+
+    def __str__(self) -> str:
+        shown = [_shown(value) for value in self.args]
+        shown += [f"{name}={_shown(value)}" for name, value in self.kwargs.items()]
+        return f"{self.on or ''}{self.function}({', '.join(shown)})"
+
+    def lines(self) -> str:
+        """The Python that does the same, imports first."""
+        return "\n".join([*self.imports, str(self)])
+
+    def run(self, evaluate: Callable[[str], Any]) -> Any:
+        """Make the call; `evaluate` gives expressions their value."""
+        target: Any
+        if self.on is not None:
+            target = self.on.run(evaluate)
+            path = self.function.removeprefix(".")
+        else:
+            root, _, path = self.function.partition(".")
+            target = importlib.import_module("pilothouse") if root == "ph" else evaluate(root)
+        for part in path.split("."):
+            target = getattr(target, part)
+        args = [self._value(value, evaluate) for value in self.args]
+        return target(*args, **{name: self._value(value, evaluate) for name, value in self.kwargs.items()})
+
+    def _value(self, value: Any, evaluate: Callable[[str], Any]) -> Any:
+        if isinstance(value, Call):
+            return value.run(evaluate)
+        if isinstance(value, Expression):
+            for line in self.imports:
+                _, module, _, name = line.split()
+                if name == value.text:
+                    return getattr(importlib.import_module(module), name)
+            return evaluate(value.text)
+        if isinstance(value, list):
+            return [self._value(each, evaluate) for each in value]
+        return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (Call, Expression)):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, str):
+        return f'"{value}"' if value.isprintable() and not {'"', "\\"} & set(value) else repr(value)
+    return repr(value)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a verb, as argparse takes it.
+
+    Attributes
+    ----------
+    names
+        Whose names complete it: ``pilots``, ``runs`` or ``sites``.
+    """
+
+    flags: tuple[str, ...]
+    options: Mapping[str, Any]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: what the user types, and the call it stands for."""
+
+    name: str
+    help: str
+    call: Callable[[argparse.Namespace], Call]
+    arguments: tuple[Argument, ...] = ()
+
+    def add_to(self, parsers: argparse._SubParsersAction[Any], **options: Any) -> argparse.ArgumentParser:
+        """Add the verb's parser to those of its group."""
+        parser: argparse.ArgumentParser = parsers.add_parser(
+            self.name, help=self.help, description=self.help[0].upper() + self.help[1:] + ".", **options
+        )
+        for argument in self.arguments:
+            parser.add_argument(*argument.flags, **argument.options)
+        parser.set_defaults(verb=self)
+        return parser
+
+
+def arg(*flags: str, names: tuple[str, ...] = (), **options: Any) -> Argument:
+    """An argument, written as for argparse."""
+    return Argument(flags, options, names)
+
+
+def pairs(words: list[str]) -> dict[str, Any]:
+    """``["rate=1e3", "model=net"]`` as ``{"rate": 1000.0, "model": "net"}``: literals where they read as such.
+
+    Raises
+    ------
+    InvalidInput
+        A word is not ``name=value``.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise InvalidInput(f"{word!r} is not NAME=VALUE", field="parameters")
+        try:
+            found[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            found[name] = text
+    return found
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Those of the options that were given."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def _handle(options: argparse.Namespace) -> Call:
+    return Call("ph.attach", (options.name,))
+
+
+def _on(options: argparse.Namespace) -> dict[str, Any]:
+    return {} if options.pilot is None else {"pilot": Call("ph.attach", (options.pilot,))}
+
+
+def _count(options: argparse.Namespace, method: str) -> Call:
+    return _handle(options).then(method, *([] if options.n is None else [options.n]))
+
+
+_PILOT = arg("name", metavar="NAME", help="the pilot", names=("pilots",))
+_RUN = arg("name", metavar="NAME", help="the run", names=("runs",))
+_EITHER = arg("name", metavar="NAME", help="the pilot or the run", names=("pilots", "runs"))
+_ON = arg(
+    "--pilot", metavar="NAME", help="the pilot to use (default: the local one, started if need be)", names=("pilots",)
+)
+_TAIL = arg("--tail", type=int, metavar="N", help="how many lines of each log (default: 200)")
+_PARAMETERS = arg("parameters", nargs="*", metavar="NAME=VALUE", help="further parameters of the function")
+
+SUBMIT = (
+    arg("site", nargs="?", metavar="SITE", help="where (default: local)", names=("sites",)),
+    arg("--name", help="the pilot's name (default: made up)"),
+    arg("--nodes", type=int, metavar="N", help="how many nodes to keep running (default: 1)"),
+    arg("--cores", type=int, metavar="N", help="cores of a node (default: 1)"),
+    arg("--memory", metavar="SIZE", help="memory of a node, such as '4 GiB'"),
+    arg("--idle-timeout", metavar="TIME", help="end after this time without work (default: 30min)"),
+    arg("--lease", metavar="TIME", help="end after this time in any case (default: 12h)"),
+    arg("--wait", action="store_true", help="return when all nodes are there"),
+)
+
+
+def _submit(options: argparse.Namespace) -> Call:
+    given = _given(options, "name", "nodes", "cores", "memory", "idle_timeout", "lease")
+    call = Call("ph.submit", () if options.site is None else (options.site,), given)
+    return call.then("wait") if options.wait else call
+
+
+start = Verb("start", "start a pilot: ask a site for nodes", _submit, SUBMIT)
+pilots = Verb("list", "list the pilots", lambda _: Call("ph.pilots"))
+sites = Verb("sites", "list the sites where pilots can be had, and their limits", lambda _: Call("ph.sites"))
+show = Verb("show", "the handle of a pilot", _handle, (_PILOT,))
+extend = Verb(
+    "extend", "add nodes to a pilot that runs", lambda options: _count(options, "extend"),
+    (_PILOT, arg("n", nargs="?", type=int, metavar="N", help="how many (default: 1)")),
+)  # fmt: skip
+shrink = Verb(
+    "shrink", "take nodes from a pilot, letting their work end elsewhere", lambda options: _count(options, "shrink"),
+    (_PILOT, arg("n", nargs="?", type=int, metavar="N", help="how many (default: 1)")),
+)  # fmt: skip
+scale = Verb(
+    "scale", "set the number of nodes of a pilot", lambda options: _count(options, "scale"),
+    (_PILOT, arg("n", type=int, metavar="N", help="how many nodes to keep running")),
+)  # fmt: skip
+cancel = Verb("cancel", "end a pilot with everything on it", lambda options: _handle(options).then("cancel"), (_PILOT,))
+runs = Verb("list", "list the runs, the latest first", lambda _: Call("ph.runs"))
+attach = Verb("attach", "the pilot or the run of that name, with its history", _handle, (_EITHER,))
+stop = Verb("stop", "end a run, keeping what it has", lambda options: _handle(options).then("stop"), (_RUN,))
+result = Verb(
+    "result", "wait for a run and return its result", lambda options: _handle(options).then("result"), (_RUN,)
+)
+logs = Verb(
+    "logs", "the last lines of the logs of a pilot or a run",
+    lambda options: _handle(options).then("logs", **_given(options, "tail")), (_EITHER, _TAIL),
+)  # fmt: skip
+events = Verb(
+    "events", "what happened to a pilot or a run, when and why",
+    lambda options: _handle(options).then("events"), (_EITHER,),
+)  # fmt: skip
+stream = Verb(
+    "run", "launch a streaming Mini-App: a source, a broker, a processor",
+    lambda options: Call(
+        "ph.streams.run", (),
+        {**_given(options, "source", "processor", "broker", "name"), **pairs(options.parameters), **_on(options)},
+    ),
+    (
+        arg("--source", help="what produces the messages, such as kmeans-random"),
+        arg("--processor", help="what consumes them, such as kmeans"),
+        arg("--broker", help="what carries them: log"),
+        arg("--name", help="the run's name (default: made up)"),
+        _ON, _PARAMETERS,
+    ),
+)  # fmt: skip
+connect = Verb(
+    "connect", "connect to the market: the given relays, or one of your own",
+    lambda options: Call("ph.market.connect", (), {"relays": options.relay} if options.relay else {}),
+    (arg("--relay", action="append", metavar="URL", help="a relay; may be given several times"),),
+)  # fmt: skip
+calls = Verb("calls", "the calls for training on the market", lambda _: Call("ph.market.connect").then("calls"))
+offers = Verb("offers", "the offers of providers on the market", lambda _: Call("ph.market.connect").then("offers"))
+provide = Verb(
+    "provide", "offer training on the market, with the nodes of a pilot",
+    lambda options: Call("ph.market.connect").then("provide", **pairs(options.parameters), **_on(options)),
+    (_ON, _PARAMETERS),
+)  # fmt: skip
+
+#: The command line has no Python expressions, so these are of the magics alone.
+_DATA = arg("--data", metavar="EXPRESSION", help="the labelled data to train on")
+post = Verb(
+    "post", "post a call for training and pay for what is accepted",
+    lambda options: Call("ph.market.connect").then(
+        "post", Expression(options.expression), **({} if options.data is None else {"data": Expression(options.data)}),
+        **pairs(options.parameters),
+    ),
+    (arg("expression", metavar="CALL", help="Python: the call"), _DATA, _PARAMETERS),
+)  # fmt: skip
+
+
+def _rmsd(options: argparse.Namespace) -> Call:
+    return Call(
+        "ph.md.analyse", (Expression("RMSD"), Expression(options.expression)),
+        {**pairs(options.parameters), **_on(options)}, imports=("from MDAnalysis.analysis.rms import RMSD",),
+    )  # fmt: skip
+
+
+def _psa(options: argparse.Namespace) -> Call:
+    given = [word for word in options.expressions if not _is_pair(word)]
+    parameters = pairs([word for word in options.expressions if _is_pair(word)])
+    trajectories = Expression(given[0]) if len(given) == 1 else [Expression(text) for text in given]
+    return Call("ph.md.psa", (trajectories,), {**parameters, **_on(options)})
+
+
+def _is_pair(word: str) -> bool:
+    name, equals, _ = word.partition("=")
+    return bool(equals) and name.isidentifier()
+
+
+rmsd = Verb(
+    "rmsd", "RMSD over time of an AtomGroup, in Å", _rmsd,
+    (arg("expression", metavar="ATOMS", help="Python: the AtomGroup or Universe"), _ON, _PARAMETERS),
+)  # fmt: skip
+psa = Verb(
+    "psa", "distances between trajectories (path similarity analysis), in Å", _psa,
+    (
+        arg("expressions", nargs="+", metavar="TRAJECTORY",
+            help="Python: Universes, AtomGroups or arrays (frames, atoms, 3), or one list of them; then NAME=VALUE"),
+        _ON,
+    ),
+)  # fmt: skip
+
+#: The magics' groups: name -> what it is about, its verbs (the first is the default where it needs no argument).
+GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
+    "pilot": (
+        "Pilots: nodes of a site that are yours for a while.",
+        (pilots, start, show, extend, shrink, scale, cancel, logs, events, sites),
+    ),
+    "runs": ("Runs: what was launched on pilots, alive and ended.", (runs, attach, stop, result, logs, events)),
+    "stream": ("Streaming Mini-Apps.", (runs, stream, stop, logs, events)),
+    "md": ("Analyses of molecular-dynamics trajectories.", (rmsd, psa)),
+    "market": ("The training market.", (offers, connect, calls, provide, post)),
+}
