@@ -1,1 +1,21 @@
-"""Pilothouse."""
+"""What a cell shows of Pilothouse: live views of runs, and static pictures where nothing can be live."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pilothouse_widgets.bundles import pilot_mimebundle, run_mimebundle
+    from pilothouse_widgets.plots import figure
+    from pilothouse_widgets.run_view import RunView
+
+__all__ = ["RunView", "figure", "pilot_mimebundle", "run_mimebundle"]
+
+_MODULES = {"RunView": "run_view", "figure": "plots", "pilot_mimebundle": "bundles", "run_mimebundle": "bundles"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"pilothouse_widgets.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'pilothouse_widgets' has no attribute {name!r}")

@@ -1,0 +1,153 @@
+"""Sites and pilots."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from pilothouse_lab.answers import Answer, in_thread, within
+from pilothouse_lab.records import as_json, listed
+
+if TYPE_CHECKING:
+    from pilothouse.pilots import Pilot
+
+
+class Sites(Answer):
+    """Where pilots can be had."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """The sites with their limits."""
+
+        def find() -> list[dict[str, Any]]:
+            from pilothouse.pilots import sites
+
+            return [site.model_dump(mode="json") for site in sites()]
+
+        self.answer({"items": await in_thread(find)})
+
+
+class PilotSchema(Answer):
+    """What a pilot's description may say."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """The JSON Schema from which the form is made."""
+
+        def find() -> dict[str, Any]:
+            from pilothouse.pilots.description import PilotDescription
+
+            return PilotDescription.model_json_schema()
+
+        self.answer(await in_thread(find))
+
+
+class Pilots(Answer):
+    """All pilots of the user."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """The pilots, whichever process started them."""
+
+        def find() -> dict[str, Any]:
+            from pilothouse.pilots.alive import reconcile
+            from pilothouse.pilots.records import PILOTS
+
+            return listed(PILOTS, reconcile)
+
+        self.answer(await in_thread(find))
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Start a pilot: 202 and its record; it goes on starting."""
+        body = self.body()
+
+        def start() -> dict[str, Any]:
+            from pilothouse.pilots import submit
+            from pilothouse.pilots.description import PilotDescription, check
+
+            check(PilotDescription, body)  # names that submit() does not have, too
+            return as_json(submit(**body).record)
+
+        self.answer(await in_thread(start), 202)
+
+
+class OnePilot(Answer):
+    """One pilot."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """The pilot's record."""
+        self.answer(await in_thread(lambda: as_json(_pilot(name).record)))
+
+    @web.authenticated
+    @authorized
+    async def delete(self, name: str) -> None:
+        """Cancel the pilot with its nodes and runs: 202 and its record."""
+
+        def cancel() -> dict[str, Any]:
+            from pilothouse.errors import WaitTimeout
+
+            pilot = _pilot(name)
+            with contextlib.suppress(WaitTimeout):  # it is ending: the records will tell when it has
+                pilot.cancel(timeout=0)
+            return as_json(pilot.record)
+
+        self.answer(await in_thread(cancel), 202)
+
+
+class PilotExtend(Answer):
+    """More nodes."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Add ``{"nodes": 1}``: 202 and the record."""
+        await _resize(self, name, "extend")
+
+
+class PilotShrink(Answer):
+    """Fewer nodes."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Take ``{"nodes": 1}`` away: 202 and the record."""
+        await _resize(self, name, "shrink")
+
+
+class PilotLogs(Answer):
+    """What a pilot's processes wrote."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """The last ``tail`` lines, of all or of one ``node``."""
+        tail = self.integer("tail", 200)
+        node = self.get_query_argument("node", None)
+        self.answer({"text": await in_thread(lambda: _pilot(name).logs(node, tail=tail))})
+
+
+async def _resize(handler: Answer, name: str, verb: str) -> None:
+    nodes = within(handler.body("nodes").get("nodes", 1), "nodes")
+
+    def resize() -> dict[str, Any]:
+        pilot = _pilot(name)
+        getattr(pilot, verb)(nodes)
+        return as_json(pilot.record)
+
+    handler.answer(await in_thread(resize), 202)
+
+
+def _pilot(name: str) -> Pilot:
+    from pilothouse.pilots import Pilot
+
+    return Pilot(name)

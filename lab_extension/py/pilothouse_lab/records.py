@@ -1,0 +1,30 @@
+"""Records as the browser gets them: JSON, with those that can't be read shown as such."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pilothouse.state import R, Record, Records, Unreadable
+
+#: The state in which a record that can't be read is listed.
+UNREADABLE = "unreadable"
+
+
+def as_json(record: Record | Unreadable) -> dict[str, Any]:
+    """`record` as JSON. One that can't be read has only ``name``, ``state`` ("unreadable"), ``reason``, ``path``."""
+    from pilothouse.state import Unreadable
+
+    if isinstance(record, Unreadable):
+        return {"name": record.name, "state": UNREADABLE, "reason": record.reason, "path": str(record.path)}
+    return record.model_dump(mode="json")
+
+
+def listed(records: Records[R], reconcile: Callable[[R], R]) -> dict[str, Any]:
+    """All of `records`, each as `reconcile` finds it to be, the youngest first."""
+    from pilothouse.state import Unreadable
+
+    items = [as_json(record if isinstance(record, Unreadable) else reconcile(record)) for record in records]
+    items.sort(key=lambda item: str(item.get("created", "")), reverse=True)
+    return {"items": items}

@@ -1,0 +1,34 @@
+"""Which handler answers where. ``openapi.yaml`` describes the same to readers; a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pilothouse_lab.market import Market
+from pilothouse_lab.pilots import OnePilot, PilotExtend, PilotLogs, Pilots, PilotSchema, PilotShrink, Sites
+from pilothouse_lab.runs import OneRun, RunLogs, Runs, RunStop
+from pilothouse_lab.telemetry import TelemetrySocket
+
+PREFIX = "/pilothouse/api/v1"
+
+#: Path as in OpenAPI -> handler.
+PATHS: dict[str, type[Any]] = {
+    "/sites": Sites,
+    "/schema/pilot": PilotSchema,
+    "/pilots": Pilots,
+    "/pilots/{name}": OnePilot,
+    "/pilots/{name}/extend": PilotExtend,
+    "/pilots/{name}/shrink": PilotShrink,
+    "/pilots/{name}/logs": PilotLogs,
+    "/runs": Runs,
+    "/runs/{name}": OneRun,
+    "/runs/{name}/stop": RunStop,
+    "/runs/{name}/logs": RunLogs,
+    "/runs/{name}/telemetry": TelemetrySocket,
+    "/market": Market,
+}
+
+
+def routes() -> list[tuple[str, type[Any]]]:
+    """The routes, relative to the server's base URL."""
+    return [(PREFIX + path.replace("{name}", "([^/]+)"), handler) for path, handler in PATHS.items()]

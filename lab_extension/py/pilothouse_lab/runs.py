@@ -1,0 +1,79 @@
+"""Runs."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from pilothouse_lab.answers import Answer, in_thread
+from pilothouse_lab.records import as_json, listed
+
+if TYPE_CHECKING:
+    from pilothouse.pilots import Run
+
+
+class Runs(Answer):
+    """All runs of the user."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """The runs, ended ones too."""
+
+        def find() -> dict[str, Any]:
+            from pilothouse.pilots.alive import reconcile_run
+            from pilothouse.pilots.records import RUNS
+
+            return listed(RUNS, reconcile_run)
+
+        self.answer(await in_thread(find))
+
+
+class OneRun(Answer):
+    """One run."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """The run's record."""
+        self.answer(await in_thread(lambda: as_json(find_run(name).record)))
+
+
+class RunStop(Answer):
+    """The end of a run, on request."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Stop the run: 202 and its record; it keeps what it has done."""
+
+        def stop() -> dict[str, Any]:
+            from pilothouse.errors import WaitTimeout
+
+            run = find_run(name)
+            with contextlib.suppress(WaitTimeout):  # it is stopping: the records will tell when it has
+                run.stop(timeout=0)
+            return as_json(run.record)
+
+        self.answer(await in_thread(stop), 202)
+
+
+class RunLogs(Answer):
+    """What a run's processes wrote."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """The last ``tail`` lines."""
+        tail = self.integer("tail", 200)
+        self.answer({"text": await in_thread(lambda: find_run(name).logs(tail))})
+
+
+def find_run(name: str) -> Run:
+    """The user's run called `name`; :class:`NotFound` when there is none."""
+    from pilothouse.pilots import Run
+
+    return Run(name)

@@ -1,0 +1,67 @@
+"""What a handle shows of itself as the last line of a cell: a live view, HTML for where nothing is live, and text."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from pilothouse.errors import PilothouseError
+from pilothouse_widgets.html import pilot_html, run_html
+
+if TYPE_CHECKING:
+    from pilothouse.pilots import Pilot, Run
+    from pilothouse_widgets.run_view import RunView
+
+#: The live view of each run shown in this process: a run shown twice has one model with two views, and one feed.
+_views: weakref.WeakValueDictionary[str, RunView] = weakref.WeakValueDictionary()
+
+
+def run_mimebundle(run: Run) -> dict[str, Any]:
+    """The rich display of a run: a live view in a notebook, and a table with a picture everywhere.
+
+    The HTML (below 10 kB, escaped, no script) is what exports and pages without a kernel show.
+    """
+    bundle = {"text/plain": repr(run), "text/html": run_html(run.record, _frame(run))}
+    view = _view(run)
+    if view is not None:
+        bundle |= view_part(view)
+    return bundle
+
+
+def pilot_mimebundle(pilot: Pilot) -> dict[str, Any]:
+    """The rich display of a pilot: its state and its nodes."""
+    return {"text/plain": repr(pilot), "text/html": pilot_html(pilot.record)}
+
+
+def view_part(view: RunView) -> dict[str, Any]:
+    """The part of a MIME bundle that makes a page show `view`."""
+    return {
+        "application/vnd.jupyter.widget-view+json": {
+            "version_major": 2, "version_minor": 0, "model_id": view.model_id,
+        }
+    }  # fmt: skip
+
+
+def _frame(run: Run) -> Any:
+    from pilothouse.telemetry import load
+
+    try:
+        return run.frame()
+    except PilothouseError:  # its supervisor can't be reached just now: what it last wrote to disk
+        return load(run.folder / "telemetry.bin")
+
+
+def _view(run: Run) -> RunView | None:
+    """The live view of `run`; None where there is no notebook to show it, or the package was not built."""
+    from pilothouse_widgets.notebook import in_notebook
+
+    if not in_notebook():
+        return None
+    from pilothouse_widgets import run_view
+
+    if not (run_view.STATIC / "run.js").exists():
+        return None
+    view = _views.get(run.name)
+    if view is None or view.is_closed:
+        view = _views[run.name] = run_view.RunView(run)
+    return view

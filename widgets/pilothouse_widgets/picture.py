@@ -1,0 +1,98 @@
+"""A run's telemetry as a small SVG: the picture where nothing can be live.
+
+Exported notebooks, mails and pages without scripts show it. Bokeh's own pictures need BokehJS (1 MB a page) or a
+browser that takes a photograph; a few polylines need neither, and cost 1 to 2 kB a chart.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+
+from pilothouse.telemetry import Floats, Frame
+from pilothouse_widgets.series import Chart, charts
+
+#: The most points of a line; a picture of a few hundred pixels shows no more.
+POINTS = 72
+
+#: The most charts of a picture: it stays below 8 kB.
+CHARTS = 4
+
+#: Colours that can be told apart by colour-blind readers (Okabe and Ito), on light and on dark ground.
+COLOURS = ("#0b84c9", "#e08a00", "#009e73", "#cc79a7")
+
+_WIDTH, _HEIGHT = 260, 130
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 6, 22, 18
+
+
+def svg(frame: Frame) -> str:
+    """`frame` as SVG text, at most 8 kB; the empty string when there is nothing to draw."""
+    shown = charts(frame)[:CHARTS]
+    if not shown:
+        return ""
+    columns = min(2, len(shown))
+    rows = -(-len(shown) // columns)
+    width, height = columns * _WIDTH, rows * _HEIGHT
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" font-family="sans-serif" font-size="10" style="max-width:100%;height:auto">'
+    ]
+    for at, chart in enumerate(shown):
+        x, y = (at % columns) * _WIDTH, (at // columns) * _HEIGHT
+        parts.append(f'<g transform="translate({x} {y})">{_chart(chart)}</g>')
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def _chart(chart: Chart) -> str:
+    everything = np.concatenate(list(chart.lines.values()))
+    everything = everything[np.isfinite(everything)]
+    low, high = min(0.0, float(everything.min())), float(everything.max())
+    high = high if high > low else low + 1.0
+    end = float(chart.time[-1]) or 1.0
+    inner_width, inner_height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    bottom = _TOP + inner_height
+    unit = f" ({escape(chart.unit)})" if chart.unit else ""
+    parts = [
+        f'<text x="{_LEFT}" y="12" font-weight="bold" fill="currentColor">{escape(chart.title)}{unit}</text>',
+        f'<path d="M{_LEFT} {_TOP}V{bottom}H{_WIDTH - _RIGHT}" fill="none" stroke="currentColor" opacity=".4"/>',
+        _label(_LEFT - 4, _TOP + 8, _short(high), "end"),
+        _label(_LEFT - 4, bottom, _short(low), "end"),
+        _label(_LEFT, bottom + 12, "0", "start"),
+        _label(_WIDTH - _RIGHT, bottom + 12, f"{_short(end)} s", "end"),
+    ]
+    for at, (label, values) in enumerate(chart.lines.items()):
+        colour = COLOURS[at % len(COLOURS)]
+        time, thinned = _thin(chart.time, values)
+        x = _LEFT + time / end * inner_width
+        y = bottom - (thinned - low) / (high - low) * inner_height
+        points = " ".join(f"{a:.0f},{b:.0f}" for a, b in zip(x, y, strict=True))
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        if len(chart.lines) > 1:
+            right = _WIDTH - _RIGHT - 58 * (len(chart.lines) - 1 - at)
+            parts.append(f'<text x="{right}" y="12" fill="{colour}" text-anchor="end">{escape(label)}</text>')
+    return "".join(parts)
+
+
+def _thin(time: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """At most POINTS samples: of each stretch the mean, so that a spike is seen but does not rule the picture."""
+    good = np.isfinite(values)
+    time, values = time[good], values[good]
+    if len(time) <= POINTS:
+        return time, values
+    edges = np.linspace(0, len(time), POINTS + 1).astype(int)[:-1]
+    counts = np.diff(np.append(edges, len(time)))
+    return np.add.reduceat(time, edges) / counts, np.add.reduceat(values, edges) / counts
+
+
+def _label(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x}" y="{y}" fill="currentColor" opacity=".7" text-anchor="{anchor}">{text}</text>'
+
+
+def _short(value: float) -> str:
+    """Three digits with a metric prefix: 12.3k."""
+    for limit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g}{sign}"
+    return f"{value:.3g}"
