@@ -103,6 +103,11 @@ class Telemetry:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last sample, 0 when there is none."""
+        return self._last
+
     def append(self, time: float, values: Mapping[str, float]) -> int:
         """Add a sample and return its sequence number (1 for the first)."""
         with self._lock:

@@ -1,0 +1,52 @@
+"""Pilots: allocations that belong to the user, and the runs on them.
+
+The module can be called: ``ph.pilots()`` lists the user's pilots.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pilothouse.pilots.handle import Pilot as Pilot
+    from pilothouse.pilots.handle import attach as attach
+    from pilothouse.pilots.handle import default_pilot as default_pilot
+    from pilothouse.pilots.handle import submit as submit
+    from pilothouse.pilots.run import Run as Run
+    from pilothouse.pilots.run import runs as runs
+    from pilothouse.pilots.site import Site as Site
+    from pilothouse.pilots.site import sites as sites
+
+__all__ = ["Pilot", "Run", "Site", "attach", "default_pilot", "runs", "sites", "submit"]
+
+_WHERE = {
+    "Pilot": "handle",
+    "Run": "run",
+    "Site": "site",
+    "attach": "handle",
+    "default_pilot": "handle",
+    "pilots": "handle",
+    "runs": "run",
+    "sites": "site",
+    "submit": "handle",
+}
+
+
+class _Callable(ModuleType):
+    """A module of the same name as the function that lists what it is about."""
+
+    def __call__(self) -> list[Any]:
+        return importlib.import_module("pilothouse.pilots.handle").pilots()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _WHERE:
+            value = getattr(importlib.import_module(f"pilothouse.pilots.{_WHERE[name]}"), name)
+            setattr(self, name, value)
+            return value
+        raise AttributeError(f"module 'pilothouse.pilots' has no attribute {name!r}")
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,104 @@
+"""Is the owner still there? Records whose supervisor has gone are marked ``lost`` and swept up."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+
+from pilothouse.pilots.journal import Journal, tail
+from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.state import R, Records, Unreadable, utcnow
+
+#: A supervisor that has not shown itself after this time never will.
+START_S = 30.0
+#: Another host's supervisor with an older heartbeat is lost.
+SILENT_S = 180.0
+
+
+def is_alive(process: ProcessRef) -> bool:
+    """Whether this very process still runs. Only for processes of this host."""
+    try:
+        found = psutil.Process(process.pid)
+        return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - process.started) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+
+def why_lost(record: PilotRecord) -> str:
+    """Why a record that claims to be alive is not; empty when it is."""
+    now = utcnow()
+    supervisor = record.supervisor
+    if supervisor is None:
+        if now - record.created < timedelta(seconds=START_S):
+            return ""
+        return "the supervisor did not start"
+    if supervisor.host != socket.gethostname():
+        if record.heartbeat is None or now - record.heartbeat < timedelta(seconds=SILENT_S):
+            return ""
+        return f"the supervisor on {supervisor.host} has not been heard of since {record.heartbeat:%H:%M:%S} UTC"
+    if is_alive(supervisor):
+        return ""
+    return f"the supervisor (process {supervisor.pid} on {supervisor.host}) was killed or crashed"
+
+
+def reconcile(record: PilotRecord) -> PilotRecord:
+    """`record`, marked ``lost`` (on disk, its runs too) when its supervisor has gone without saying so."""
+    if record.state.ended:
+        return record
+    why = why_lost(record)
+    if not why:
+        return record
+    latest = PILOTS.read(record.name)  # it may have ended properly between the reading and the look
+    if latest.state.ended or latest.supervisor != record.supervisor:
+        return latest
+    folder = PILOTS.folder(record.name)
+    last = tail(folder / "supervisor.log", 3)
+    latest.state, latest.ended = State.LOST, utcnow()
+    latest.reason = "\n".join(part for part in (why, last) if part)
+    if latest.socket:
+        Path(latest.socket).unlink(missing_ok=True)
+    for name in ("tls.key", "tls.pem", "scheduler.json"):
+        (folder / name).unlink(missing_ok=True)
+    for node in latest.nodes:
+        if not node.state.ended:
+            node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
+    latest.socket = latest.scheduler = latest.dashboard = ""
+    Journal(folder / "events.jsonl").add("lost", reason=why)
+    PILOTS.write(latest)
+    for run in RUNS:
+        if isinstance(run, RunRecord) and run.pilot == latest.name and not run.state.ended:
+            reconcile_run(run)
+    return latest
+
+
+def reconcile_run(record: RunRecord) -> RunRecord:
+    """`record`, marked ``lost`` when its pilot has ended without ending it."""
+    if record.state.ended:
+        return record
+    pilot = PILOTS._load(PILOTS.path(record.pilot))
+    if isinstance(pilot, Unreadable):
+        return record
+    if pilot is not None:
+        if not pilot.state.ended:
+            pilot = reconcile(pilot)
+        if not pilot.state.ended or (pilot.created > record.created and not why_lost(pilot)):
+            return RUNS.read(record.name)
+    latest = RUNS.read(record.name)
+    if not latest.state.ended:
+        latest.state, latest.ended = State.LOST, utcnow()
+        latest.reason = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
+        with contextlib.suppress(OSError):
+            Journal(RUNS.folder(record.name) / "events.jsonl").add("lost", reason=latest.reason)
+        RUNS.write(latest)
+    return latest
+
+
+def forget(records: Records[R], name: str) -> None:
+    """Make room for a new one of the same name."""
+    records.path(name).unlink(missing_ok=True)
+    shutil.rmtree(records.folder(name), ignore_errors=True)

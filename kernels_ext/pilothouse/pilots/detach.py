@@ -1,0 +1,15 @@
+"""``python -m pilothouse.pilots.detach NAME``: become the supervisor of pilot NAME, nobody's child."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+    from pilothouse.pilots.supervisor import main
+
+    main(sys.argv[1])

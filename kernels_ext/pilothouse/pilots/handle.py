@@ -1,0 +1,413 @@
+"""The handle of a pilot, and the functions that make and find pilots."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
+from pilothouse.pilots import control
+from pilothouse.pilots.alive import forget, reconcile, reconcile_run
+from pilothouse.pilots.journal import Journal
+from pilothouse.pilots.journal import tail as last_lines
+from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.pilots.run import Run, _mimebundle
+from pilothouse.pilots.site import describe
+from pilothouse.pilots.waiting import wait_until
+from pilothouse.state import R, Records, Unreadable, check_name, utcnow, write_atomic
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Seconds that a client gives a supervisor to answer for the first time.
+ANSWER_S = 30.0
+
+
+class Pilot:
+    """One allocation that belongs to the user, with a name, a lease and nodes that come and go.
+
+    Parameters
+    ----------
+    name
+        Of a pilot that exists; :func:`pilothouse.submit` makes one, :func:`pilothouse.attach` finds one.
+
+    Raises
+    ------
+    NotFound
+        No pilot has that name.
+    """
+
+    def __init__(self, name: str) -> None:
+        PILOTS.read(name)
+        self.name = name
+        self._client: Client | None = None
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def record(self) -> PilotRecord:
+        """What is known of the pilot at this moment."""
+        return reconcile(PILOTS.read(self.name))
+
+    @property
+    def site(self) -> str:
+        """Where its nodes come from."""
+        return self.record.site
+
+    @property
+    def state(self) -> State:
+        """``pending``, ``starting``, ``running``, ``draining``, ``finished``, ``failed`` or ``lost``."""
+        return self.record.state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state, where there is something to say."""
+        return self.record.reason
+
+    @property
+    def nodes(self) -> list[NodeRecord]:
+        """A record each of the nodes: name, state, reason, job, host, pid, since."""
+        return self.record.nodes
+
+    @property
+    def dashboard(self) -> str:
+        """Address of Dask's dashboard, on the supervisor's host only; empty while there is none."""
+        return self.record.dashboard
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened when and why."""
+        return Journal(PILOTS.folder(self.name) / "events.jsonl").read()
+
+    def logs(self, node: str | None = None, tail: int = 200) -> str:
+        """The last lines of the supervisor's log and of each node's (or of `node`'s alone).
+
+        Raises
+        ------
+        NotFound
+            The pilot never had such a node.
+        """
+        folder = PILOTS.folder(self.name)
+        if node is not None:
+            path = folder / f"{check_name(node, field='node')}.log"
+            if not path.exists():
+                raise NotFound(f"node={node!r}: the pilot {self.name!r} has no such node", field="node")
+            return last_lines(path, tail)
+        parts = []
+        for path in sorted(folder.glob("*.log"), key=lambda path: (path.name != "supervisor.log", path.name)):
+            if text := last_lines(path, tail):
+                parts.append(f"== {path.stem}\n{text}")
+        return "\n".join(parts)
+
+    def runs(self) -> list[Run]:
+        """The runs that were launched on it, the latest first."""
+        mine = [run for run in RUNS if isinstance(run, RunRecord) and run.pilot == self.name]
+        return [Run(run.name) for run in sorted(mine, key=lambda run: run.created, reverse=True)]
+
+    # ------------------------------------------------------------------ what can be done
+
+    def wait(self, nodes: int | None = None, timeout: float | None = None) -> Pilot:
+        """Wait until `nodes` nodes are running, by default all that are wanted.
+
+        Raises
+        ------
+        Failed, Lost
+            The pilot ended instead; the message says why.
+        WaitTimeout
+            `timeout` seconds passed; the pilot goes on.
+        """
+        if nodes is not None and nodes < 0:
+            raise InvalidInput(f"nodes={nodes}: wait for 0 nodes or more", field="nodes")
+
+        def count(record: PilotRecord) -> tuple[int, int]:
+            wanted = record.nodes_wanted if nodes is None else nodes
+            return sum(node.state is State.RUNNING for node in record.nodes), wanted
+
+        def done() -> bool:
+            record = self.record
+            if record.state.ended:
+                error = Lost if record.state is State.LOST else Failed
+                raise error(f"the pilot {self.name!r} is {record.state}: {record.reason or 'it was cancelled'}")
+            have, wanted = count(record)
+            return record.state is not State.PENDING and bool(record.socket) and have >= wanted
+
+        def what() -> tuple[str, float | None]:
+            record = PILOTS.read(self.name)
+            have, wanted = count(record)
+            text = f"{self.name}: {record.state}, {have} of {wanted} nodes running"
+            return text, have / wanted if wanted else None
+
+        wait_until(
+            done,
+            what=what,
+            goes_on=f"The pilot {self.name!r} goes on; ph.attach({self.name!r}).cancel() ends it.",
+            timeout=timeout,
+            interval=0.02,
+        )
+        return self
+
+    def scale(self, nodes: int) -> Pilot:
+        """Keep `nodes` nodes running from now on."""
+        self._ask("scale", nodes=_count(nodes, 0))
+        return self
+
+    def extend(self, n: int = 1) -> Pilot:
+        """Add `n` nodes; returns at once."""
+        self._ask("scale", by=_count(n, 1))
+        return self
+
+    def shrink(self, n: int = 1) -> Pilot:
+        """Give `n` nodes back: pending ones first; data on a running one moves to the others before it goes."""
+        self._ask("scale", by=-_count(n, 1))
+        return self
+
+    def cancel(self, timeout: float = 20.0) -> Pilot:
+        """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if not self.state.ended:
+            with contextlib.suppress(Conflict, Unavailable):
+                self._ask("cancel")
+            wait_until(
+                lambda: self.state.ended,
+                what=lambda: (f"{self.name}: ending", None),
+                goes_on=f"The pilot {self.name!r} is ending.",
+                timeout=timeout,
+            )
+        return self
+
+    def client(self) -> Client:
+        """A Dask client of the pilot (over TLS); the same one at each call, the process's default client.
+
+        Raises
+        ------
+        Failed, Lost
+            The pilot has ended.
+        """
+        if self._client is None or self._client.status != "running":
+            from distributed import Client
+
+            from pilothouse.pilots.tls import security
+
+            self.wait(nodes=0, timeout=ANSWER_S)
+            folder = PILOTS.folder(self.name)
+            cert = str(folder / "tls.pem")
+            tls = {"tls_ca": cert, "tls_cert": cert, "tls_key": str(folder / "tls.key")}
+            self._client = Client(self.record.scheduler, security=security(tls), name=f"pilothouse-{self.name}")
+        return self._client
+
+    def launch(
+        self, kind: str, parameters: dict[str, Any], *, name: str | None = None, files: dict[str, bytes] | None = None
+    ) -> Run:
+        """Start a run of `kind` here: what the functions of the rooms call, and plug-ins.
+
+        Parameters
+        ----------
+        kind
+            An entry point of the group ``pilothouse.runs``.
+        parameters
+            JSON; readable in the record, so no secrets.
+        name
+            Unique among the user's live runs; made from the kind when left out.
+        files
+            File name -> contents, put into the run's folder (mode 0600) before it starts.
+
+        Raises
+        ------
+        Conflict
+            A live run has that name.
+        Unavailable, Failed, Lost
+            The pilot can't take it. Nothing is left behind.
+        """
+        self.wait(nodes=0, timeout=ANSWER_S)
+        record = _claim(
+            RUNS, name, kind, lambda chosen: RunRecord(
+                name=chosen, kind=kind, pilot=self.name, created=utcnow(), parameters=parameters
+            )
+        )  # fmt: skip
+        try:
+            folder = RUNS.folder(record.name)
+            for file, data in (files or {}).items():
+                write_atomic(folder / file, data)
+            self._ask("launch", name=record.name)
+        except BaseException:
+            forget(RUNS, record.name)
+            raise
+        return Run(record.name)
+
+    def _ask(self, op: str, **arguments: Any) -> Any:
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            record = self.record
+            if record.state.ended or record.state is State.DRAINING:
+                raise Conflict(
+                    f"the pilot {self.name!r} is {record.state}{': ' + record.reason if record.reason else ''}",
+                    field="pilot",
+                )
+            try:
+                if record.socket:
+                    return control.call(record.socket, op, **arguments)[0]
+            except Unavailable:
+                if record.state is State.RUNNING and time.monotonic() > deadline - ANSWER_S + 5:
+                    raise
+            if time.monotonic() > deadline:
+                raise Unavailable(f"the supervisor of pilot {self.name!r} did not answer within {ANSWER_S:.0f} s")
+            time.sleep(0.02)
+
+    def __enter__(self) -> Pilot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        record = self.record
+        running = sum(node.state is State.RUNNING for node in record.nodes)
+        reason = f": {record.reason.splitlines()[0]}" if record.reason else ""
+        return f"<Pilot {record.name!r} on {record.site}, {running}/{record.nodes_wanted} nodes, {record.state}{reason}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
+        return _mimebundle("pilot_mimebundle", self)
+
+
+def submit(
+    site: str = "local",
+    *,
+    name: str | None = None,
+    nodes: int = 1,
+    cores: int = 1,
+    memory: str | int | None = None,
+    idle_timeout: str | float = "30min",
+    lease: str | float = "12h",
+) -> Pilot:
+    """Ask for a pilot; returns its handle at once.
+
+    Parameters
+    ----------
+    site
+        One of :func:`pilothouse.sites`.
+    name
+        Unique among the user's live pilots; made from the site when left out.
+    nodes
+        How many nodes to keep running; each holds one Dask worker.
+    cores
+        Threads of a node's worker.
+    memory
+        Of a node: bytes, or text such as ``"4 GiB"``; an equal share of the host's when left out.
+    idle_timeout, lease
+        The pilot ends after this time without work, and after this time in any case: seconds, or ``"30min"``.
+
+    Raises
+    ------
+    InvalidInput
+        A value can't be used; nothing was started.
+    Conflict
+        A live pilot has that name.
+
+    Examples
+    --------
+    >>> import pilothouse as ph
+    >>> pilot = ph.submit("local", nodes=2)             # doctest: +SKIP
+    >>> pilot.wait().client().submit(sum, [1, 2]).result()  # doctest: +SKIP
+    3
+    """
+    description, found = describe(
+        site=site, name=name, nodes=nodes, cores=cores, memory=memory, idle_timeout=idle_timeout, lease=lease
+    )
+    stored = description.model_dump(mode="json", exclude={"name", "site"})
+    record = _claim(
+        PILOTS, name, found.name, lambda chosen: PilotRecord(
+            name=chosen, site=found.name, created=utcnow(), description=stored, nodes_wanted=description.nodes,
+            reason="the supervisor is starting",
+        )
+    )  # fmt: skip
+    try:
+        with Path(PILOTS.folder(record.name), "supervisor.log").open("ab") as log:
+            subprocess.run(
+                [sys.executable, "-m", "pilothouse.pilots.detach", record.name],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=True,
+            )
+    except (OSError, subprocess.CalledProcessError) as error:
+        forget(PILOTS, record.name)
+        raise Unavailable(f"the supervisor can't be started: {error}") from None
+    return Pilot(record.name)
+
+
+def pilots() -> list[Pilot]:
+    """The user's pilots, the latest first, whichever process started them."""
+    records = [record for record in PILOTS if not isinstance(record, Unreadable)]
+    return [Pilot(record.name) for record in sorted(records, key=lambda record: record.created, reverse=True)]
+
+
+def attach(name: str) -> Pilot | Run:
+    """The pilot or the run of that name, from any process, with its history.
+
+    Raises
+    ------
+    NotFound
+        There is neither.
+    """
+    for handle in (Pilot, Run):
+        with contextlib.suppress(NotFound):
+            return handle(name)
+    known = sorted(path.stem for records in (PILOTS, RUNS) for path in records.root.glob("[!.]*.json"))
+    there = f"there are {', '.join(known)}" if known else "there are none"
+    raise NotFound(f"name={name!r}: no pilot or run has that name; {there}", field="name")
+
+
+def default_pilot() -> Pilot:
+    """The pilot that is used where none is given: ``local``, two nodes, started if need be."""
+    with contextlib.suppress(NotFound):
+        pilot = Pilot("local")
+        if not pilot.state.ended and pilot.state is not State.DRAINING:
+            return pilot
+    try:
+        return submit("local", name="local", nodes=2)
+    except Conflict:  # another process was quicker
+        return Pilot("local")
+
+
+def _claim(records: Records[R], name: str | None, stem: str, make: Any) -> R:
+    """Write a new record under `name`, or under the first free ``stem-N``; an ended one gives its name up."""
+    for chosen in [name] if name is not None else (f"{stem}-{i}" for i in itertools.count(1)):
+        record: R = make(check_name(chosen))
+        for _ in range(2):
+            try:
+                records.create(record)
+            except Conflict:
+                if name is None or not _ended(records, chosen):
+                    break
+                forget(records, chosen)
+            else:
+                return record
+    singular = records.kind.removesuffix("s")
+    raise Conflict(
+        f"name={name!r}: a {singular} of that name is going on; ph.attach({name!r}) finds it, or choose another name",
+        field="name",
+    )
+
+
+def _ended(records: Records[Any], name: str) -> bool:
+    try:
+        record = records.read(name)
+    except NotFound:
+        return True
+    except PilothouseError:
+        return False  # unreadable: shown, never deleted
+    if isinstance(record, PilotRecord):
+        return reconcile(record).state.ended
+    return reconcile_run(record).state.ended
+
+
+def _count(n: int, least: int) -> int:
+    if isinstance(n, bool) or not isinstance(n, int) or n < least:
+        raise InvalidInput(f"n={n!r}: a whole number, {least} or more", field="nodes")
+    return n

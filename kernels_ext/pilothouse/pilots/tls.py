@@ -1,0 +1,67 @@
+"""Certificates for a pilot's Dask port: made for the pilot, valid for its lease, kept in its folder (mode 0600)."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pilothouse.state import utcnow, write_atomic
+
+
+def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
+    """Make a self-signed certificate that scheduler, workers and clients of one pilot share.
+
+    Whoever can read the key file is the user; there is no other party on this port.
+
+    Returns
+    -------
+    dict
+        ``tls_ca``, ``tls_cert``, ``tls_key``: paths.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pilothouse pilot")])
+    now = utcnow()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))  # clocks of nodes differ
+        .not_valid_after(now + timedelta(seconds=valid_s, hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_path, key_path = folder / "tls.pem", folder / "tls.key"
+    write_atomic(cert_path, certificate.public_bytes(serialization.Encoding.PEM))
+    write_atomic(
+        key_path,
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+    return {"tls_ca": str(cert_path), "tls_cert": str(cert_path), "tls_key": str(key_path)}
+
+
+def security(tls: dict[str, str]) -> Any:
+    """Dask's ``Security`` for these files: nothing unencrypted, nobody without the certificate."""
+    from distributed.security import Security
+
+    return Security(
+        require_encryption=True,
+        tls_ca_file=tls["tls_ca"],
+        tls_client_cert=tls["tls_cert"],
+        tls_client_key=tls["tls_key"],
+        tls_scheduler_cert=tls["tls_cert"],
+        tls_scheduler_key=tls["tls_key"],
+        tls_worker_cert=tls["tls_cert"],
+        tls_worker_key=tls["tls_key"],
+    )

@@ -1,0 +1,106 @@
+"""Waiting for something that goes on elsewhere: with progress, a time-out, and an end within a moment of Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from pilothouse.errors import WaitTimeout
+
+
+class Display(Protocol):
+    """Where the progress of a wait is shown."""
+
+    def update(self, text: str, fraction: float | None) -> None:
+        """Show `text`, with a bar when a fraction (0 to 1) is known."""
+
+    def close(self) -> None:
+        """Take it away."""
+
+
+class _Terminal:
+    def __init__(self) -> None:
+        self._width = 0
+
+    def update(self, text: str, fraction: float | None) -> None:
+        line = text if fraction is None else f"{text} [{'#' * round(24 * fraction):<24}] {fraction:4.0%}"
+        sys.stderr.write("\r" + line.ljust(self._width))
+        sys.stderr.flush()
+        self._width = len(line)
+
+    def close(self) -> None:
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+
+
+class _Silent:
+    def update(self, text: str, fraction: float | None) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _display() -> Display:
+    if "ipykernel" in sys.modules:  # a notebook: its own progress bar, from the package that knows notebooks
+        with contextlib.suppress(ImportError):
+            display: Display = importlib.import_module("pilothouse_widgets.progress").Progress()
+            return display
+    return _Terminal() if sys.stderr.isatty() else _Silent()
+
+
+@contextlib.contextmanager
+def _shown(goes_on: str) -> Iterator[Display]:
+    display = _display()
+    try:
+        yield display
+    except KeyboardInterrupt:
+        display.close()
+        sys.stderr.write(f"Interrupted. {goes_on}\n")
+        raise
+    finally:
+        display.close()
+
+
+def wait_until(
+    done: Callable[[], bool],
+    *,
+    what: Callable[[], tuple[str, float | None]],
+    goes_on: str,
+    timeout: float | None = None,
+    interval: float = 0.05,
+) -> None:
+    """Call `done` until it is true.
+
+    Parameters
+    ----------
+    done
+        Cheap; it may raise to end the wait.
+    what
+        A line that says how far it is, and the fraction done where it is known.
+    goes_on
+        What goes on running after an interrupt, and how to stop it.
+    timeout
+        Seconds; None waits for ever.
+
+    Raises
+    ------
+    WaitTimeout
+        `timeout` seconds passed.
+    """
+    begun = time.monotonic()
+    if done():
+        return
+    with _shown(goes_on) as display:
+        while not done():
+            elapsed = time.monotonic() - begun
+            if timeout is not None and elapsed > timeout:
+                raise WaitTimeout(f"timeout={timeout:g}: {what()[0]} after {elapsed:.0f} s. {goes_on}", field="timeout")
+            if elapsed > 0.5:
+                display.update(*what())
+            time.sleep(interval)

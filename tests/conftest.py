@@ -1,0 +1,54 @@
+"""Fixtures for all tests: a state folder of their own, and a real local pilot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pilothouse.pilots import Pilot
+
+PLUGIN = Path(__file__).parent / "plugin"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_places() -> Iterator[None]:
+    """Nothing that a test does reaches the user's state, and the tests' plug-in is found by every process."""
+    root = tempfile.mkdtemp(prefix="pilothouse-tests-")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PILOTHOUSE_HOME", f"{root}/state")
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))
+    yield
+    from pilothouse.pilots import pilots
+
+    for pilot in pilots():
+        pilot.cancel()
+    patch.undo()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty state folder; pilots left in it are ended."""
+    home = tmp_path / "state"
+    monkeypatch.setenv("PILOTHOUSE_HOME", str(home))
+    yield home
+    from pilothouse.pilots import pilots
+
+    for pilot in pilots():
+        pilot.cancel()
+
+
+@pytest.fixture(scope="session")
+def local_pilot(_private_places: None) -> Iterator[Pilot]:
+    """A real local pilot with two nodes, shared by the tests of a session: leave it as you found it."""
+    from pilothouse.pilots import submit
+
+    with submit("local", name="tests", nodes=2, lease="2h").wait(timeout=60) as pilot:
+        yield pilot
