@@ -1,0 +1,1 @@
+"""Brokers: what carries messages from producers to consumers."""

@@ -1,0 +1,1 @@
+"""Sources: what producers send (MASS in the Streaming Mini-Apps)."""

@@ -1,0 +1,42 @@
+"""KMeans-random: blocks of points around fixed random centres (the source of the paper's k-means Mini-App)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pilothouse.streams.messages import Schema
+
+#: Half the side of the box that holds the true centres; the points scatter around them with deviation 1.
+BOX = 20.0
+
+
+class KMeansRandom:
+    """Gaussian clouds of deviation 1 around `clusters` centres, uniform in a box of side 40.
+
+    The original made a new mean for each cluster and message, so that no model could settle; here the centres
+    stay, and the cost of a good model tends to `dim` (the mean squared distance of a point to its centre).
+
+    Parameters
+    ----------
+    parameters
+        ``clusters``, ``points`` (a message), ``dim``, ``seed``.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self.points, self.dim = int(parameters["points"]), int(parameters["dim"])
+        self.seed = int(parameters["seed"])
+        self.schema = Schema("<f4", (self.points, self.dim))
+        rng = np.random.default_rng(self.seed)
+        self.centres = rng.uniform(-BOX, BOX, (int(parameters["clusters"]), self.dim)).astype(np.float32)
+
+    def payload(self, seq: int) -> npt.NDArray[np.float32]:
+        """Message `seq`: shape (points, dim), float32, from its own counter-based stream of random numbers."""
+        # Philox is keyed by (seed, seq): any process makes any message, in any order, without the ones before it.
+        rng = np.random.Generator(np.random.Philox(key=np.array([self.seed, seq], dtype=np.uint64)))
+        block = rng.standard_normal((self.points, self.dim), dtype=np.float32)
+        block += self.centres[rng.integers(0, len(self.centres), self.points)]
+        return block
