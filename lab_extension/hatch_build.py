@@ -61,7 +61,8 @@ def build(root: Path) -> None:
     lock = folder / "package-lock.json"
     installed = folder / "node_modules" / ".package-lock.json"
     if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, env=environ, check=True)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=folder, env=environ, check=True)
     before = digest(root)
     subprocess.run(["npm", "run", "build:prod"], cwd=folder, env=environ, check=True)
     (root / STAMP).write_text(before + "\n")

@@ -1,3 +1,15 @@
-/** The JupyterLab extension of Pilothouse. */
+/** The JupyterLab extension of Pilothouse: small plugins around one model of pilots and runs. */
 
-export default [];
+import { commands } from './plugins/commands';
+import { launcher } from './plugins/launcher';
+import { notices } from './plugins/notices';
+import { panel } from './plugins/panel';
+import { plots } from './plugins/plots';
+import { records } from './plugins/records';
+import { running } from './plugins/running';
+import { status } from './plugins/status';
+
+export { IPilothouse } from './tokens';
+export type { IEntered } from './tokens';
+
+export default [records, commands, panel, plots, launcher, status, running, notices];

@@ -1,0 +1,35 @@
+/** The ids of the commands. */
+export namespace CommandIDs {
+  /** Show the side bar. */
+  export const showPanel = 'pilothouse:show-panel';
+
+  /** Ask for a new pilot. */
+  export const newPilot = 'pilothouse:new-pilot';
+
+  /** Give a pilot one more node. */
+  export const extendPilot = 'pilothouse:extend-pilot';
+
+  /** Take a node from a pilot. */
+  export const shrinkPilot = 'pilothouse:shrink-pilot';
+
+  /** End a pilot. */
+  export const cancelPilot = 'pilothouse:cancel-pilot';
+
+  /** Show what a pilot's processes wrote. */
+  export const pilotLogs = 'pilothouse:pilot-logs';
+
+  /** Open a run's live plots in a tab. */
+  export const openRun = 'pilothouse:open-run';
+
+  /** Stop a run. */
+  export const stopRun = 'pilothouse:stop-run';
+
+  /** Show what a run's processes wrote. */
+  export const runLogs = 'pilothouse:run-logs';
+
+  /** Copy the Python line that gives a pilot or a run. */
+  export const copyPython = 'pilothouse:copy-python';
+
+  /** Ask the server for all lists again. */
+  export const refresh = 'pilothouse:refresh';
+}

@@ -1,0 +1,12 @@
+/** The icons. */
+
+import { LabIcon } from '@jupyterlab/ui-components';
+
+import pilothouse from '../style/icons/pilothouse.svg';
+import shrink from '../style/icons/shrink.svg';
+
+/** A ship's wheel. */
+export const pilothouseIcon = new LabIcon({ name: 'pilothouse:pilothouse', svgstr: pilothouse });
+
+/** A minus. */
+export const shrinkIcon = new LabIcon({ name: 'pilothouse:shrink', svgstr: shrink });

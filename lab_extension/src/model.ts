@@ -1,0 +1,199 @@
+/** The user's pilots, runs and market: listed at first and now and then, kept up to date by the server's events. */
+
+import type { Event, ServerConnection } from '@jupyterlab/services';
+import { Poll } from '@lumino/polling';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+
+import { Api } from './api';
+import { withRecord } from './records';
+import type { IMarket, IPilotRecord, IRecord, IRunRecord } from './records';
+import type { IEntered, IPilothouse } from './tokens';
+
+/** The model behind the panel, the status bar and the tabs. */
+export class PilothouseModel implements IPilothouse {
+  constructor(options: PilothouseModel.IOptions) {
+    this.api = new Api(options.serverSettings);
+    this._events = options.events;
+    this._events.stream.connect(this._onEvent, this);
+    this._poll = new Poll({
+      name: 'pilothouse:lists',
+      factory: () => this._load(),
+      frequency: { interval: PilothouseModel.INTERVAL, backoff: true, max: 120_000 },
+      standby: options.standby ?? 'when-hidden'
+    });
+  }
+
+  readonly api: Api;
+
+  get pilots(): readonly IPilotRecord[] {
+    return this._pilots;
+  }
+
+  get runs(): readonly IRunRecord[] {
+    return this._runs;
+  }
+
+  get market(): IMarket {
+    return this._market;
+  }
+
+  get problem(): string {
+    return this._problem;
+  }
+
+  get isReady(): boolean {
+    return this._ready;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get entered(): ISignal<this, IEntered> {
+    return this._entered;
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  dispose(): void {
+    if (this._disposed) {
+      return;
+    }
+    this._disposed = true;
+    this._poll.dispose();
+    this._events.stream.disconnect(this._onEvent, this);
+    Signal.clearData(this);
+  }
+
+  async refresh(): Promise<void> {
+    await this._poll.refresh();
+    await this._poll.tick;
+  }
+
+  async startPilot(description: Record<string, unknown>): Promise<IPilotRecord> {
+    const options = { method: 'POST', body: description } as const;
+    const record = await this.api.request<IPilotRecord>(['pilots'], options);
+    this._take('pilots', record, 'created');
+    return record;
+  }
+
+  extendPilot(name: string, nodes = 1): Promise<void> {
+    return this._act('pilots', ['pilots', name, 'extend'], { method: 'POST', body: { nodes } });
+  }
+
+  shrinkPilot(name: string, nodes = 1): Promise<void> {
+    return this._act('pilots', ['pilots', name, 'shrink'], { method: 'POST', body: { nodes } });
+  }
+
+  cancelPilot(name: string): Promise<void> {
+    return this._act('pilots', ['pilots', name], { method: 'DELETE' });
+  }
+
+  stopRun(name: string): Promise<void> {
+    return this._act('runs', ['runs', name, 'stop'], { method: 'POST', body: {} });
+  }
+
+  async logs(of: 'pilots' | 'runs', name: string, tail = 500): Promise<string> {
+    const query = { tail: String(tail) };
+    return (await this.api.request<{ text: string }>([of, name, 'logs'], { query })).text;
+  }
+
+  private async _act(
+    of: 'pilots' | 'runs',
+    path: readonly string[],
+    options: Api.IOptions
+  ): Promise<void> {
+    this._take(of, await this.api.request<IRecord>(path, options), 'changed');
+  }
+
+  private async _load(): Promise<void> {
+    try {
+      const [pilots, runs, market] = await Promise.all([
+        this.api.request<{ items: IPilotRecord[] }>(['pilots']),
+        this.api.request<{ items: IRunRecord[] }>(['runs']),
+        this.api.request<IMarket>(['market'])
+      ]);
+      const before = JSON.stringify([this._pilots, this._runs, this._market, this._problem]);
+      this._pilots = pilots.items;
+      this._runs = runs.items;
+      this._market = market;
+      this._problem = '';
+      const after = JSON.stringify([this._pilots, this._runs, this._market, this._problem]);
+      if (!this._ready || before !== after) {
+        this._ready = true;
+        this._changed.emit();
+      }
+    } catch (error) {
+      this._problem = error instanceof Error ? error.message : String(error);
+      this._changed.emit();
+      throw error; // the poll backs off
+    }
+  }
+
+  private _onEvent(_: unknown, emission: Event.Emission): void {
+    const of = PilothouseModel.SCHEMAS[emission.schema_id];
+    if (of) {
+      const { action, record } = emission as unknown as PilothouseModel.IEventData;
+      this._take(of, record, action);
+    }
+  }
+
+  private _take(
+    of: 'pilots' | 'runs',
+    record: IRecord,
+    action: 'created' | 'changed' | 'removed'
+  ): void {
+    const before = this[of].find(({ name }) => name === record.name);
+    if (of === 'pilots') {
+      this._pilots = withRecord(this._pilots, record, action);
+    } else {
+      this._runs = withRecord(this._runs, record, action);
+    }
+    this._changed.emit();
+    if (action !== 'removed' && before?.state !== record.state) {
+      this._entered.emit({ of, record });
+      if (of === 'runs') {
+        void this._poll.refresh(); // the market's own news come with its runs
+      }
+    }
+  }
+
+  private _changed = new Signal<this, void>(this);
+  private _disposed = false;
+  private _entered = new Signal<this, IEntered>(this);
+  private _events: Event.IManager;
+  private _market: IMarket = { calls: [], offers: [], receipts: [], ledger: null };
+  private _pilots: readonly IPilotRecord[] = [];
+  private _poll: Poll;
+  private _problem = '';
+  private _ready = false;
+  private _runs: readonly IRunRecord[] = [];
+}
+
+/** The namespace of {@link PilothouseModel}. */
+export namespace PilothouseModel {
+  /** Milliseconds between two lists: events bring the news, lists what a lost connection has missed. */
+  export const INTERVAL = 15_000;
+
+  /** Which list an event is about. */
+  export const SCHEMAS: Readonly<Record<string, 'pilots' | 'runs' | undefined>> = {
+    'https://events.pilothouse.dev/pilot/v1': 'pilots',
+    'https://events.pilothouse.dev/run/v1': 'runs'
+  };
+
+  /** What an event says. */
+  export interface IEventData {
+    action: 'created' | 'changed' | 'removed';
+    record: IRecord;
+  }
+
+  /** What the model needs. */
+  export interface IOptions {
+    events: Event.IManager;
+    serverSettings: ServerConnection.ISettings;
+    standby?: Poll.Standby | (() => boolean | Poll.Standby);
+  }
+}

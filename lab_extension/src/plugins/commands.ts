@@ -1,0 +1,270 @@
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import {
+  Clipboard,
+  Dialog,
+  ICommandPalette,
+  InputDialog,
+  Notification,
+  showDialog
+} from '@jupyterlab/apputils';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import {
+  addIcon,
+  closeIcon,
+  copyIcon,
+  listIcon,
+  refreshIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
+import type { LabIcon } from '@jupyterlab/ui-components';
+import type { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import { attempt } from '../attempt';
+import { CommandIDs } from '../commands';
+import { pilothouseIcon, shrinkIcon } from '../icons';
+import { isOver, pythonLine } from '../records';
+import type { IRecord } from '../records';
+import { IPilothouse } from '../tokens';
+
+/** What can be done with pilots and runs, for the panel, the palette and the menus. */
+export const commands: JupyterFrontEndPlugin<void> = {
+  id: 'pilothouse:commands',
+  description: 'Commands that start, extend, shrink, cancel and stop pilots and runs.',
+  autoStart: true,
+  requires: [IPilothouse],
+  optional: [ITranslator, ICommandPalette],
+  activate: (
+    app: JupyterFrontEnd,
+    model: IPilothouse,
+    translator: ITranslator | null,
+    palette: ICommandPalette | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('pilothouse');
+    const category = trans.__('Pilothouse');
+    const { named, plain } = Private.adder(app, model, trans);
+
+    plain(CommandIDs.newPilot, {
+      label: trans.__('New Pilot…'),
+      caption: trans.__('Allocate nodes to work on'),
+      icon: addIcon,
+      execute: async () => {
+        const { askForPilot } = await import('../views/form');
+        const started = await askForPilot(model, trans);
+        if (started) {
+          Notification.success(trans.__('Pilot %1 is starting.', started.name), {
+            autoClose: 3000
+          });
+        }
+      }
+    });
+    named(CommandIDs.extendPilot, {
+      of: 'pilots',
+      label: trans.__('Extend Pilot by One Node'),
+      caption: trans.__('Give the pilot one more node'),
+      icon: addIcon,
+      live: true,
+      execute: name => model.extendPilot(name)
+    });
+    named(CommandIDs.shrinkPilot, {
+      of: 'pilots',
+      label: trans.__('Shrink Pilot by One Node'),
+      caption: trans.__('Take one node from the pilot, once its work has moved'),
+      icon: shrinkIcon,
+      live: true,
+      execute: name => model.shrinkPilot(name)
+    });
+    named(CommandIDs.cancelPilot, {
+      of: 'pilots',
+      label: trans.__('Cancel Pilot…'),
+      caption: trans.__('End the pilot with its nodes and its runs'),
+      icon: closeIcon,
+      live: true,
+      execute: async name => {
+        const runs = model.runs.filter(run => run.pilot === name && !isOver(run)).length;
+        const { button } = await showDialog({
+          title: trans.__('Cancel pilot %1?', name),
+          body: runs
+            ? trans._n(
+                'Its nodes are given back, and its run ends.',
+                'Its nodes are given back, and its %1 runs end.',
+                runs
+              )
+            : trans.__('Its nodes are given back.'),
+          buttons: [
+            Dialog.cancelButton({ label: trans.__('Keep it') }),
+            Dialog.warnButton({ label: trans.__('Cancel the pilot') })
+          ]
+        });
+        if (button.accept) {
+          await model.cancelPilot(name);
+        }
+      }
+    });
+    named(CommandIDs.pilotLogs, {
+      of: 'pilots',
+      label: trans.__('Pilot Log'),
+      caption: trans.__("Show what the pilot's processes wrote"),
+      icon: listIcon,
+      execute: async name => {
+        const { showLogs } = await import('../views/logs');
+        await showLogs(model, 'pilots', name, trans);
+      }
+    });
+    named(CommandIDs.stopRun, {
+      of: 'runs',
+      label: trans.__('Stop Run'),
+      caption: trans.__('Stop the run; what it has done is kept'),
+      icon: stopIcon,
+      live: true,
+      execute: name => model.stopRun(name)
+    });
+    named(CommandIDs.runLogs, {
+      of: 'runs',
+      label: trans.__('Run Log'),
+      caption: trans.__("Show what the run's processes wrote"),
+      icon: listIcon,
+      execute: async name => {
+        const { showLogs } = await import('../views/logs');
+        await showLogs(model, 'runs', name, trans);
+      }
+    });
+    named(CommandIDs.copyPython, {
+      of: 'both',
+      label: trans.__('Copy Python Line'),
+      caption: trans.__('Copy the line that gives this pilot or run in a notebook'),
+      icon: copyIcon,
+      execute: async name => {
+        Clipboard.copyToSystem(pythonLine(name));
+        Notification.info(trans.__('Copied: %1', pythonLine(name)), { autoClose: 2000 });
+      }
+    });
+    plain(CommandIDs.refresh, {
+      label: trans.__('Refresh Pilots and Runs'),
+      caption: trans.__('Ask the server again'),
+      icon: refreshIcon,
+      execute: () => model.refresh()
+    });
+    plain(CommandIDs.showPanel, {
+      label: trans.__('Show Pilots and Runs'),
+      caption: trans.__('Show the Pilothouse side bar'),
+      icon: pilothouseIcon,
+      execute: async () => app.shell.activateById('pilothouse-panel')
+    });
+
+    if (palette) {
+      Object.values(CommandIDs).forEach(command => palette.addItem({ command, category }));
+    }
+  }
+};
+
+namespace Private {
+  /** A command, without what all have in common. */
+  interface ICommand {
+    label: string;
+    caption: string;
+    icon: LabIcon;
+  }
+
+  /** A command without arguments. */
+  interface IPlain extends ICommand {
+    execute: () => Promise<void>;
+  }
+
+  /** A command for the pilot or run of a name. */
+  interface INamed extends ICommand {
+    of: 'pilots' | 'runs' | 'both';
+    /** Whether only things that have not ended are meant. */
+    live?: boolean;
+    execute: (name: string) => Promise<void>;
+  }
+
+  /** How commands are added. */
+  interface IAdder {
+    named: (id: string, command: INamed) => void;
+    plain: (id: string, command: IPlain) => void;
+  }
+
+  /** Functions that add commands to the application: errors are shown with the server's text. */
+  export function adder(
+    app: JupyterFrontEnd,
+    model: IPilothouse,
+    trans: TranslationBundle
+  ): IAdder {
+    const candidates = ({ of, live }: INamed): IRecord[] => {
+      const all = [...(of === 'runs' ? [] : model.pilots), ...(of === 'pilots' ? [] : model.runs)];
+      return live ? all.filter(record => !isOver(record)) : all;
+    };
+
+    const plain = (id: string, { execute, ...rest }: IPlain): void => {
+      app.commands.addCommand(id, {
+        ...rest,
+        describedBy: { args: { type: 'object', properties: {}, additionalProperties: false } },
+        execute: () => attempt(execute)
+      });
+    };
+    const named = (id: string, command: INamed): void => {
+      const { label, caption, icon, execute } = command;
+      app.commands.addCommand(id, {
+        label,
+        caption,
+        icon,
+        describedBy: { args: argumentsSchema(trans) },
+        isEnabled: args => {
+          const name = nameIn(app, args);
+          const found = candidates(command);
+          return name ? found.some(record => record.name === name) : found.length > 0;
+        },
+        execute: args =>
+          attempt(async () => {
+            const name = nameIn(app, args) ?? (await ask(label, candidates(command)));
+            if (name) {
+              await execute(name);
+            }
+          })
+      });
+    };
+    return { named, plain };
+  }
+
+  /** What commands for one pilot or run take. */
+  export function argumentsSchema(trans: TranslationBundle): ReadonlyJSONObject {
+    return {
+      type: 'object',
+      properties: {
+        name: {
+          type: 'string',
+          description: trans.__('The name of the pilot or run; asked for when left out')
+        },
+        here: {
+          type: 'boolean',
+          description: trans.__('Take what the context menu was opened on')
+        }
+      },
+      additionalProperties: false
+    };
+  }
+
+  /** The name that is meant: given, or of the item under the context menu. */
+  export function nameIn(
+    app: JupyterFrontEnd,
+    args: ReadonlyPartialJSONObject
+  ): string | undefined {
+    if (typeof args.name === 'string') {
+      return args.name;
+    }
+    if (args.here) {
+      return app.contextMenuHitTest(node => !!node.dataset.pilothouse)?.dataset.pilothouse;
+    }
+    return undefined;
+  }
+
+  /** Have the user choose; the only candidate is not asked for. */
+  async function ask(title: string, found: readonly IRecord[]): Promise<string | null> {
+    const items = found.map(({ name }) => name);
+    if (items.length <= 1) {
+      return items[0] ?? null;
+    }
+    return (await InputDialog.getItem({ title, items })).value;
+  }
+}

@@ -1,0 +1,91 @@
+import { ILayoutRestorer } from '@jupyterlab/application';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import {
+  ICommandPalette,
+  InputDialog,
+  IThemeManager,
+  MainAreaWidget,
+  WidgetTracker
+} from '@jupyterlab/apputils';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { offerBokeh } from '../bokehjs';
+import { CommandIDs } from '../commands';
+import { pilothouseIcon } from '../icons';
+import { IPilothouse } from '../tokens';
+import { RunPlots } from '../views/plots';
+
+/** Runs as tabs of the main area. */
+export const plots: JupyterFrontEndPlugin<void> = {
+  id: 'pilothouse:plots',
+  description: "Opens a run's live plots as a tab, and gives its BokehJS to the widgets in cells.",
+  autoStart: true,
+  requires: [IPilothouse],
+  optional: [ITranslator, ILayoutRestorer, IThemeManager, ICommandPalette],
+  activate: (
+    app: JupyterFrontEnd,
+    model: IPilothouse,
+    translator: ITranslator | null,
+    restorer: ILayoutRestorer | null,
+    themes: IThemeManager | null,
+    palette: ICommandPalette | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('pilothouse');
+    const command = CommandIDs.openRun;
+    const namespace = 'pilothouse-runs';
+    const tracker = new WidgetTracker<MainAreaWidget<RunPlots>>({ namespace });
+    offerBokeh();
+    themes?.themeChanged.connect(() => tracker.forEach(tab => tab.content.repaint()));
+
+    app.commands.addCommand(command, {
+      label: trans.__('Open Live Plots'),
+      caption: trans.__("Show the run's throughput, lag, latency and quality as they change"),
+      icon: pilothouseIcon,
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: {
+            name: {
+              type: 'string',
+              description: trans.__('The name of the run; asked for when left out')
+            },
+            here: {
+              type: 'boolean',
+              description: trans.__('Take what the context menu was opened on')
+            }
+          },
+          additionalProperties: false
+        }
+      },
+      isEnabled: args => typeof args.name === 'string' || model.runs.length > 0,
+      execute: async args => {
+        const hit = (node: HTMLElement): boolean => !!node.dataset.pilothouse;
+        const here = args.here ? app.contextMenuHitTest(hit)?.dataset.pilothouse : undefined;
+        const items = model.runs.map(run => run.name);
+        const title = trans.__('Open Live Plots');
+        const name =
+          args.name?.toString() ?? here ?? (await InputDialog.getItem({ title, items })).value;
+        if (!name) {
+          return;
+        }
+        let tab = tracker.find(({ content }) => content.name === name);
+        if (!tab) {
+          const content = new RunPlots(model, name, trans);
+          tab = new MainAreaWidget({ content });
+          tab.id = `pilothouse-run-${name}`;
+          await tracker.add(tab);
+        }
+        if (!tab.isAttached) {
+          app.shell.add(tab, 'main', { type: 'Pilothouse' });
+        }
+        app.shell.activateById(tab.id);
+      }
+    });
+    palette?.addItem({ command, category: trans.__('Pilothouse') });
+    void restorer?.restore(tracker, {
+      command,
+      args: ({ content }) => ({ name: content.name }),
+      name: ({ content }) => content.name
+    });
+  }
+};

@@ -1,0 +1,111 @@
+/** Pilots and runs as the server tells them, and what can be said about them in a word. */
+
+import type { IProgress } from './live/status';
+
+/** A node of a pilot. */
+export interface INodeRecord {
+  readonly name: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly host: string;
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly since: string | null;
+}
+
+/** What every record has, readable or not. */
+export interface IRecord {
+  readonly name: string;
+  /** `unreadable` when its file can't be read; the reason says why. */
+  readonly state: string;
+  readonly reason: string;
+}
+
+/** A pilot. Times are ISO 8601. */
+export interface IPilotRecord extends IRecord {
+  readonly site?: string;
+  readonly created?: string;
+  readonly ended?: string | null;
+  readonly nodes_wanted?: number;
+  readonly nodes?: readonly INodeRecord[];
+  readonly lease_end?: string | null;
+  readonly idle_end?: string | null;
+}
+
+/** A run. Times are ISO 8601. */
+export interface IRunRecord extends IRecord {
+  readonly kind?: string;
+  readonly pilot?: string;
+  readonly created?: string;
+  readonly started?: string | null;
+  readonly ended?: string | null;
+  readonly progress?: IProgress | null;
+}
+
+/** A call, an offer or a receipt of the market; which fields it has is up to the market. */
+export type MarketEntry = Readonly<Record<string, unknown>>;
+
+/** The market, as far as the user takes part in it. Amounts are integers in msat. */
+export interface IMarket {
+  readonly calls: readonly MarketEntry[];
+  readonly offers: readonly MarketEntry[];
+  readonly receipts: readonly MarketEntry[];
+  readonly ledger: MarketEntry | null;
+}
+
+/** Where pilots can be had. */
+export interface ISite {
+  readonly name: string;
+}
+
+/** Whether the record's thing will change no more. */
+export function isOver(record: IRecord): boolean {
+  return ['finished', 'failed', 'lost', 'unreadable'].includes(record.state);
+}
+
+/** How many of a pilot's nodes are running. */
+export function runningNodes(pilot: IPilotRecord): number {
+  return (pilot.nodes ?? []).filter(node => node.state === 'running').length;
+}
+
+/** The Python line that gives the thing of a name in any notebook. */
+export function pythonLine(name: string): string {
+  return `ph.attach("${name}")`;
+}
+
+/** `records` with one replaced, added in front, or taken out. */
+export function withRecord<T extends IRecord>(
+  records: readonly T[],
+  record: T,
+  action: 'created' | 'changed' | 'removed'
+): readonly T[] {
+  if (action === 'removed') {
+    return records.filter(({ name }) => name !== record.name);
+  }
+  const known = records.some(({ name }) => name === record.name);
+  return known
+    ? records.map(old => (old.name === record.name ? record : old))
+    : [record, ...records];
+}
+
+/** Seconds in few words for people, such as `2 h 5 min`. */
+export function duration(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) {
+    return `${s} s`;
+  }
+  if (s < 3600) {
+    return `${Math.floor(s / 60)} min`;
+  }
+  const [big, bigUnit, small, smallUnit] =
+    s < 86_400
+      ? [Math.floor(s / 3600), 'h', Math.floor((s % 3600) / 60), 'min']
+      : [Math.floor(s / 86_400), 'd', Math.floor((s % 86_400) / 3600), 'h'];
+  return small ? `${big} ${bigUnit} ${small} ${smallUnit}` : `${big} ${bigUnit}`;
+}
+
+/** Seconds until an ISO 8601 time; undefined when there is none. */
+export function secondsUntil(time: string | null | undefined, now: number): number | undefined {
+  const end = time ? Date.parse(time) : NaN;
+  return Number.isNaN(end) ? undefined : (end - now) / 1e3;
+}

@@ -1,0 +1,55 @@
+/** What other extensions can build on. */
+
+import { Token } from '@lumino/coreutils';
+import type { IDisposable } from '@lumino/disposable';
+import type { ISignal } from '@lumino/signaling';
+
+import type { Api } from './api';
+import type { IMarket, IPilotRecord, IRunRecord } from './records';
+
+/** The user's pilots, runs and market, kept up to date, and what can be done with them. */
+export interface IPilothouse extends IDisposable {
+  /** Requests to the server extension. */
+  readonly api: Api;
+  /** All pilots, the youngest first. */
+  readonly pilots: readonly IPilotRecord[];
+  /** All runs, the youngest first. */
+  readonly runs: readonly IRunRecord[];
+  /** The market. */
+  readonly market: IMarket;
+  /** Why the lists can't be had; empty when they can. */
+  readonly problem: string;
+  /** Whether the lists were had once. */
+  readonly isReady: boolean;
+  /** Emitted when anything above has changed. */
+  readonly changed: ISignal<IPilothouse, void>;
+  /** Emitted when a pilot or run has entered another state, or was seen to begin. */
+  readonly entered: ISignal<IPilothouse, IEntered>;
+
+  /** Ask the server for everything now. */
+  refresh(): Promise<void>;
+  /** Start a pilot from a description. */
+  startPilot(description: Record<string, unknown>): Promise<IPilotRecord>;
+  /** Give a pilot more nodes. */
+  extendPilot(name: string, nodes?: number): Promise<void>;
+  /** Take nodes from a pilot. */
+  shrinkPilot(name: string, nodes?: number): Promise<void>;
+  /** End a pilot with its nodes and runs. */
+  cancelPilot(name: string): Promise<void>;
+  /** Stop a run; what it has done is kept. */
+  stopRun(name: string): Promise<void>;
+  /** The last lines that a pilot's or a run's processes wrote. */
+  logs(of: 'pilots' | 'runs', name: string, tail?: number): Promise<string>;
+}
+
+/** A pilot or run in a new state. */
+export interface IEntered {
+  readonly of: 'pilots' | 'runs';
+  readonly record: IPilotRecord | IRunRecord;
+}
+
+/** The token of {@link IPilothouse}. */
+export const IPilothouse = new Token<IPilothouse>(
+  'pilothouse:IPilothouse',
+  "The user's pilots, runs and market, kept up to date, and what can be done with them."
+);
