@@ -25,6 +25,7 @@ VERDICT = 5705
 OFFER = 30571
 ANNOUNCEMENT = 31990  # NIP-89, for clients that do not know our offers
 RECEIPT = 1985  # NIP-32 label
+DELETION = 5  # NIP-09
 SIGNATURE = 5706  # carried inside private messages, never published
 PAYMENT = 5707  # the same
 
@@ -201,7 +202,7 @@ class Result(Words):
     model: BlobRef
     samples: Count
     steps: Count
-    loss: float
+    loss: float | None
     environment: Annotated[dict[Name, Text], Field(max_length=20)] = Field(default_factory=dict)
 
 

@@ -44,7 +44,7 @@ async def follow(
     try:
         async for message in process.messages():
             if "error" in message:
-                error = str(message["error"])
+                error = str(message["error"]).removeprefix("Failed: ")
             else:
                 heard(message)
         code = await process.wait()

@@ -295,7 +295,7 @@ class Session:
             raise Unavailable(f"no relay took the event: {_reasons(outcome.failed)}", field="relays")
 
     def fetch(self, *filters: dict[str, Any]) -> list[Message]:
-        """The stored events that match one of `filters` (NIP-01 JSON), newest first, without expired and forged ones."""
+        """The stored events that match one of `filters` (NIP-01 JSON), newest first; none expired or forged."""
         return _thread.wait(self._fetch(list(filters)), 30)
 
     async def _fetch(self, filters: list[dict[str, Any]]) -> list[Message]:
@@ -392,6 +392,4 @@ def _reasons(failed: dict[Any, str]) -> str:
 def _check_size(content: str, limit: int) -> None:
     size = len(content.encode())
     if size > limit:
-        raise InvalidInput(
-            f"an event of {size} bytes is over {limit}: send a blob's hash", field="content"
-        )
+        raise InvalidInput(f"an event of {size} bytes is over {limit}: send a blob's hash", field="content")
