@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     made = parser()
-    options = made.parse_args(argv)
+    options = verbs.parse(made, argv)
     if options.version:
         from importlib.metadata import version
 

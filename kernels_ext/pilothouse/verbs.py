@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,6 +130,17 @@ class Verb:
             parser.add_argument(*argument.flags, **argument.options)
         parser.set_defaults(verb=self)
         return parser
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
+    """`words` parsed; ``NAME=VALUE`` may stand anywhere, which argparse alone does not do."""
+    options, rest = parser.parse_known_args(words)
+    takes = next((name for name in ("parameters", "expressions") if name in options), None)
+    if strange := [word for word in rest if takes is None or word.startswith("-")]:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    if takes:
+        getattr(options, takes).extend(rest)
+    return options
 
 
 def arg(*flags: str, names: tuple[str, ...] = (), **options: Any) -> Argument:

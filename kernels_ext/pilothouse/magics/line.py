@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from IPython.core.error import UsageError
 
 from pilothouse.errors import PilothouseError
-from pilothouse.verbs import GROUPS, Call
+from pilothouse.verbs import GROUPS, Call, parse
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -82,7 +82,7 @@ def words(line: str) -> list[str]:
 
 def _parse(group: str, line: str) -> argparse.Namespace | None:
     try:
-        return parser(group).parse_args(words(line))
+        return parse(parser(group), words(line))
     except _Help:
         return None
 

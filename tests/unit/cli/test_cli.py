@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pilothouse.cli import NESTED, TOP, main
+from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, Progress, RunRecord, State
+from pilothouse.state import utcnow
+
+
+@pytest.fixture
+def records(state_home: Path) -> Path:
+    PILOTS.write(
+        PilotRecord(
+            name="old", site="local", state=State.FAILED, reason="no room\ndetails", created=utcnow(), nodes_wanted=2,
+            nodes=[NodeRecord(name="n1", state=State.FAILED)],
+        )
+    )  # fmt: skip
+    RUNS.write(
+        RunRecord(
+            name="km", kind="stream", pilot="old", state=State.FINISHED, created=utcnow(),
+            progress=Progress(done=5, total=10, unit="messages"),
+        )
+    )  # fmt: skip
+    return state_home
+
+
+def test_pilots_are_a_table_and_the_python_line_goes_to_stderr(
+    records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pilots"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "# ph.pilots()\n"
+    head, line = printed.out.splitlines()
+    assert head.split() == ["name", "state", "site", "nodes", "created", "reason"]
+    assert line.split()[:4] == ["old", "failed", "local", "0/2"]
+    assert line.endswith("no room")
+
+
+def test_runs_are_a_table(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:6] == [
+        "km",
+        "stream",
+        "old",
+        "finished",
+        "5/10",
+        "messages",
+    ]
+
+
+@pytest.mark.parametrize(("command", "name"), [("pilots", "old"), ("runs", "km"), ("sites", "local")])
+def test_json_is_alone_on_stdout(records: Path, capsys: pytest.CaptureFixture[str], command: str, name: str) -> None:
+    assert main([command, "--json"]) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == [name]
+
+
+def test_an_empty_list_says_so(state_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pilots"]) == 0
+    assert capsys.readouterr().out == "(none)\n"
+    assert main(["pilots", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["cancel", "nobody"], "no pilot or run has that name"),
+        (["submit", "mars"], "no such site"),
+        (["submit", "--nodes", "0"], "nodes=0"),
+        (["submit", "--memory", "lots"], "memory"),
+        (["submit", "--name", "No Good"], "No Good"),
+        (["extend", "old"], "failed"),
+        (["stream", "run", "rate"], "NAME=VALUE"),
+    ],
+)
+def test_an_error_is_its_text_and_exit_status_1(
+    records: Path, capsys: pytest.CaptureFixture[str], argv: list[str], text: str
+) -> None:
+    before = sorted(records.rglob("*.json"))
+    assert main(argv) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    message = printed.err[printed.err.index("pilothouse: ") :]
+    assert text in message
+    assert "Traceback" not in printed.err
+    assert sorted(records.rglob("*.json")) == before
+
+
+def test_attach_to_what_has_ended_shows_it_and_ends(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attach", "km"]) == 0
+    assert capsys.readouterr().out == "km: finished; 5 of 10 messages\n"
+    assert main(["attach", "old"]) == 1
+    assert "old: failed; nodes: 1 failed of 2; runs: none (no room)" in capsys.readouterr().out
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [[word] for word in TOP] + [[word, verb.name] for word, (_, verbs) in NESTED.items() for verb in verbs]
+    for command in [[], *commands]:
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--help"])
+        assert ended.value.code == 0
+        assert "usage: pilothouse" in capsys.readouterr().out
+
+
+def test_the_installed_command_works_and_loads_no_dask(state_home: Path) -> None:
+    code = (
+        "import sys; from pilothouse.cli import main; code = main(['pilots']);"
+        "print([m for m in ('dask', 'distributed', 'xarray', 'bokeh', 'IPython') if m in sys.modules]); sys.exit(code)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == ["(none)", "[]"]
+    script = Path(sys.executable).with_name("pilothouse")
+    version = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.strip().count(".") >= 2
+
+
+def test_a_reader_that_goes_away_is_no_error(records: Path) -> None:
+    found = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' -m pilothouse.cli pilots --json | true; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in found.stderr
+    assert found.returncode == 0

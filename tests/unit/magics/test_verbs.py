@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+from collections.abc import Iterator
+
+import pytest
+from pilothouse.errors import InvalidInput
+from pilothouse.verbs import GROUPS, Call, Expression, Verb, pairs, parse
+
+
+def parsed(group: str, *words: str) -> Call:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    for verb in GROUPS[group][1]:
+        verb.add_to(commands)
+    options = parse(parser, words)
+    call = options.verb.call(options)
+    assert isinstance(call, Call)
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("pilot start", "ph.submit()"),
+        (
+            "pilot start local --nodes 2 --name anna --lease 2h",
+            'ph.submit("local", name="anna", nodes=2, lease="2h")',
+        ),
+        ("pilot start --wait", "ph.submit().wait()"),
+        ("pilot list", "ph.pilots()"),
+        ("pilot sites", "ph.sites()"),
+        ("pilot extend anna", 'ph.attach("anna").extend()'),
+        ("pilot extend anna 3", 'ph.attach("anna").extend(3)'),
+        ("pilot shrink anna 1", 'ph.attach("anna").shrink(1)'),
+        ("pilot scale anna 4", 'ph.attach("anna").scale(4)'),
+        ("pilot cancel anna", 'ph.attach("anna").cancel()'),
+        ("pilot logs anna --tail 5", 'ph.attach("anna").logs(tail=5)'),
+        ("runs list", "ph.runs()"),
+        ("runs stop km", 'ph.attach("km").stop()'),
+        ("runs result km", 'ph.attach("km").result()'),
+        ("runs events km", 'ph.attach("km").events()'),
+        (
+            "stream run --source kmeans-random --processor kmeans --broker log --pilot anna rate=1e3",
+            'ph.streams.run(source="kmeans-random", processor="kmeans", broker="log", rate=1000.0, '
+            'pilot=ph.attach("anna"))',
+        ),
+        ("md rmsd u.atoms select=backbone", 'ph.md.analyse(RMSD, u.atoms, select="backbone")'),
+        ("md psa paths", "ph.md.psa(paths)"),
+        ("md psa a b metric=frechet --pilot anna", 'ph.md.psa([a, b], metric="frechet", pilot=ph.attach("anna"))'),
+        ("market connect", "ph.market.connect()"),
+        ("market connect --relay ws://127.0.0.1:1", 'ph.market.connect(relays=["ws://127.0.0.1:1"])'),
+        ("market offers", "ph.market.connect().offers()"),
+        ("market provide --pilot anna", 'ph.market.connect().provide(pilot=ph.attach("anna"))'),
+        ("market post call --data digits budget=10", "ph.market.connect().post(call, data=digits, budget=10)"),
+    ],
+)
+def test_a_verb_shows_the_line_it_stands_for(words: str, line: str) -> None:
+    call = parsed(*words.split())
+    assert str(call) == line
+    ast.parse(call.lines())
+
+
+def test_the_line_says_what_must_be_imported() -> None:
+    assert parsed("md", "rmsd", "u").lines().splitlines()[0] == "from MDAnalysis.analysis.rms import RMSD"
+
+
+def test_the_call_that_is_made_is_the_one_that_is_shown() -> None:
+    seen = []
+
+    class Market:
+        def post(self, *args: object, **kwargs: object) -> str:
+            seen.append((args, kwargs))
+            return "job"
+
+    call = Call("market.connect").then("post", Expression("x + 1"), data=[Expression("x")], budget=3)
+    market = Market()
+    market.connect = lambda: market  # type: ignore[attr-defined]
+    values = {"x": 1, "market": market}
+    assert call.run(lambda text: eval(text, values)) == "job"
+    assert seen == [((2,), {"data": [1], "budget": 3})]
+    assert str(call) == "market.connect().post(x + 1, data=[x], budget=3)"
+
+
+@pytest.mark.parametrize("text", ['say "hi"', "back\\slash", "line\nbreak", "it's"])
+def test_strange_text_is_shown_as_python_that_means_the_same(text: str) -> None:
+    assert ast.literal_eval(str(Call("f", (text,))).removeprefix("f")) == text
+
+
+def test_pairs_take_literals_and_words_and_refuse_the_rest() -> None:
+    assert pairs(["a=1", "b=[1, 2]", "c=net", 'd="4 GiB"', "e=None"]) == {
+        "a": 1, "b": [1, 2], "c": "net", "d": "4 GiB", "e": None,
+    }  # fmt: skip
+    for word in ("rate", "=3", "a b=1"):
+        with pytest.raises(InvalidInput, match="NAME=VALUE"):
+            pairs([word])
+
+
+def every_verb() -> Iterator[tuple[str, Verb]]:
+    for group, (_, verbs) in GROUPS.items():
+        for verb in verbs:
+            yield group, verb
+
+
+def options_of(verb: Verb) -> list[str]:
+    """Words that give the verb everything it takes."""
+    words: list[str] = [verb.name]
+    for argument in verb.arguments:
+        flag, options = argument.flags[0], argument.options
+        value = "2" if options.get("type") is int else "[1]" if "expression" in flag else "x"
+        if options.get("action") == "store_true":
+            words.append(flag)
+        elif flag.startswith("--"):
+            words += [flag, value]
+        elif options.get("metavar") != "NAME=VALUE":
+            words.append(value)
+    return words
+
+
+@pytest.mark.parametrize(
+    ("group", "verb"), [pytest.param(*pair, id=f"{pair[0]}-{pair[1].name}") for pair in every_verb()]
+)
+def test_every_verb_fits_the_signature_of_its_public_function(group: str, verb: Verb) -> None:
+    call: Call | None = parsed(group, *options_of(verb))
+    assert call is not None
+    while call.on is not None:
+        call = call.on
+    module, _, name = call.function.rpartition(".")
+    import pilothouse
+
+    where = pilothouse
+    for part in module.split(".")[1:]:
+        where = getattr(where, part)
+    function = getattr(where, name)
+    inspect.signature(function).bind(*call.args, **call.kwargs)
+
+
+def test_methods_of_handles_take_what_the_verbs_give_them() -> None:
+    from pilothouse import Pilot, Run
+
+    for group, verb in every_verb():
+        call = parsed(group, *options_of(verb))
+        if call.on is not None and call.on.function == "ph.attach":
+            name = call.function.removeprefix(".")
+            owners = [owner for owner in (Pilot, Run) if hasattr(owner, name)]
+            assert owners, f"{group} {verb.name}: neither a pilot nor a run has {name}"
+            for owner in owners:
+                inspect.signature(getattr(owner, name)).bind(None, *call.args, **call.kwargs)
