@@ -38,7 +38,10 @@ TOP: dict[str, Verb] = {
 }
 NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
     "stream": ("streaming Mini-Apps", (verbs.stream, verbs.runs, verbs.stop)),
-    "market": ("the training market", (verbs.calls, verbs.offers, verbs.provide)),
+    "market": (
+        "the training market",
+        (verbs.connect, verbs.calls, verbs.offers, verbs.provide, verbs.post, verbs.receipts, verbs.ledger),
+    ),
 }
 
 

@@ -257,28 +257,40 @@ stream = Verb(
         _ON, _PARAMETERS,
     ),
 )  # fmt: skip
-connect = Verb(
-    "connect", "connect to the market: the given relays, or one of your own",
-    lambda options: Call("ph.market.connect", (), {"relays": options.relay} if options.relay else {}),
-    (arg("--relay", action="append", metavar="URL", help="a relay; may be given several times"),),
-)  # fmt: skip
-calls = Verb("calls", "the calls for training on the market", lambda _: Call("ph.market.connect").then("calls"))
-offers = Verb("offers", "the offers of providers on the market", lambda _: Call("ph.market.connect").then("offers"))
-provide = Verb(
-    "provide", "offer training on the market, with the nodes of a pilot",
-    lambda options: Call("ph.market.connect").then("provide", **pairs(options.parameters), **_on(options)),
-    (_ON, _PARAMETERS),
-)  # fmt: skip
 
-#: The command line has no Python expressions, so these are of the magics alone.
-_DATA = arg("--data", metavar="EXPRESSION", help="the labelled data to train on")
+
+def _market(options: argparse.Namespace) -> Call:
+    relays = {"relays": options.relay} if options.relay else {}
+    return Call("ph.market.connect", (), {**relays, **_on(options)})
+
+
+_RELAYS = (
+    arg("--relay", action="append", metavar="URL", help="a relay; may be given again (default: your lab market)"),
+    _ON,
+)
+connect = Verb("connect", "open a market: your own lab market, or relays", _market, _RELAYS)
+calls = Verb("calls", "the calls for training that stand", lambda options: _market(options).then("calls"), _RELAYS)
+offers = Verb("offers", "the offers of providers that stand", lambda options: _market(options).then("offers"), _RELAYS)
+receipts = Verb(
+    "receipts", "public receipts, by job and round", lambda options: _market(options).then("receipts"), _RELAYS
+)
+ledger = Verb(
+    "ledger", "your books: what was paid and earned", lambda options: _market(options).then("ledger"), _RELAYS
+)
+provide = Verb(
+    "provide", "sell training from a node of a pilot",
+    lambda options: _market(options).then("provide", **_given(options, "name"), **pairs(options.parameters)),
+    (arg("--name", help="of the provider and its run (default: made up)"), *_RELAYS, _PARAMETERS),
+)  # fmt: skip
 post = Verb(
-    "post", "post a call for training and pay for what is accepted",
-    lambda options: Call("ph.market.connect").then(
-        "post", Expression(options.expression), **({} if options.data is None else {"data": Expression(options.data)}),
-        **pairs(options.parameters),
+    "post", "buy training: post a call, and pay for what is accepted",
+    lambda options: _market(options).then(
+        "post", **({} if options.data is None else {"data": Expression(options.data)}), **pairs(options.parameters)
     ),
-    (arg("expression", metavar="CALL", help="Python: the call"), _DATA, _PARAMETERS),
+    (
+        arg("--data", metavar="EXPRESSION", help="Python: (X, y) to train on; or data=NAME, such as data=digits"),
+        *_RELAYS, _PARAMETERS,
+    ),
 )  # fmt: skip
 
 
@@ -323,5 +335,5 @@ GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
     "runs": ("Runs: what was launched on pilots, alive and ended.", (runs, attach, stop, result, logs, events)),
     "stream": ("Streaming Mini-Apps.", (runs, stream, stop, logs, events)),
     "md": ("Analyses of molecular-dynamics trajectories.", (rmsd, psa)),
-    "market": ("The training market.", (offers, connect, calls, provide, post)),
+    "market": ("The training market.", (offers, connect, calls, provide, post, receipts, ledger)),
 }

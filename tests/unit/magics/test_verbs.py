@@ -53,8 +53,13 @@ def parsed(group: str, *words: str) -> Call:
         ("market connect", "ph.market.connect()"),
         ("market connect --relay ws://127.0.0.1:1", 'ph.market.connect(relays=["ws://127.0.0.1:1"])'),
         ("market offers", "ph.market.connect().offers()"),
-        ("market provide --pilot anna", 'ph.market.connect().provide(pilot=ph.attach("anna"))'),
-        ("market post call --data digits budget=10", "ph.market.connect().post(call, data=digits, budget=10)"),
+        (
+            "market provide --name ada --pilot anna price=5",
+            'ph.market.connect(pilot=ph.attach("anna")).provide(name="ada", price=5)',
+        ),
+        ("market post --data (x,y) budget=10", "ph.market.connect().post(data=(x,y), budget=10)"),
+        ("market post data=digits budget=10", 'ph.market.connect().post(data="digits", budget=10)'),
+        ("market ledger", "ph.market.connect().ledger()"),
     ],
 )
 def test_a_verb_shows_the_line_it_stands_for(words: str, line: str) -> None:
