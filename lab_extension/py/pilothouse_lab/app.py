@@ -23,7 +23,7 @@ class PilothouseLab(ExtensionApp):
     name = "pilothouse_lab"
     description = "Pilots, runs and the training market beside your notebooks"
 
-    _watch: RecordWatch | None = None
+    watch: RecordWatch | None = None
 
     def initialize_handlers(self) -> None:
         """Add the routes."""
@@ -33,10 +33,10 @@ class PilothouseLab(ExtensionApp):
         events = serverapp.event_logger
         for schema in EVENTS.values():
             events.register_event_schema(HERE / "events" / schema.file)
-        self._watch = RecordWatch(lambda event, data: events.emit(schema_id=EVENTS[event].id, data=data), self.log)
-        self._watch.start()
+        self.watch = RecordWatch(lambda event, data: events.emit(schema_id=EVENTS[event].id, data=data), self.log)
+        self.watch.start()
 
     async def stop_extension(self) -> None:
         """End the watch over the records."""
-        if self._watch is not None:
-            await self._watch.stop()
+        if self.watch is not None:
+            await self.watch.stop()

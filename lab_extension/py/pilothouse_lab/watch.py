@@ -112,15 +112,21 @@ class RecordWatch:
         Called in the event loop with "pilots" or "runs" and ``{action, name, state, reason, record}``.
     log
         For what goes wrong while looking.
+
+    Attributes
+    ----------
+    watching
+        Set once it is known what there was at the beginning: what comes after that is news.
     """
 
     def __init__(self, emit: Emit, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
         self._emit = emit
         self._log = log
         self._task: asyncio.Task[None] | None = None
+        self.watching = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to watch, in the running event loop. What exists by then is no news."""
+        """Begin to watch, in the running event loop."""
         self._task = asyncio.create_task(self._watch(), name="pilothouse-watch")
 
     async def stop(self) -> None:
@@ -132,6 +138,7 @@ class RecordWatch:
 
     async def _watch(self) -> None:
         folders = await in_thread(_folders)
+        self.watching.set()
         looks = 0
         while True:
             await asyncio.sleep(PERIOD)

@@ -1,0 +1,63 @@
+"""A Jupyter server with the extension, in the test's event loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from pytest_jupyter.jupyter_server import *  # noqa: F403 -- the hooks and fixtures of a plug-in, for this folder alone
+from tornado.httpclient import HTTPClientError
+
+
+class Answer(NamedTuple):
+    """Status and JSON of an answer."""
+
+    status: int
+    json: Any
+
+
+Ask = Callable[..., Awaitable[Answer]]
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, Any]:
+    return {
+        "ServerApp": {
+            "jpserver_extensions": {"pilothouse_lab": True},
+            "allow_unauthenticated_access": False,
+        }
+    }
+
+
+@pytest.fixture
+def ask(jp_fetch: Any) -> Ask:
+    """``await ask("GET", "pilots", ...)``: the answer, errors included."""
+
+    async def ask(verb: str, *path: str, body: Any = None, **params: str) -> Answer:
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        if verb == "POST" and data is None:
+            data = b""
+        try:
+            found = await jp_fetch("pilothouse", "api", "v1", *path, method=verb, body=data, params=params)
+        except HTTPClientError as error:
+            assert error.response is not None
+            return Answer(error.code, json.loads(error.response.body))
+        return Answer(found.code, json.loads(found.body))
+
+    return ask
+
+
+@pytest.fixture
+def count(local_pilot: Any) -> Iterator[Callable[..., Any]]:
+    """``count(to=50)``: a run on a real pilot that counts ten times a second."""
+    begun = []
+
+    def count(**parameters: Any) -> Any:
+        begun.append(local_pilot.launch("count", parameters))
+        return begun[-1]
+
+    yield count
+    for run in begun:
+        run.stop()

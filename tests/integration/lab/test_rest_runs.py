@@ -1,0 +1,47 @@
+"""Runs over REST."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+async def test_a_run_is_listed_read_and_stopped(ask: Any, count: Any) -> None:
+    run = count(to=600)
+    status, answer = await ask("GET", "runs")
+    item = {item["name"]: item for item in answer["items"]}[run.name]
+    assert (status, item["kind"], item["parameters"]) == (200, "count", {"to": 600})
+    while run.frame().seq < 3:
+        time.sleep(0.05)
+    begun = time.monotonic()
+    status, record = await ask("POST", "runs", run.name, "stop")
+    assert status == 202
+    assert record["state"] in ("stopping", "finished")
+    assert time.monotonic() - begun < 2
+    run.wait(timeout=10)
+    status, record = await ask("GET", "runs", run.name)
+    assert (status, record["state"], record["reason"]) == (200, "finished", "stopped")
+    status, answer = await ask("GET", "runs", run.name, "logs", tail="3")
+    assert status == 200
+    assert "counting" in answer["text"]
+
+
+async def test_stopping_an_ended_run_is_no_error(ask: Any, count: Any) -> None:
+    run = count(to=1)
+    run.wait(timeout=20)
+    status, record = await ask("POST", "runs", run.name, "stop")
+    assert (status, record["state"]) == (202, "finished")
+
+
+async def test_a_failed_run_says_why(ask: Any, count: Any) -> None:
+    run = count(to=1, fail="no more numbers")
+    run.wait(timeout=20)
+    status, record = await ask("GET", "runs", run.name)
+    assert (status, record["state"]) == (200, "failed")
+    assert "no more numbers" in record["reason"]
+
+
+async def test_a_name_of_the_other_kind_is_not_found(ask: Any, count: Any) -> None:
+    run = count(to=1)
+    assert (await ask("GET", "pilots", run.name))[0] == 404
+    assert (await ask("GET", "runs", run.pilot))[0] == 404
