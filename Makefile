@@ -1,0 +1,48 @@
+# Pilothouse. `make lab` opens JupyterLab on the tour; `make test` runs every test. Both set up what they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := pyproject.toml lab_extension/hatch_build.py lab_extension/package-lock.json \
+  $(shell find lab_extension/src lab_extension/style lab_extension/schema widgets/js -type f 2>/dev/null)
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
+
+.PHONY: setup lab tour test test-fast bench lint clean chromium
+
+setup: .venv/.ready
+
+.venv/.ready: $(SOURCES)
+	@PYTHON="$(PYTHON)" sh .ci/venv
+	$(BIN)/uv pip install --quiet --editable ".[all,test]"
+	@touch $@
+
+lab: setup
+	$(BIN)/jupyter lab $(AS_ROOT) notebooks/00_tour.ipynb
+
+tour: setup
+	@mkdir -p build
+	PILOTHOUSE_HOME="$${PILOTHOUSE_HOME:-$$(mktemp -d)}" $(BIN)/jupyter nbconvert --to html --execute \
+	  --ExecutePreprocessor.timeout=300 --output-dir build --output tour notebooks/00_tour.ipynb
+
+# Browser tests need Debian's Chromium: installed when root and apt are there, else those tests are skipped and listed.
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; } || true
+
+test: setup chromium
+	$(BIN)/pytest
+
+test-fast: setup
+	$(BIN)/pytest -m "not slow and not ui"
+
+bench: setup
+	for name in start streams md; do $(BIN)/python -m benchmarks $$name || failed=1; done; exit $${failed:-0}
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd lab_extension && PATH="$(CURDIR)/$(BIN):$$PATH" && { [ -d node_modules ] || npm ci --ignore-scripts; } && npm run --silent lint:check && npm run --silent test
+
+clean:
+	rm -rf .venv build dist lab_extension/lib lab_extension/tsconfig.tsbuildinfo \
+	  lab_extension/py/pilothouse_lab/labextension widgets/pilothouse_widgets/static

@@ -1,0 +1,124 @@
+"""What a user waits for and pays for before anything is computed: imports, pilots, first points, idling."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from benchmarks.rows import Row
+
+
+def _python(code: str) -> float:
+    """Seconds that `code`, run in a fresh Python, prints."""
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def _median(measure: Callable[[], float], runs: int = 5) -> float:
+    return statistics.median(measure() for _ in range(runs))
+
+
+def _imported() -> float:
+    return _python("import time; t = time.perf_counter(); import pilothouse; print(time.perf_counter() - t)")
+
+
+def _magics() -> float:
+    return _python(
+        "import time\nfrom IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\nimport pilothouse\nt = time.perf_counter()\n"
+        "shell.extension_manager.load_extension('pilothouse')\nprint(time.perf_counter() - t)"
+    )
+
+
+def _server_extension() -> float:
+    """What loading and starting the server extension adds to a Jupyter server that is there already."""
+    return _python(
+        "import asyncio, time\n"
+        "from jupyter_server.serverapp import ServerApp\n"
+        "async def main():\n"
+        "    app = ServerApp(open_browser=False, allow_root=True, port=0)\n"
+        "    app.initialize(argv=[], find_extensions=False, new_httpserver=False)\n"
+        "    t = time.perf_counter()\n"
+        "    import pilothouse_lab\n"
+        "    pilothouse_lab._load_jupyter_server_extension(app)\n"
+        "    print(time.perf_counter() - t)\n"
+        "asyncio.run(main())"
+    )
+
+
+def _pilot_ready() -> float:
+    import pilothouse as ph
+
+    begun = time.perf_counter()
+    with ph.submit("local", nodes=2) as pilot:
+        pilot.wait(timeout=60)
+        return time.perf_counter() - begun
+
+
+def _bare_dask() -> float:
+    """Dask alone, as close as it gets: a scheduler with dashboard and two worker processes."""
+    return _python(
+        "import time\n"
+        "t = time.perf_counter()\n"
+        "if __name__ == '__main__':\n"
+        "    from distributed import LocalCluster\n"
+        "    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address='127.0.0.1:0', silence_logs=50):\n"
+        "        print(time.perf_counter() - t, flush=True)\n"
+    )
+
+
+def _first_point() -> tuple[float, float, float]:
+    """Seconds from the call to the first sample; then the idle supervisor's share of a core and its MB."""
+    import pilothouse as ph
+
+    with ph.submit("local", nodes=2).wait(timeout=60) as pilot:
+
+        def first() -> float:
+            begun = time.perf_counter()
+            run = ph.streams.run(source="kmeans-random", processor="kmeans", broker="log", pilot=pilot)
+            while not len(run.frame(wait=5).time):
+                pass
+            seconds = time.perf_counter() - begun
+            run.stop()
+            return seconds
+
+        point = _median(first, 3)
+        record = pilot.record
+        assert record.supervisor is not None
+        process = psutil.Process(record.supervisor.pid)
+        time.sleep(5)
+        before, begun = process.cpu_times(), time.monotonic()
+        time.sleep(20)
+        after = process.cpu_times()
+        share = (after.user + after.system - before.user - before.system) / (time.monotonic() - begun)
+        return point, share, process.memory_info().rss / 2**20
+
+
+def _bound(metric: str, ours: float, bound: float) -> Row:
+    return Row(metric, ours, None, None, bound, ours <= bound)
+
+
+def rows() -> list[Row]:
+    """Measure everything, one thing after the other."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["PILOTHOUSE_HOME"] = str(Path(home, "state"))
+        ready = _median(_pilot_ready)
+        dask = _median(_bare_dask)
+        point, share, megabytes = _first_point()
+        return [
+            _bound("import pilothouse (s)", _median(_imported), 0.150),
+            _bound("%load_ext pilothouse, added (s)", _median(_magics), 0.100),
+            _bound("Jupyter server extension, added to start-up (s)", _median(_server_extension), 0.050),
+            _bound("local pilot, 2 nodes ready (s)", ready, 2.5),
+            Row("the same, against dask LocalCluster without TLS", ready, dask, ready / dask, None, True),
+            _bound("first sample of a stream run (s)", point, 1.5),
+            _bound("idle supervisor, share of a core", share, 0.01),
+            _bound("idle supervisor, memory (MB)", megabytes, 150.0),
+        ]
