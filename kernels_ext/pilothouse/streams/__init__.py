@@ -1,5 +1,8 @@
 """Streaming Mini-Apps: a source, a broker and a processor, on a pilot, watched live.
 
+The names below are imported when they are first used: the node processes of a stream pass through here and should
+start in a moment.
+
 >>> from pilothouse import streams
 >>> sorted(streams.sources())
 ['kmeans-random']
@@ -7,8 +10,26 @@
 
 from __future__ import annotations
 
-from pilothouse.streams.catalogue import brokers, processors, sources
-from pilothouse.streams.description import StreamDescription
-from pilothouse.streams.run import run
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pilothouse.streams.catalogue import brokers, processors, sources
+    from pilothouse.streams.description import StreamDescription
+    from pilothouse.streams.launch import run
 
 __all__ = ["StreamDescription", "brokers", "processors", "run", "sources"]
+
+_WHERE = {"StreamDescription": "description", "run": "launch"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("brokers", "processors", "sources"):  # folders that can be called
+        return importlib.import_module(f"pilothouse.streams.{name}")
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"pilothouse.streams.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'pilothouse.streams' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

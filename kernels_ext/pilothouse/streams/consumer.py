@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,20 +15,20 @@ from pilothouse.streams.workers import Reports, hello, open_broker
 GROUP = "run"
 #: Seconds of processing before a commit.
 SLICE = 0.05
+#: Seconds after which threads take turns while the processor is still being loaded.
+SWITCH = 0.0002
 
 
 def main(channel: Channel) -> None:
-    """Load the processor, consume until everything is drained, and leave the state of each partition in the run."""
+    """Consume until everything is drained, and leave the state of each partition in the run's folder."""
     from pilothouse.streams import catalogue
 
-    parameters = channel.config["parameters"]
-    started = time.perf_counter()
     log = hello(channel)
     if log is None:
         return
-    processor = catalogue.load("processor", parameters["processor"])
-    processor.warm(parameters)
-    channel.send({"warm": time.perf_counter() - started})
+    processor = catalogue.load("processor", channel.config["parameters"]["processor"])
+    # Messages are processed from the first moment on, and faster once the compiled code is there.
+    threading.Thread(target=_warm, args=(channel, processor), name="warm", daemon=True).start()
     consumer = Consumer(channel, log, processor)
     try:
         consumer.run()
@@ -35,6 +37,18 @@ def main(channel: Channel) -> None:
             consumer.broker.remove()  # whoever ran this is gone: nothing stays behind
         else:
             consumer.broker.close()
+
+
+def _warm(channel: Channel, processor: Any) -> None:
+    started = time.perf_counter()
+    # Each numpy call gives up the interpreter and, while this thread imports, waits a whole interval to get it back.
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        processor.warm()
+    finally:
+        sys.setswitchinterval(usual)
+    channel.send({"warm": time.perf_counter() - started})
 
 
 class Consumer:
@@ -59,7 +73,7 @@ class Consumer:
         self.broker = open_broker(parameters, log)
         self.position = {p: self.broker.join(p, GROUP) for p in self.partitions}
         self.processors = {p: processor(parameters, self.position[p].state) for p in self.partitions}
-        # What waited while the first consumers loaded their code is warm-up, not latency; after a crash it is latency.
+        # What waited while the first consumers started is warm-up, not latency; after a crash it is latency.
         self.warm = time.time_ns() if config["life"] == 0 else 0
         self.latency = Histogram()
         self.warmup = 0
@@ -139,10 +153,9 @@ class Consumer:
         self.channel.send({"sample": values})
 
     def _finish(self) -> None:
-        from pilothouse.state import write_atomic
-
         for partition, position in self.position.items():
-            write_atomic(self.folder / f"partition-{partition}.state", position.state)
+            # Read by the driver after `done`, so it is whole by then.
+            (self.folder / f"partition-{partition}.state").write_bytes(position.state)
         self._report(last=True)
         remaining = sum(self.broker.tail(p) for p in self.partitions) - self.reported["consumed"]
         self.channel.send({"done": {"remaining": remaining}})

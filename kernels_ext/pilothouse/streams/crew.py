@@ -83,7 +83,8 @@ class Member:
                 elif "sample" in message:
                     self._tally.report(self.label, message["sample"])
                 elif "warm" in message:
-                    self.warm = self.warm or message["warm"]
+                    self.warm = message["warm"]
+                    self._context.event("processor warm", label=self.label, seconds=round(message["warm"], 3))
                 elif "done" in message:
                     self.done = message["done"]
                     self.finished.set()

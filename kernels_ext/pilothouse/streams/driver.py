@@ -51,8 +51,8 @@ class StreamDriver:
         ticks = asyncio.create_task(self._tick())
         try:
             await self._produce(lives)
-            remaining = await self._drain(lives)
-            await self._goodbye(remaining)
+            await self._drain(lives)
+            await self._goodbye()
         except BaseException:
             # What is still alive takes the log away.
             await asyncio.gather(*(member.order({"op": "remove"}) for member in self.producers))
@@ -64,7 +64,7 @@ class StreamDriver:
                 task.cancel()
             await asyncio.gather(ticks, *lives, return_exceptions=True)
         self._sample()
-        await asyncio.to_thread(self._write, remaining)
+        await asyncio.to_thread(self._write)
 
     @property
     def crew(self) -> list[Member]:
@@ -99,8 +99,8 @@ class StreamDriver:
         if self.context.stopping.is_set():
             await asyncio.gather(*(member.end(STOP_PRODUCERS) for member in self.producers))
 
-    async def _drain(self, lives: Iterable[asyncio.Task[None]]) -> int:
-        """Have the consumers process what was produced; how many messages were left."""
+    async def _drain(self, lives: Iterable[asyncio.Task[None]]) -> None:
+        """Have the consumers process what was produced."""
         if not self.context.stopping.is_set():
             await self._order_drain(None)
             await self._until(lives, self.consumers, stop=True)
@@ -111,7 +111,6 @@ class StreamDriver:
                     await self._until(lives, self.consumers, stop=False)
             except TimeoutError:
                 self.context.log("consumers did not finish in time; their messages stay in the log")
-        return self.tally.total("produced") - self.tally.total("consumed")
 
     async def _order_drain(self, seconds: float | None) -> None:
         await asyncio.gather(*(member.order({"op": "drain", "seconds": seconds}) for member in self.consumers))
@@ -132,11 +131,12 @@ class StreamDriver:
             ready.cancel()
             stopping.cancel()
 
-    async def _goodbye(self, remaining: int) -> None:
+    async def _goodbye(self) -> None:
         """End the consumers; the first one removes the log if nothing is left in it."""
         first, *others = self.consumers
         await asyncio.gather(*(member.end(0.2) for member in others))
-        if remaining == 0 and first.done:
+        self.kept = self.tally.total("produced") > self.tally.total("consumed")
+        if not self.kept:
             await first.order({"op": "remove"})
         await first.end(STOP_GOODBYE)
 
@@ -159,7 +159,8 @@ class StreamDriver:
             elapsed = (utcnow() - self.started).total_seconds()
             self.context.progress(min(elapsed, self.parameters["seconds"]), self.parameters["seconds"], "s")
 
-    def _write(self, remaining: int) -> None:
+    def _write(self) -> None:
+        remaining = self.tally.total("produced") - self.tally.total("consumed")
         states = []
         for partition in range(self.parameters["partitions"]):
             path = self.context.folder / f"partition-{partition}.state"
@@ -179,7 +180,7 @@ class StreamDriver:
                 "warmup_seconds": max((m.warm or 0.0 for m in self.consumers), default=0.0),
                 "warmup_messages": sum(self.tally.warmup.values()),
                 "restarts": sum(member.lives for member in self.crew),
-                "log": self.place.log if remaining else "",
+                "log": self.place.log if self.kept else "",
                 "versions": _versions(),
             },
         }

@@ -151,8 +151,11 @@ class Processor(Protocol):
         """Go on from `state` (empty: from nothing)."""
 
     @staticmethod
-    def warm(parameters: Mapping[str, Any]) -> None:
-        """Do what takes long the first time in a process, such as loading compiled code."""
+    def warm() -> None:
+        """Do what takes long the first time in a process, such as loading compiled code.
+
+        Called in a thread beside :meth:`process`, which must work, if slower, before it is done.
+        """
 
     def process(self, payload: npt.NDArray[Any]) -> float:
         """Take in one payload (not kept); the quality of what was known before it."""

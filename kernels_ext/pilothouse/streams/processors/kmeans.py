@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,26 @@ Floats = npt.NDArray[np.float64]
 
 _HEAD = struct.Struct("<4sII")
 _MAGIC = b"KMS1"
+
+
+def assign(
+    points: npt.NDArray[np.float32], centres: npt.NDArray[np.float32], sums: Floats, counts: npt.NDArray[np.int64]
+) -> float:
+    """What :func:`pilothouse.streams.processors.kmeans_kernel.assign` does, in numpy and float64."""
+    cost = 0.0
+    target = centres.astype(np.float64)
+    for start in range(0, len(points), 4096):
+        block = points[start : start + 4096].astype(np.float64)
+        # |x - c|^2 less |x|^2, which does not change what is nearest. One product of matrices: few calls, for while
+        # the compiled loop is being imported beside it each call may wait for the interpreter.
+        distance = block @ (-2.0 * target.T)
+        distance += (target**2).sum(axis=1)
+        labels = distance.argmin(axis=1)
+        cost += float((block**2).sum() + distance[np.arange(len(block)), labels].sum())
+        counts += np.bincount(labels, minlength=len(counts))
+        for d in range(block.shape[1]):
+            sums[:, d] += np.bincount(labels, block[:, d], len(counts))
+    return cost
 
 
 def update(centres: Floats, weights: Floats, sums: Floats, counts: npt.NDArray[np.int64], decay: float) -> None:
@@ -89,6 +109,8 @@ class KMeans:
 
     #: The mean squared distance of a message's points to the nearest centre, before they moved it.
     quality = "cost"
+    #: Slow until :meth:`warm` has loaded the compiled loop, which takes a second, and many where it must be compiled.
+    assign: Callable[..., float] = staticmethod(assign)
 
     def __init__(self, parameters: Mapping[str, Any], state: bytes = b"") -> None:
         self.k, self.decay, self.seed = int(parameters["clusters"]), float(parameters["decay"]), int(parameters["seed"])
@@ -98,20 +120,20 @@ class KMeans:
             self.centres, self.weights = _decode(state)
 
     @staticmethod
-    def warm(parameters: Mapping[str, Any]) -> None:
-        """Load the compiled loop; compile it where that was never done."""
-        from pilothouse.streams.processors import kmeans_kernel  # noqa: F401
+    def warm() -> None:
+        """Load the compiled loop in place of :func:`assign`; compile it where that was never done."""
+        from pilothouse.streams.processors import kmeans_kernel
+
+        KMeans.assign = staticmethod(kmeans_kernel.assign)
 
     def process(self, payload: npt.NDArray[Any]) -> float:
         """Assign the points (n, dim; float32) to the current centres, then move these; the cost before that."""
-        from pilothouse.streams.processors.kmeans_kernel import assign
-
         if self.centres is None or self.weights is None:
             self.centres = choose(payload, self.k, self.seed)
             self.weights = np.zeros(self.k)
         sums = np.zeros_like(self.centres)
         counts = np.zeros(self.k, dtype=np.int64)
-        cost = assign(payload, self.centres.astype(np.float32), sums, counts)
+        cost = self.assign(payload, self.centres.astype(np.float32), sums, counts)
         update(self.centres, self.weights, sums, counts, self.decay)
         return float(cost) / len(payload)
 
