@@ -126,9 +126,7 @@ class Records(Generic[R]):
         try:
             os.link(temporary, path)
         except FileExistsError:
-            raise Conflict(
-                f"name={record.name!r} is in use in {self.kind}; choose another", field="name"
-            ) from None
+            raise Conflict(f"name={record.name!r} is in use in {self.kind}; choose another", field="name") from None
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -142,13 +140,17 @@ class Records(Generic[R]):
         PilothouseError
             The file is there but can't be read as a record.
         """
-        found = self._load(self.path(name))
+        found = self.find(name)
         if isinstance(found, Unreadable):
             raise PilothouseError(f"the record {found.path} can't be read: {found.reason}", field="name")
         if found is None:
             singular = self.kind.removesuffix("s")
             raise NotFound(f"there is no {singular} called {name!r}", field="name")
         return found
+
+    def find(self, name: str) -> R | Unreadable | None:
+        """The record called `name` in whatever shape it is, or None."""
+        return self._load(self.path(name))
 
     def __iter__(self) -> Iterator[R | Unreadable]:
         for path in sorted(self.root.glob("*.json")):

@@ -76,7 +76,9 @@ class Frame:
         head = json.loads(bytes(data[4 : 4 + length]))
         n = int(head["n"])
         values = np.frombuffer(data, dtype="<f8", offset=4 + length).reshape(1 + len(head["columns"]), n)
-        return Frame(int(head["seq"]), bool(head["reset"]), values[0], dict(zip(head["columns"], values[1:], strict=True)))
+        return Frame(
+            int(head["seq"]), bool(head["reset"]), values[0], dict(zip(head["columns"], values[1:], strict=True))
+        )
 
 
 class Telemetry:

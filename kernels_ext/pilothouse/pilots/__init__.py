@@ -38,8 +38,10 @@ _WHERE = {
 class _Callable(ModuleType):
     """A module of the same name as the function that lists what it is about."""
 
-    def __call__(self) -> list[Any]:
-        return importlib.import_module("pilothouse.pilots.handle").pilots()
+    def __call__(self) -> list[Pilot]:
+        from pilothouse.pilots.handle import pilots
+
+        return pilots()
 
     def __getattr__(self, name: str) -> Any:
         if name in _WHERE:

@@ -80,14 +80,13 @@ def reconcile_run(record: RunRecord) -> RunRecord:
     """`record`, marked ``lost`` when its pilot has ended without ending it."""
     if record.state.ended:
         return record
-    pilot = PILOTS._load(PILOTS.path(record.pilot))
+    pilot = PILOTS.find(record.pilot)
     if isinstance(pilot, Unreadable):
         return record
-    if pilot is not None:
+    if pilot is not None and pilot.created <= record.created:  # else the name belongs to a later pilot
+        pilot = reconcile(pilot)
         if not pilot.state.ended:
-            pilot = reconcile(pilot)
-        if not pilot.state.ended or (pilot.created > record.created and not why_lost(pilot)):
-            return RUNS.read(record.name)
+            return record
     latest = RUNS.read(record.name)
     if not latest.state.ended:
         latest.state, latest.ended = State.LOST, utcnow()

@@ -47,7 +47,9 @@ class PilotDescription(BaseModel):
     idle_timeout: Duration = Field(
         1800, title="Idle time-out", ge=1, description="End after this time without work: '30min', or seconds."
     )
-    lease: Duration = Field(43_200, title="Lease", ge=1, description="End after this time in any case: '12h', or seconds.")
+    lease: Duration = Field(
+        43_200, title="Lease", ge=1, description="End after this time in any case: '12h', or seconds."
+    )
 
 
 def check(model: type[BaseModel], values: dict[str, Any]) -> Any:

@@ -269,7 +269,9 @@ class Pilot:
         record = self.record
         running = sum(node.state is State.RUNNING for node in record.nodes)
         reason = f": {record.reason.splitlines()[0]}" if record.reason else ""
-        return f"<Pilot {record.name!r} on {record.site}, {running}/{record.nodes_wanted} nodes, {record.state}{reason}>"
+        return (
+            f"<Pilot {record.name!r} on {record.site}, {running}/{record.nodes_wanted} nodes, {record.state}{reason}>"
+        )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
         return _mimebundle("pilot_mimebundle", self)

@@ -17,7 +17,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 #: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
 QUIET = {
@@ -44,7 +44,7 @@ class ProcessHost:
         worker.handlers["pilothouse_send"] = self.send
         worker.handlers["pilothouse_kill"] = self.kill
 
-    async def spawn(self, id: str, module: str, config: str, log: str, env: Mapping[str, str]) -> dict[str, Any]:
+    async def spawn(self, key: str, module: str, config: str, log: str, env: Mapping[str, str]) -> dict[str, Any]:
         """Start ``module.main(channel)``; what it prints goes to the file `log`."""
         with open(log, "ab") as file:
             process = await asyncio.create_subprocess_exec(
@@ -58,36 +58,36 @@ class ProcessHost:
                 env={**os.environ, **env},
                 limit=4 * 2**20,
             )
-        self._processes[id] = process
-        await self.send(id, config)
-        task = asyncio.create_task(self._relay(id, process))
+        self._processes[key] = process
+        await self.send(key, config)
+        task = asyncio.create_task(self._relay(key, process))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return {"status": "OK", "pid": process.pid}
 
-    async def send(self, id: str, line: str) -> dict[str, str]:
+    async def send(self, key: str, line: str) -> dict[str, str]:
         """Give the process a line of JSON; a process that has ended gets nothing and that is no error."""
-        process = self._processes.get(id)
+        process = self._processes.get(key)
         if process is not None and process.stdin is not None:
             with contextlib.suppress(ConnectionError):
                 process.stdin.write(line.encode() + b"\n")
                 await process.stdin.drain()
         return {"status": "OK"}
 
-    async def kill(self, id: str) -> dict[str, str]:
+    async def kill(self, key: str) -> dict[str, str]:
         """End the process at once."""
-        if id in self._processes:
+        if key in self._processes:
             with contextlib.suppress(ProcessLookupError):
-                self._processes[id].kill()
+                self._processes[key].kill()
         return {"status": "OK"}
 
-    async def _relay(self, id: str, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            self._tell({"op": "pilothouse_message", "id": id, "message": json.loads(line)})
+    async def _relay(self, key: str, process: asyncio.subprocess.Process) -> None:
+        stdout = cast("asyncio.StreamReader", process.stdout)
+        async for line in stdout:
+            self._tell({"op": "pilothouse_message", "key": key, "message": json.loads(line)})
         code = await process.wait()
-        self._processes.pop(id, None)
-        self._tell({"op": "pilothouse_exit", "id": id, "code": code})
+        self._processes.pop(key, None)
+        self._tell({"op": "pilothouse_exit", "key": key, "code": code})
 
     def _tell(self, message: dict[str, Any]) -> None:
         from distributed.comm import CommClosedError

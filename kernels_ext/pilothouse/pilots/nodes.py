@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,6 @@ class Nodes:
         self._failures = 0
         self._not_before = 0.0
         self._draining: set[asyncio.Task[None]] = set()
-        self._ended: deque[NodeRecord] = deque(maxlen=20)
         self._scheduler: Any = None
         self.exhausted = ""
 
@@ -108,7 +106,8 @@ class Nodes:
                 await self._submit()
         elif missing < 0:
             order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
-            for node in sorted(reversed(active), key=lambda node: order[node.state])[:-missing]:
+            latest_first = active[::-1]
+            for node in sorted(latest_first, key=lambda node: order[node.state])[:-missing]:
                 self._set(node, State.DRAINING, "shrunk")
                 task = asyncio.create_task(self._drain(node))
                 self._draining.add(task)
@@ -149,7 +148,7 @@ class Nodes:
 
     async def _drain(self, node: NodeRecord) -> None:
         if node.address and self._scheduler is not None:
-            await self._scheduler.retire_workers(names=[node.name], close_workers=False, remove=False)
+            await self._scheduler.retire_workers(names=[node.name], close_workers=False)
         await self._queue.cancel([node.job])
         self._set(node, State.FINISHED, "shrunk")
 

@@ -60,7 +60,8 @@ class RunContext(Protocol):
     @property
     def dask(self) -> dict[str, Any]:
         """What a node process needs to reach the pilot's Dask scheduler: pass it on in `config`, then call
-        ``pilothouse.pilots.child.dask_client(config["dask"])`` there."""
+        ``pilothouse.pilots.child.dask_client(config["dask"])`` there.
+        """
 
     async def spawn(
         self, module: str, config: Mapping[str, Any], *, label: str, node: str | None = None

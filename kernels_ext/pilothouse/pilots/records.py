@@ -60,9 +60,9 @@ class PilotRecord(Record):
     reason: str = ""
     created: datetime
     ended: datetime | None = None
-    description: dict[str, Any] = {}
+    description: dict[str, Any] = Field(default_factory=dict)
     nodes_wanted: int = 1
-    nodes: list[NodeRecord] = []
+    nodes: list[NodeRecord] = Field(default_factory=list)
     supervisor: ProcessRef | None = None
     socket: str = ""
     scheduler: str = ""
@@ -90,7 +90,7 @@ class RunRecord(Record):
     created: datetime
     started: datetime | None = None
     ended: datetime | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     progress: Progress | None = None
 
 

@@ -31,12 +31,12 @@ SAVE_INTERVAL = 2.0
 class Process:
     """A process on a node, as its driver sees it (a :class:`~pilothouse.pilots.protocols.NodeProcess`)."""
 
-    def __init__(self, host: NodeHost, id: str, label: str, node: str) -> None:
+    def __init__(self, host: NodeHost, key: str, label: str, node: str) -> None:
         self.label = label
         self.node = node
         self.pid = 0
         self._host = host
-        self._id = id
+        self._key = key
         self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -48,7 +48,7 @@ class Process:
     async def send(self, message: Mapping[str, Any]) -> None:
         """Give the process a JSON message."""
         if not self.ended:
-            await self._host.tell(self.node, "pilothouse_send", id=self._id, line=json.dumps(message))
+            await self._host.tell(self.node, "pilothouse_send", key=self._key, line=json.dumps(message))
 
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
         """What the process sends, until it has ended."""
@@ -69,7 +69,7 @@ class Process:
                     return await self.wait()
             except TimeoutError:
                 with contextlib.suppress(PilothouseError):
-                    await self._host.tell(self.node, "pilothouse_kill", id=self._id)
+                    await self._host.tell(self.node, "pilothouse_kill", key=self._key)
         return await self.wait()
 
     def deliver(self, message: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ class NodeHost:
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
         self._processes: dict[str, Process] = {}
-        self._ids = itertools.count(1)
+        self._keys = itertools.count(1)
         scheduler.stream_handlers["pilothouse_message"] = self._on_message
         scheduler.stream_handlers["pilothouse_exit"] = self._on_exit
 
@@ -118,29 +118,29 @@ class NodeHost:
                 raise Unavailable("the pilot has no running node")
             load = {name: sum(p.node == name for p in self._processes.values()) for name in names}
             node = min(names, key=lambda name: (load[name], names.index(name)))
-        id = f"{label}-{next(self._ids)}"
-        process = self._processes[id] = Process(self, id, label, node)
+        key = f"{label}-{next(self._keys)}"
+        process = self._processes[key] = Process(self, key, label, node)
         try:
-            answer = await self.tell(node, "pilothouse_spawn", id=id, **arguments)
+            answer = await self.tell(node, "pilothouse_spawn", key=key, **arguments)
         except BaseException:
-            del self._processes[id]
+            del self._processes[key]
             raise
         process.pid = int(answer["pid"])
         return process
 
     def node_gone(self, node: str) -> None:
         """A node has left: so have its processes."""
-        for id, process in list(self._processes.items()):
+        for key, process in list(self._processes.items()):
             if process.node == node:
-                del self._processes[id]
+                del self._processes[key]
                 process.end(-9)
 
-    def _on_message(self, id: str, message: dict[str, Any], worker: str) -> None:
-        if id in self._processes:
-            self._processes[id].deliver(message)
+    def _on_message(self, key: str, message: dict[str, Any], worker: str) -> None:
+        if key in self._processes:
+            self._processes[key].deliver(message)
 
-    def _on_exit(self, id: str, code: int, worker: str) -> None:
-        process = self._processes.pop(id, None)
+    def _on_exit(self, key: str, code: int, worker: str) -> None:
+        process = self._processes.pop(key, None)
         if process is not None:
             process.end(code)
 
@@ -171,9 +171,7 @@ class Context:
         """How a node process reaches the pilot's scheduler."""
         return self._dask()
 
-    async def spawn(
-        self, module: str, config: Mapping[str, Any], *, label: str, node: str | None = None
-    ) -> Process:
+    async def spawn(self, module: str, config: Mapping[str, Any], *, label: str, node: str | None = None) -> Process:
         """Start ``module.main(channel)`` on a node."""
         process = await self._host.spawn(
             node, label, module=module, config=json.dumps(dict(config)), log=str(self.log_path(label)), env={}

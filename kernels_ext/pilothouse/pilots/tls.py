@@ -44,9 +44,7 @@ def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
     write_atomic(cert_path, certificate.public_bytes(serialization.Encoding.PEM))
     write_atomic(
         key_path,
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
     return {"tls_ca": str(cert_path), "tls_cert": str(cert_path), "tls_key": str(key_path)}
 

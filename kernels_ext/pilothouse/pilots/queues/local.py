@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -67,9 +68,7 @@ class LocalQueue:
         while any(process.poll() is None for process, _ in jobs) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
         for process, scratch in jobs:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
             shutil.rmtree(scratch, ignore_errors=True)
