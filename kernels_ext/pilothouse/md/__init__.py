@@ -1,0 +1,29 @@
+"""Molecular-dynamics analyses on a pilot, as labelled data.
+
+MDAnalysis, SciPy and xarray are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pilothouse.md.analysis import analyse
+    from pilothouse.md.backend import PilotBackend
+    from pilothouse.md.path_similarity import psa
+    from pilothouse.md.pictures import heatmap
+
+__all__ = ["PilotBackend", "analyse", "heatmap", "psa"]
+
+_HOMES = {"PilotBackend": "backend", "analyse": "analysis", "heatmap": "pictures", "psa": "path_similarity"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"pilothouse.md.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'pilothouse.md' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,147 @@
+"""The node process of a path similarity: loads each path once onto the workers, compares blocks of paths there."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pilothouse.errors import Conflict, InvalidInput, PilothouseError
+from pilothouse.md.driving import RESULT, TASK
+from pilothouse.md.filtering import Array
+from pilothouse.md.path_similarity import Source, as_path
+from pilothouse.md.psa_kernel import Similarity, compare, compare_between
+from pilothouse.md.threads import single_threaded
+from pilothouse.pilots.child import Channel, dask_client
+
+#: The most bytes of paths that one block task holds.
+_BLOCK_BYTES = 256 * 2**20
+
+
+def main(channel: Channel) -> None:
+    """Compare the paths in the run's folder; sends progress, then ``result`` or ``problem``."""
+    try:
+        _run(channel, Path(channel.config["folder"]))
+    except Conflict:
+        return  # stopped
+    except PilothouseError as error:
+        channel.send({"problem": error.to_dict()})
+        return
+    channel.send({"result": True})
+
+
+def load_path(source: Source, folder: str, which: str) -> Array:
+    """One path, on a worker: shape (frames, 3 x atoms), Å, float32 from trajectories, as given from arrays."""
+    frames = range(*source.frames)
+    if source.file:
+        return as_path(np.load(Path(folder, source.file), allow_pickle=False)[list(frames)], which)
+    from pilothouse.md.recipe import unpack
+
+    with unpack(source.task) as atoms:
+        positions = np.empty((len(frames), len(atoms), 3), dtype=np.float32)
+        try:
+            for place, frame in enumerate(frames):
+                atoms.universe.trajectory[frame]
+                positions[place] = atoms.positions
+        except (OSError, EOFError) as error:
+            raise InvalidInput(f"{which}: frame {frame} can't be read: {error}", field="trajectories") from None
+    return as_path(positions, which)
+
+
+def compare_block(left: Sequence[Array], right: Sequence[Array] | None, with_frechet: bool) -> tuple[Similarity, float]:
+    """One block of the matrix of pairs, on a worker, and its CPU seconds. No `right`: a block on the diagonal."""
+    began = time.thread_time()
+    with single_threaded():
+        if right is None:
+            found = compare(left, with_frechet=with_frechet)
+        else:
+            found = compare_between(left, right, with_frechet=with_frechet)
+    return found, time.thread_time() - began
+
+
+def blocks(n_paths: int, bytes_per_path: int) -> list[range]:
+    """Neighbouring paths to take together: by the input alone, small enough for two blocks to fit a task."""
+    most = max(1, _BLOCK_BYTES // (2 * bytes_per_path))
+    size = max(1, min(most, 16, -(-n_paths // 4)))
+    return [range(start, min(start + size, n_paths)) for start in range(0, n_paths, size)]
+
+
+def _run(channel: Channel, folder: Path) -> None:
+    from pilothouse.md.backend import gather_as_done
+    from pilothouse.md.results import write
+
+    # Written by the user's own process into a folder of mode 0700.
+    given = pickle.loads((folder / TASK).read_bytes())  # noqa: S301
+    parameters, sources = given["parameters"], given["sources"]
+    labels, n = parameters["labels"], len(sources)
+    with_frechet = parameters["metric"] == "frechet"
+    found = Similarity.zeros(n, n, with_frechet=with_frechet)
+    total, done = n * (n - 1) // 2, 0
+    cpu_s, began = 0.0, time.monotonic()
+    channel.send({"done": 0, "total": total, "unit": "pairs"})
+    with dask_client(channel.config["dask"]) as client:
+        names = [f"trajectories[{i}] ({label})" for i, label in enumerate(labels)]
+        paths = [
+            client.submit(load_path, source, str(folder), which, pure=False)
+            for source, which in zip(sources, names, strict=True)
+        ]
+        groups = blocks(n, 12 * parameters["atoms"] * max(parameters["frames"]))
+        tasks = {}
+        for at, rows in enumerate(groups):
+            for columns in groups[at:]:
+                others = None if columns is rows else [paths[j] for j in columns]
+                task = client.submit(compare_block, [paths[i] for i in rows], others, with_frechet, pure=False)
+                tasks[task] = (rows, columns)
+        for task in gather_as_done(client, list(tasks), channel.stopping.is_set, lambda result: None):
+            rows, columns = tasks[task]
+            block, seconds = task.result()
+            found.put(rows, columns, block)
+            cpu_s += seconds
+            done += len(rows) * (len(rows) - 1) // 2 if columns is rows else len(rows) * len(columns)
+            channel.send({"done": done, "total": total, "unit": "pairs"})
+    extra = {"blocks": len(tasks), "wall_s": time.monotonic() - began, "cpu_s": cpu_s}
+    write(to_dataset(found, parameters, sources, extra), folder / RESULT)
+
+
+def to_dataset(found: Similarity, parameters: dict[str, Any], sources: Sequence[Source], extra: dict[str, Any]) -> Any:
+    """The labelled dataset that ``ph.md.psa`` returns."""
+    import xarray
+
+    from pilothouse.md.results import describe_files, plain, provenance
+
+    both = ("trajectory", "trajectory_2")
+    first, step = np.asarray(parameters["first_frames"]), parameters["step"]
+    marks = {"units": "Å", "long_name": "Hausdorff distance (RMSD without fit)"}
+    data = {
+        "hausdorff": (both, found.hausdorff, marks),
+        "hausdorff_frame_a": (
+            both, first[:, None] + step * found.frame_a, {"long_name": "deciding frame of the first trajectory"}
+        ),
+        "hausdorff_frame_b": (
+            both, first[None, :] + step * found.frame_b, {"long_name": "deciding frame of the second trajectory"}
+        ),
+    }  # fmt: skip
+    if found.frechet is not None:
+        data["frechet"] = (both, found.frechet, {**marks, "long_name": "discrete Fréchet distance (RMSD without fit)"})
+    coords = {
+        "trajectory": parameters["labels"],
+        "trajectory_2": parameters["labels"],
+        "n_frames": ("trajectory", parameters["frames"]),
+        "source": ("trajectory", parameters["sources"]),
+    }
+    recipes = [recipe for source in sources if source.task for recipe in source.task.recipes]
+    attrs = provenance(
+        analysis="path similarity",
+        metric=parameters["metric"],
+        select=parameters["select"] or "",
+        atoms=parameters["atoms"],
+        step=step,
+        files=describe_files(recipes),
+        notes=[note for recipe in recipes for note in recipe.notes],
+        **extra,
+    )
+    return xarray.Dataset(data, coords=coords, attrs={key: plain(value) for key, value in attrs.items()})
