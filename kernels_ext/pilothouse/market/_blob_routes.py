@@ -27,7 +27,7 @@ class _Route(RequestHandler):
 
     def refuse(self, status: HTTPStatus, reason: str) -> None:
         self.set_status(status)
-        self.set_header("X-Reason", reason)
+        self.set_header("X-Reason", reason.replace("…", "...").encode("ascii", "replace").decode())
         self.finish()
 
     def authorised(self, verb: str, sha256: str | None) -> bool:
@@ -119,8 +119,9 @@ class UploadHandler(_Route):
             }
         )
 
-    def on_finish(self) -> None:
-        self._discard()
+    def refuse(self, status: HTTPStatus, reason: str) -> None:
+        self._discard()  # before the answer: whoever was refused finds nothing left behind
+        super().refuse(status, reason)
 
     def on_connection_close(self) -> None:
         self._discard()

@@ -38,7 +38,7 @@ PATIENCE_SECONDS = 4.0
 STRIKES = 2
 
 
-class Stopped(Exception):  # noqa: N818 - not an error
+class Stopped(Exception):
     """The user asked the job to stop."""
 
 

@@ -105,7 +105,7 @@ class ListedReceipt:
         )
 
 
-L = TypeVar("L", ListedCall, ListedOffer, ListedReceipt)
+L = TypeVar("L")
 
 
 class Listing(Sequence[L], Generic[L]):
@@ -124,23 +124,24 @@ class Listing(Sequence[L], Generic[L]):
     def __iter__(self) -> Iterator[L]:
         return iter(self._rows)
 
-    def _table(self) -> tuple[list[str], list[list[str]]]:
-        names = [field.name for field in fields(self._rows[0])] if self._rows else []
-        return names, [[_cell(getattr(row, name)) for name in names] for row in self._rows]
+    def _table(self) -> list[list[str]]:
+        """The head, then the rows."""
+        first: Any = self._rows[0]  # one of the three dataclasses above
+        names = [field.name for field in fields(first)]
+        return [names, *([_cell(getattr(row, name)) for name in names] for row in self._rows)]
 
     def __repr__(self) -> str:
         if not self._rows:
             return f"no {self._what}"
-        names, cells = self._table()
-        lines: list[list[str]] = [names, *cells]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+        lines = self._table()
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
         return "\n".join(line.rstrip() for line in text)
 
     def _repr_html_(self) -> str:
         if not self._rows:
             return f"<p>no {escape(self._what)}</p>"
-        names, cells = self._table()
+        names, *cells = self._table()
         head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import json
 import logging
 import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
@@ -42,6 +44,7 @@ class _Thread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.open: weakref.WeakSet[EmbeddedRelay | Session] = weakref.WeakSet()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._lock:
@@ -71,8 +74,11 @@ class _Thread:
         loop.run_until_complete(register())
         loop.run_forever()
 
-    @staticmethod
-    def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    def _end(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        # The library's threads call back into Python: they must be done before the interpreter is.
+        for thing in list(self.open):
+            with contextlib.suppress(Exception):
+                thing.close()
         loop.call_soon_threadsafe(loop.stop)
         thread.join(2)
 
@@ -195,6 +201,7 @@ class EmbeddedRelay:
     def __init__(self) -> None:
         self._relay: Any = None
         self.url: str = _thread.wait(self._start(), 10)
+        _thread.open.add(self)
 
     async def _start(self) -> str:
         both = nostr_sdk.LocalRelayBuilderNip42(mode=nostr_sdk.LocalRelayBuilderNip42Mode.BOTH)
@@ -240,6 +247,7 @@ class Session:
         self._client: Any = None
         self._pump: asyncio.Task[None] | None = None
         _thread.wait(self._connect(), 3 * timeout + 5)
+        _thread.open.add(self)
 
     async def _connect(self) -> None:
         authenticator = nostr_sdk.SignerAuthenticator(self.identity._keys)
@@ -295,7 +303,7 @@ class Session:
             raise Unavailable(f"no relay took the event: {_reasons(outcome.failed)}", field="relays")
 
     def fetch(self, *filters: dict[str, Any]) -> list[Message]:
-        """The stored events that match one of `filters` (NIP-01 JSON), newest first; none expired or forged."""
+        """The stored events that match one of `filters` (NIP-01 JSON, with ``kinds``), newest first, verified."""
         return _thread.wait(self._fetch(list(filters)), 30)
 
     async def _fetch(self, filters: list[dict[str, Any]]) -> list[Message]:
@@ -309,7 +317,7 @@ class Session:
     def listen(self, *filters: dict[str, Any]) -> None:
         """From now on, :meth:`receive` gives the events that match one of `filters`, and private messages to us.
 
-        Stored events come first. Call it once.
+        Stored events come first; those that this session published or has fetched do not come again. Call it once.
         """
         mine = {"kinds": [GIFT_WRAP], "#p": [self.identity.pubkey]}
         _thread.wait(self._listen([mine, *filters]), 30)

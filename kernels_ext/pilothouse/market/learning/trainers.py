@@ -14,7 +14,7 @@ from pilothouse.market.events import Training
 from pilothouse.market.learning.arrays import Floats, Shard, State
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: the training was asked to stop
+class Interrupted(Exception):
     """The training was asked to stop."""
 
 
