@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilothouse.pilots.handle import Pilot as Pilot
-    from pilothouse.pilots.handle import attach as attach
-    from pilothouse.pilots.handle import default_pilot as default_pilot
-    from pilothouse.pilots.handle import submit as submit
     from pilothouse.pilots.run import Run as Run
     from pilothouse.pilots.run import runs as runs
     from pilothouse.pilots.site import Site as Site
     from pilothouse.pilots.site import sites as sites
+    from pilothouse.pilots.submission import attach as attach
+    from pilothouse.pilots.submission import default_pilot as default_pilot
+    from pilothouse.pilots.submission import submit as submit
 
 __all__ = ["Pilot", "Run", "Site", "attach", "default_pilot", "runs", "sites", "submit"]
 
@@ -26,12 +26,12 @@ _WHERE = {
     "Pilot": "handle",
     "Run": "run",
     "Site": "site",
-    "attach": "handle",
-    "default_pilot": "handle",
+    "attach": "submission",
+    "default_pilot": "submission",
     "pilots": "handle",
     "runs": "run",
     "sites": "site",
-    "submit": "handle",
+    "submit": "submission",
 }
 
 
@@ -39,7 +39,7 @@ class _Callable(ModuleType):
     """A module of the same name as the function that lists what it is about."""
 
     def __call__(self) -> list[Pilot]:
-        from pilothouse.pilots.handle import pilots
+        from pilothouse.pilots.submission import pilots
 
         return pilots()
 

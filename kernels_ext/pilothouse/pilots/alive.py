@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ import psutil
 
 from pilothouse.pilots.journal import Journal, tail
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
-from pilothouse.state import R, Records, Unreadable, utcnow
+from pilothouse.state import Unreadable, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
 START_S = 30.0
@@ -95,9 +94,3 @@ def reconcile_run(record: RunRecord) -> RunRecord:
             Journal(RUNS.folder(record.name) / "events.jsonl").add("lost", reason=latest.reason)
         RUNS.write(latest)
     return latest
-
-
-def forget(records: Records[R], name: str) -> None:
-    """Make room for a new one of the same name."""
-    records.path(name).unlink(missing_ok=True)
-    shutil.rmtree(records.folder(name), ignore_errors=True)

@@ -1,25 +1,21 @@
-"""The handle of a pilot, and the functions that make and find pilots."""
+"""The handle of a pilot: the same from the kernel, the shell and the server, alive or ended."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
+from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable
 from pilothouse.pilots import control
-from pilothouse.pilots.alive import forget, reconcile, reconcile_run
+from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.journal import tail as last_lines
+from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
 from pilothouse.pilots.run import Run, _mimebundle
-from pilothouse.pilots.site import describe
 from pilothouse.pilots.waiting import wait_until
-from pilothouse.state import R, Records, Unreadable, check_name, utcnow, write_atomic
+from pilothouse.state import check_name, utcnow, write_atomic
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -225,7 +221,7 @@ class Pilot:
             The pilot can't take it. Nothing is left behind.
         """
         self.wait(nodes=0, timeout=ANSWER_S)
-        record = _claim(
+        record = claim(
             RUNS, name, kind, lambda chosen: RunRecord(
                 name=chosen, kind=kind, pilot=self.name, created=utcnow(), parameters=parameters
             )
@@ -275,138 +271,6 @@ class Pilot:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
         return _mimebundle("pilot_mimebundle", self)
-
-
-def submit(
-    site: str = "local",
-    *,
-    name: str | None = None,
-    nodes: int = 1,
-    cores: int = 1,
-    memory: str | int | None = None,
-    idle_timeout: str | float = "30min",
-    lease: str | float = "12h",
-) -> Pilot:
-    """Ask for a pilot; returns its handle at once.
-
-    Parameters
-    ----------
-    site
-        One of :func:`pilothouse.sites`.
-    name
-        Unique among the user's live pilots; made from the site when left out.
-    nodes
-        How many nodes to keep running; each holds one Dask worker.
-    cores
-        Threads of a node's worker.
-    memory
-        Of a node: bytes, or text such as ``"4 GiB"``; an equal share of the host's when left out.
-    idle_timeout, lease
-        The pilot ends after this time without work, and after this time in any case: seconds, or ``"30min"``.
-
-    Raises
-    ------
-    InvalidInput
-        A value can't be used; nothing was started.
-    Conflict
-        A live pilot has that name.
-
-    Examples
-    --------
-    >>> import pilothouse as ph
-    >>> pilot = ph.submit("local", nodes=2)             # doctest: +SKIP
-    >>> pilot.wait().client().submit(sum, [1, 2]).result()  # doctest: +SKIP
-    3
-    """
-    description, found = describe(
-        site=site, name=name, nodes=nodes, cores=cores, memory=memory, idle_timeout=idle_timeout, lease=lease
-    )
-    stored = description.model_dump(mode="json", exclude={"name", "site"})
-    record = _claim(
-        PILOTS, name, found.name, lambda chosen: PilotRecord(
-            name=chosen, site=found.name, created=utcnow(), description=stored, nodes_wanted=description.nodes,
-            reason="the supervisor is starting",
-        )
-    )  # fmt: skip
-    try:
-        with Path(PILOTS.folder(record.name), "supervisor.log").open("ab") as log:
-            subprocess.run(
-                [sys.executable, "-m", "pilothouse.pilots.detach", record.name],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                check=True,
-            )
-    except (OSError, subprocess.CalledProcessError) as error:
-        forget(PILOTS, record.name)
-        raise Unavailable(f"the supervisor can't be started: {error}") from None
-    return Pilot(record.name)
-
-
-def pilots() -> list[Pilot]:
-    """The user's pilots, the latest first, whichever process started them."""
-    records = [record for record in PILOTS if not isinstance(record, Unreadable)]
-    return [Pilot(record.name) for record in sorted(records, key=lambda record: record.created, reverse=True)]
-
-
-def attach(name: str) -> Pilot | Run:
-    """The pilot or the run of that name, from any process, with its history.
-
-    Raises
-    ------
-    NotFound
-        There is neither.
-    """
-    for handle in (Pilot, Run):
-        with contextlib.suppress(NotFound):
-            return handle(name)
-    known = sorted(path.stem for records in (PILOTS, RUNS) for path in records.root.glob("[!.]*.json"))
-    there = f"there are {', '.join(known)}" if known else "there are none"
-    raise NotFound(f"name={name!r}: no pilot or run has that name; {there}", field="name")
-
-
-def default_pilot() -> Pilot:
-    """The pilot that is used where none is given: ``local``, two nodes, started if need be."""
-    with contextlib.suppress(NotFound):
-        pilot = Pilot("local")
-        if not pilot.state.ended and pilot.state is not State.DRAINING:
-            return pilot
-    try:
-        return submit("local", name="local", nodes=2)
-    except Conflict:  # another process was quicker
-        return Pilot("local")
-
-
-def _claim(records: Records[R], name: str | None, stem: str, make: Any) -> R:
-    """Write a new record under `name`, or under the first free ``stem-N``; an ended one gives its name up."""
-    for chosen in [name] if name is not None else (f"{stem}-{i}" for i in itertools.count(1)):
-        record: R = make(check_name(chosen))
-        for _ in range(2):
-            try:
-                records.create(record)
-            except Conflict:
-                if name is None or not _ended(records, chosen):
-                    break
-                forget(records, chosen)
-            else:
-                return record
-    singular = records.kind.removesuffix("s")
-    raise Conflict(
-        f"name={name!r}: a {singular} of that name is going on; ph.attach({name!r}) finds it, or choose another name",
-        field="name",
-    )
-
-
-def _ended(records: Records[Any], name: str) -> bool:
-    try:
-        record = records.read(name)
-    except NotFound:
-        return True
-    except PilothouseError:
-        return False  # unreadable: shown, never deleted
-    if isinstance(record, PilotRecord):
-        return reconcile(record).state.ended
-    return reconcile_run(record).state.ended
 
 
 def _count(n: int, least: int) -> int:

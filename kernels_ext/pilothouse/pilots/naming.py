@@ -1,0 +1,51 @@
+"""Names: each belongs to one live pilot and one live run of the user; an ended one gives its name up."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from pilothouse.errors import Conflict, NotFound, PilothouseError
+from pilothouse.pilots.alive import reconcile, reconcile_run
+from pilothouse.pilots.records import PilotRecord
+from pilothouse.state import R, Records, check_name
+
+
+def claim(records: Records[R], name: str | None, stem: str, make: Callable[[str], R]) -> R:
+    """Write a new record under `name`, or under the first free ``stem-N``; an ended one gives its name up."""
+    for chosen in [name] if name is not None else (f"{stem}-{i}" for i in itertools.count(1)):
+        record = make(check_name(chosen))
+        for _ in range(2):
+            try:
+                records.create(record)
+            except Conflict:
+                if name is None or not _ended(records, chosen):
+                    break
+                forget(records, chosen)
+            else:
+                return record
+    singular = records.kind.removesuffix("s")
+    raise Conflict(
+        f"name={name!r}: a {singular} of that name is going on; ph.attach({name!r}) finds it, or choose another name",
+        field="name",
+    )
+
+
+def _ended(records: Records[Any], name: str) -> bool:
+    try:
+        record = records.read(name)
+    except NotFound:
+        return True
+    except PilothouseError:
+        return False  # unreadable: shown, never deleted
+    if isinstance(record, PilotRecord):
+        return reconcile(record).state.ended
+    return reconcile_run(record).state.ended
+
+
+def forget(records: Records[R], name: str) -> None:
+    """Make room for a new one of the same name."""
+    records.path(name).unlink(missing_ok=True)
+    shutil.rmtree(records.folder(name), ignore_errors=True)
