@@ -17,6 +17,12 @@ export interface IColumnDataSource extends IModel {
   data: ColumnData;
 }
 
+/** What draws samples; a legend makes it visible and invisible. */
+export interface IRenderer extends IModel {
+  readonly visible: boolean;
+  readonly properties: { visible: { change: { connect(slot: () => void): void } } };
+}
+
 /** Several models behind one face. */
 export interface IModels {
   each(visit: (model: IModel) => void): void;
@@ -25,12 +31,14 @@ export interface IModels {
 /** A figure of the plotting API. */
 export interface IPlottingFigure extends IModel {
   readonly axis: IModels;
+  readonly xaxis: IModels;
   readonly grid: IModels;
   readonly legend: IModel;
   readonly title: IModel;
+  readonly toolbar: IModel;
   add_tools(...tools: IModel[]): void;
-  line(x: unknown, y: unknown, options: Properties): IModel;
-  scatter(x: unknown, y: unknown, options: Properties): IModel;
+  line(x: unknown, y: unknown, options: Properties): IRenderer;
+  scatter(x: unknown, y: unknown, options: Properties): IRenderer;
 }
 
 /** A view of a model in the page. */
@@ -43,10 +51,12 @@ export interface IBokeh {
   readonly version: string;
   readonly Plotting: {
     figure(options: Properties): IPlottingFigure;
-    gridplot(children: (IModel | null)[][], options: Properties): IModel;
     show(model: IModel, target: HTMLElement): Promise<IView>;
   };
+  readonly Column: new (options: Properties) => IModel;
   readonly ColumnDataSource: new (options: Properties) => IColumnDataSource;
   readonly DataRange1d: new (options: Properties) => IModel;
+  readonly DatetimeTickFormatter: new (options: Properties) => IModel;
   readonly HoverTool: new (options: Properties) => IModel;
+  readonly Row: new (options: Properties) => IModel;
 }

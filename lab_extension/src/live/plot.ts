@@ -102,15 +102,12 @@ export class LivePlot {
     const pictures = shown.map(figure => new Private.Picture(bokeh, figure, theme, range));
     pictures.forEach((picture, at) => picture.update(shown[at], window, width));
     const ncols = Private.columns(shown.length, width);
-    const rows: (IModel | null)[][] = [];
+    const rows: IModel[] = [];
     for (let at = 0; at < pictures.length; at += ncols) {
-      rows.push(pictures.slice(at, at + ncols).map(picture => picture.figure));
+      const children = pictures.slice(at, at + ncols).map(picture => picture.figure);
+      rows.push(new bokeh.Row({ children, sizing_mode: 'stretch_width' }));
     }
-    const grid = bokeh.Plotting.gridplot(rows, {
-      sizing_mode: 'stretch_width',
-      toolbar_location: 'right',
-      merge_tools: true
-    });
+    const grid = new bokeh.Column({ children: rows, sizing_mode: 'stretch_width' });
     const fresh = document.createElement('div');
     this._plots.style.minHeight = `${this._plots.clientHeight}px`; // no jump while one grid replaces another
     this._drawn?.view?.remove();
@@ -182,6 +179,15 @@ namespace Private {
 
   const HEIGHT = 170;
   const DASHES = ['solid', 'dashed', 'dotted'];
+  const CLOCK = {
+    milliseconds: '%T.%3N',
+    seconds: '%T',
+    minsec: '%T',
+    minutes: '%R',
+    hourmin: '%R',
+    hours: '%R',
+    strip_leading_zeros: false
+  };
   /** As long as the samples are few, each is a dot: a round of training is one sample. */
   const FEW = 60;
 
@@ -199,7 +205,8 @@ namespace Private {
   /** One figure and its source. */
   export class Picture {
     constructor(bokeh: IBokeh, picture: IFigure, theme: ITheme, range: IModel) {
-      this.source = new bokeh.ColumnDataSource({ data: empty(picture) });
+      this._source = new bokeh.ColumnDataSource({ data: empty(picture) });
+      this._few = new bokeh.ColumnDataSource({ data: empty(picture) });
       this.figure = bokeh.Plotting.figure({
         height: HEIGHT,
         sizing_mode: 'stretch_width',
@@ -216,6 +223,8 @@ namespace Private {
         min_border_right: 12
       });
       const lines = this._draw(picture, theme);
+      const formatter = new bokeh.DatetimeTickFormatter(CLOCK);
+      this.figure.xaxis.each(axis => axis.setv({ formatter }));
       this._paint(theme, picture.series.length > 1);
       const tooltips = picture.series.map(series => [series.label, `@{${series.name}}{0,0.[000]}`]);
       const options = { renderers: lines.slice(0, 1), mode: 'vline', tooltips };
@@ -223,19 +232,19 @@ namespace Private {
     }
 
     readonly figure: IPlottingFigure;
-    readonly source: IColumnDataSource;
 
     /** Draw the window's samples. */
     update(picture: IFigure, window: SampleWindow, width: number): void {
       const lines = picture.series.map(series => series.values(window));
       const kept = decimate(lines, window.size, width);
       const time = window.time;
-      const data: ColumnData = { time: Float64Array.from(kept, at => time[at] * 1e3) };
+      const zone = new Date().getTimezoneOffset() * 60; // Bokeh shows UTC, people read their clock
+      const data: ColumnData = { time: Float64Array.from(kept, at => (time[at] - zone) * 1e3) };
       picture.series.forEach((series, at) => {
         data[series.name] = Float64Array.from(kept, index => lines[at][index]);
       });
-      this.source.data = data;
-      this._dots.forEach(dots => dots.setv({ visible: window.size <= FEW }));
+      this._source.data = data;
+      this._few.data = window.size <= FEW ? data : empty(picture);
     }
 
     private _draw(picture: IFigure, theme: ITheme): IModel[] {
@@ -243,16 +252,20 @@ namespace Private {
       return picture.series.map((series, at) => {
         const y = { field: series.name };
         const color = theme.lines[at % theme.lines.length];
-        const shared = { source: this.source, legend_label: series.label };
         const line_dash = DASHES[at % DASHES.length];
-        this._dots.push(this.figure.scatter(x, y, { ...shared, color, size: 6, visible: false }));
-        return this.figure.line(x, y, { ...shared, color, line_dash, line_width: 2 });
+        const legend_label = series.label;
+        const style = { color, line_dash, line_width: 2, legend_label };
+        const line = this.figure.line(x, y, { ...style, source: this._source });
+        const dots = this.figure.scatter(x, y, { color, size: 6, source: this._few });
+        line.properties.visible.change.connect(() => dots.setv({ visible: line.visible }));
+        return line;
       });
     }
 
     private _paint(theme: ITheme, legend: boolean): void {
       const { text, grid, font } = theme;
       const face = { text_color: text, text_font: font };
+      this.figure.toolbar.setv({ autohide: true, logo: null });
       this.figure.title.setv({ ...face, text_font_size: '12px' });
       this.figure.axis.each(axis =>
         axis.setv({
@@ -279,7 +292,8 @@ namespace Private {
       });
     }
 
-    private _dots: IModel[] = [];
+    private _few: IColumnDataSource;
+    private _source: IColumnDataSource;
   }
 
   /** A source without samples. */

@@ -47,7 +47,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
     plain(CommandIDs.newPilot, {
       label: trans.__('New Pilot…'),
       caption: trans.__('Allocate nodes to work on'),
-      icon: addIcon,
+      icon: pilothouseIcon,
       execute: async () => {
         const { askForPilot } = await import('../views/form');
         const started = await askForPilot(model, trans);

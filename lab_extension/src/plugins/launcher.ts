@@ -12,9 +12,7 @@ export const launcher: JupyterFrontEndPlugin<void> = {
   requires: [ILauncher],
   optional: [ITranslator],
   activate: (_: JupyterFrontEnd, cards: ILauncher, translator: ITranslator | null): void => {
-    const trans = (translator ?? nullTranslator).load('pilothouse');
-    const category = trans.__('Pilothouse');
-    cards.add({ command: CommandIDs.newPilot, category, rank: 1 });
-    cards.add({ command: CommandIDs.showPanel, category, rank: 2 });
+    const category = (translator ?? nullTranslator).load('pilothouse').__('Pilothouse');
+    cards.add({ command: CommandIDs.newPilot, category });
   }
 };

@@ -2,7 +2,14 @@
 
 import { ReactWidget } from '@jupyterlab/apputils';
 import type { ITranslator } from '@jupyterlab/translation';
-import { CommandToolbarButton, PanelWithToolbar, SidePanel } from '@jupyterlab/ui-components';
+import {
+  addIcon,
+  CommandToolbarButton,
+  PanelWithToolbar,
+  refreshIcon,
+  SidePanel
+} from '@jupyterlab/ui-components';
+import type { LabIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
@@ -30,21 +37,24 @@ export function createPanel(
   panel.node.setAttribute('aria-label', trans.__('Pilothouse'));
 
   const props = { commands, model, trans };
-  const sections: [string, JSX.Element, string[]][] = [
+  const sections: [string, JSX.Element, [string, LabIcon][]][] = [
     [
       trans.__('Pilots'),
       React.createElement(Pilots, props),
-      [CommandIDs.newPilot, CommandIDs.refresh]
+      [
+        [CommandIDs.newPilot, addIcon],
+        [CommandIDs.refresh, refreshIcon]
+      ]
     ],
     [trans.__('Runs'), React.createElement(Runs, props), []],
     [trans.__('Market'), React.createElement(Market, props), []]
   ];
-  for (const [title, content, ids] of sections) {
+  for (const [title, content, buttons] of sections) {
     const section = new PanelWithToolbar();
     section.title.label = title;
     section.addClass('pilothouse-Section');
-    for (const id of ids) {
-      section.toolbar.addItem(id, new CommandToolbarButton({ commands, id, label: '' }));
+    for (const [id, icon] of buttons) {
+      section.toolbar.addItem(id, new CommandToolbarButton({ commands, id, icon, label: '' }));
     }
     const body = ReactWidget.create(content);
     body.addClass('pilothouse-Section-body');

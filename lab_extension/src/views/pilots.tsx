@@ -26,8 +26,9 @@ export function Pilots({ commands, model, trans }: ISectionProps): JSX.Element {
   const now = useNow(15_000);
   const live = model.pilots.filter(pilot => !isOver(pilot));
   const ended = model.pilots.filter(isOver);
+  const busy = new Set(model.runs.filter(run => !isOver(run)).map(run => run.pilot));
   const item = (pilot: IPilotRecord): JSX.Element => (
-    <Pilot key={pilot.name} {...{ pilot, commands, trans, now }} />
+    <Pilot key={pilot.name} busy={busy.has(pilot.name)} {...{ pilot, commands, trans, now }} />
   );
   return (
     <div>
@@ -56,8 +57,9 @@ function Pilot(props: {
   commands: CommandRegistry;
   trans: TranslationBundle;
   now: number;
+  busy: boolean;
 }): JSX.Element {
-  const { pilot, commands, trans, now } = props;
+  const { pilot, commands, trans, now, busy } = props;
   const { name, state, reason, nodes = [] } = pilot;
   const over = isOver(pilot);
   const action = { commands, name };
@@ -69,7 +71,7 @@ function Pilot(props: {
         </span>
         <State state={state} trans={trans} />
       </div>
-      <div className="pilothouse-Item-facts">{facts(pilot, trans, now).join(' · ')}</div>
+      <div className="pilothouse-Item-facts">{facts(pilot, trans, now, busy).join(' · ')}</div>
       {reason && <div className="pilothouse-Item-reason">{reason}</div>}
       {!over && nodes.length > 0 && (
         <details className="pilothouse-Nodes">
@@ -127,7 +129,12 @@ function Pilot(props: {
   );
 }
 
-function facts(pilot: IPilotRecord, trans: TranslationBundle, now: number): string[] {
+function facts(
+  pilot: IPilotRecord,
+  trans: TranslationBundle,
+  now: number,
+  busy: boolean
+): string[] {
   const { site, nodes_wanted: wanted = 0, created, ended } = pilot;
   const found = site ? [site] : [];
   if (isOver(pilot)) {
@@ -136,7 +143,7 @@ function facts(pilot: IPilotRecord, trans: TranslationBundle, now: number): stri
   }
   found.push(trans._n('%2 of %1 node', '%2 of %1 nodes', wanted, runningNodes(pilot)));
   const lease = secondsUntil(pilot.lease_end, now);
-  const idle = secondsUntil(pilot.idle_end, now);
+  const idle = busy ? undefined : secondsUntil(pilot.idle_end, now);
   if (idle !== undefined && (lease === undefined || idle < lease)) {
     found.push(trans.__('idle, ends in %1', duration(idle)));
   } else if (lease !== undefined) {
