@@ -131,7 +131,7 @@ def _prepare(analysis: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
             "for a function of your own: ph.md.analyse(AnalysisFromFunction, function, atoms)",
             field="analysis",
         )
-    if not analysis._analysis_algorithm_is_parallelizable:
+    if not getattr(analysis, "_analysis_algorithm_is_parallelizable", False):
         raise InvalidInput(
             f"analysis={analysis.__name__}: MDAnalysis computes it from one frame to the next or from all frames at "
             "once, so it can't be cut into parts; run it with .run() in the notebook",

@@ -192,7 +192,8 @@ class _Pair:
         """The squared discrete Fréchet distance (sum over atoms)."""
         error = float(self.row_error.max())
         near = leash(self.squared)
-        at = np.nonzero(np.abs(self.squared - near) <= 2 * error)
+        rows, columns = np.nonzero(np.abs(self.squared - near) <= 2 * error)
+        at = rows, columns
         if len(at[0]) > self.most and not self.is_double:
             self._to_double()
             return self.frechet()

@@ -9,7 +9,7 @@ from typing import Any
 
 @functools.cache
 def _controller(_modules: int) -> Any:
-    from threadpoolctl import ThreadpoolController
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return ThreadpoolController()
 
