@@ -1,0 +1,76 @@
+"""A run shown in a cell: it moves, and the page can be left and come back to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import pilothouse as ph
+
+SHOW = """import pilothouse as ph
+run = ph.attach({pilot!r}).launch("count", {{"to": 3000}})
+run"""
+
+
+@pytest.fixture
+def count(local_pilot: Any) -> Any:
+    run = local_pilot.launch("count", {"to": 3000})
+    yield run
+    run.stop()
+
+
+def _moving(lab: Any, eventually: Any, views: int = 1) -> list[dict[str, float]]:
+    """The windows of `views` plots, once all of them have grown since they were first seen."""
+    before = eventually(lambda: len(found := lab.windows()) == views and found, 30, f"{views} plots")
+    return eventually(
+        lambda: len(now := lab.windows()) == views
+        and all(a["last"] < b["last"] for a, b in zip(before, now, strict=True))
+        and now,
+        15,
+        "movement",
+    )
+
+
+def test_the_plot_moves_and_survives_a_reload_and_a_second_view(
+    lab: Any, server: Any, count: Any, eventually: Any
+) -> None:
+    path = server.notebook("live.ipynb", [f"import pilothouse as ph\nrun = ph.attach({count.name!r})\nrun", "run"])
+    size = path.stat().st_size
+    lab.open("live.ipynb")
+    lab.run_cell(0)
+    (window,) = _moving(lab, eventually)
+    assert lab.page.locator(".pilothouse-Live-state").first.inner_text().endswith("running")
+
+    lab.do("docmanager:save")
+    eventually(lambda: "widget-view" in path.read_text(), 10, "the saved notebook")
+    assert path.stat().st_size - size < 50_000
+    saved = json.loads(path.read_text())["cells"][0]["outputs"][0]["data"]
+    assert set(saved) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
+
+    lab.reload()
+    (again,) = _moving(lab, eventually)
+    assert again["first"] == window["first"]
+    assert again["samples"] > window["samples"]
+
+    lab.run_cell(1)
+    both = _moving(lab, eventually, views=2)
+    assert {view["first"] for view in both} == {window["first"]}
+
+
+def test_the_plot_moves_while_the_cell_that_shows_it_works_on(
+    lab: Any, server: Any, count: Any, eventually: Any
+) -> None:
+    server.notebook(
+        "busy.ipynb",
+        [f"import pilothouse as ph, time\nrun = ph.attach({count.name!r})\ndisplay(run)\ntime.sleep(600)"],
+    )
+    lab.open("busy.ipynb")
+    lab.run_cell(0, wait=False)
+    _moving(lab, eventually)
+    begun = ph.attach(count.name)
+    lab.page.locator(".pilothouse-Live-stop").first.click()
+    eventually(lambda: begun.state.ended, 3, "the end of the run")
+    eventually(lambda: "finished" in lab.page.locator(".pilothouse-Live-state").first.inner_text(), 10, "the state")
+    lab.do("notebook:interrupt-kernel")

@@ -1,0 +1,139 @@
+"""The side bar: it knows what others did, and others know what it did."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pilothouse as ph
+
+BUSY = "import time; time.sleep(600)"
+
+
+def test_panel_kernel_and_shell_see_each_others_pilots(lab: Any, server: Any, eventually: Any) -> None:
+    server.notebook(
+        "kernel.ipynb",
+        ["import pilothouse as ph", "pilot = ph.submit('local', name='kernel')", "print([p.name for p in ph.pilots()])"],
+    )
+    lab.open("kernel.ipynb")
+    lab.panel()
+    lab.run_cell(0)
+    lab.run_cell(1)
+    _seen_soon(lab, "kernel")
+
+    code = "import pilothouse as ph; ph.submit('local', name='shell')"
+    subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=True)
+    _seen_soon(lab, "shell")
+
+    lab.page.locator('.pilothouse-Section [data-command="pilothouse:new-pilot"]').click()
+    form = lab.page.locator(".pilothouse-PilotForm")
+    form.wait_for()
+    form.get_by_label("Name", exact=True).fill("panel")
+    lab.page.get_by_role("button", name="Start", exact=True).click()
+    eventually(lambda: "panel" in [pilot.name for pilot in ph.pilots()], 10, "the panel's pilot")
+    lab.run_cell(2)
+    output = lab.page.locator(".jp-OutputArea-output").last.inner_text()
+    assert all(name in output for name in ("kernel", "shell", "panel"))
+
+    for name in ("kernel", "shell", "panel"):
+        ph.attach(name).cancel()
+    eventually(lambda: all(lab.item(name).is_hidden() for name in ("kernel", "shell", "panel")), 10, "their end")
+
+
+def _seen_soon(lab: Any, name: str) -> None:
+    """Within a second of its record; the clock of this test ticks in the same process as nothing else."""
+    lab.item(name).wait_for(state="visible", timeout=10_000)
+    seen = time.time()
+    created = ph.attach(name).record.created.timestamp()
+    assert seen - created < 1.0 + 1.0 * (os.getloadavg()[0] > (os.cpu_count() or 1))
+
+
+def test_extend_and_stop_work_while_a_cell_is_busy(
+    lab: Any, server: Any, local_pilot: Any, eventually: Any
+) -> None:
+    run = local_pilot.launch("count", {"to": 3000})
+    server.notebook("blocked.ipynb", [BUSY])
+    lab.open("blocked.ipynb")
+    lab.run_cell(0, wait=False)
+    lab.page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="busy"]')
+    lab.panel()
+    wanted = local_pilot.record.nodes_wanted
+    lab.item(local_pilot.name).get_by_title("Add a node").click()
+    eventually(lambda: local_pilot.record.nodes_wanted == wanted + 1, 3, "the extension")
+    lab.item(local_pilot.name).get_by_title("Remove a node").click()
+    eventually(lambda: local_pilot.record.nodes_wanted == wanted, 3, "the shrinking")
+    lab.item(run.name).get_by_title("Stop the run").click()
+    eventually(lambda: run.state.ended, 3, "the end of the run")
+    lab.do("notebook:interrupt-kernel")
+
+
+def test_a_run_opens_as_a_tab_whose_plot_moves(lab: Any, local_pilot: Any, eventually: Any) -> None:
+    run = local_pilot.launch("count", {"to": 3000})
+    lab.open()
+    lab.panel()
+    lab.item(run.name).get_by_role("button", name=run.name, exact=True).click()
+    (before,) = eventually(lab.windows, 30, "the plot")
+    eventually(lambda: lab.windows()[0]["last"] > before["last"], 10, "movement")
+    run.stop()
+    tab = lab.page.locator(".pilothouse-RunPlots .pilothouse-Live-state")
+    eventually(lambda: "finished" in tab.inner_text(), 10, "the end")
+
+
+def test_the_plot_follows_the_dark_theme(lab: Any, local_pilot: Any, eventually: Any) -> None:
+    run = local_pilot.launch("count", {"to": 3000})
+    lab.open()
+    lab.do("pilothouse:open-run", name=run.name)
+    eventually(lab.windows, 30, "the plot")
+    plots = lab.page.locator(".pilothouse-RunPlots .pilothouse-Live-plots")
+    assert _brightness(lab, plots) > 200
+    lab.do("apputils:change-theme", theme="JupyterLab Dark")
+    eventually(lambda: _brightness(lab, plots) < 80, 15, "a dark plot")
+    lab.do("apputils:change-theme", theme="JupyterLab Light")
+    run.stop()
+
+
+def _brightness(lab: Any, element: Any) -> float:
+    """Mean of the red, green and blue of what an element looks like, 0 to 255."""
+    import base64
+
+    picture = base64.b64encode(element.screenshot()).decode()
+    mean: float = lab.page.evaluate(
+        """async picture => {
+            const image = new Image();
+            image.src = "data:image/png;base64," + picture;
+            await image.decode();
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [image.width, image.height];
+            const context = canvas.getContext("2d");
+            context.drawImage(image, 0, 0);
+            const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
+            let sum = 0;
+            for (let at = 0; at < data.length; at += 4) {
+                sum += data[at] + data[at + 1] + data[at + 2];
+            }
+            return sum / (data.length / 4 * 3);
+        }""",
+        picture,
+    )
+    return mean
+
+
+def test_a_wrong_value_is_said_beside_its_field(lab: Any, local_pilot: Any, eventually: Any) -> None:
+    before = {pilot.name for pilot in ph.pilots()}
+    lab.open()
+    lab.panel()
+    lab.start("pilothouse:new-pilot")
+    form = lab.page.locator(".pilothouse-PilotForm")
+    form.wait_for()
+    form.get_by_label("Memory", exact=True).fill("a lot")
+    form.get_by_label("Name", exact=True).fill(local_pilot.name)
+    lab.page.get_by_role("button", name="Start", exact=True).click()
+    eventually(lambda: "memory='a lot'" in form.inner_text(), 10, "the error of the memory")
+    form.get_by_label("Memory", exact=True).fill("1 GiB")
+    lab.page.get_by_role("button", name="Start", exact=True).click()
+    eventually(lambda: f"name='{local_pilot.name}'" in form.inner_text(), 10, "the error of the name")
+    lab.page.get_by_role("button", name="Cancel", exact=True).click()
+    assert {pilot.name for pilot in ph.pilots()} == before
