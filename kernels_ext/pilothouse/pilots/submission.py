@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,7 @@ def submit(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "PYTHONPATH": _search_path()},
                 check=True,
             )
     except (OSError, subprocess.CalledProcessError) as error:
@@ -114,3 +116,11 @@ def default_pilot() -> Pilot:
         return submit("local", name="local", nodes=2)
     except Conflict:  # another process was quicker
         return Pilot("local")
+
+
+def _search_path() -> str:
+    """Where this process finds modules beyond its installation: the nodes shall find a notebook's neighbours too."""
+    installed = tuple({sys.prefix, sys.base_prefix})
+    places = [os.path.abspath(place) for place in sys.path]
+    own = [place for place in places if not place.startswith(installed) and os.path.isdir(place)]
+    return os.pathsep.join(dict.fromkeys(own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
@@ -194,6 +195,17 @@ def test_a_killed_supervisor_leaves_nothing_but_the_truth(state_home: Path) -> N
     assert not scratch.exists() or not any(scratch.rglob("*"))
     assert not list(PILOTS.folder("doomed").glob("tls.*"))
     assert ph.submit("local", name="doomed", nodes=1).wait().state == "running", "the name is free again"
+
+
+def test_nodes_find_the_modules_beside_the_notebook(
+    state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "neighbour.py").write_text("def double(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with ph.submit("local", nodes=1).wait() as pilot:
+        neighbour = importlib.import_module("neighbour")
+        assert pilot.client().submit(neighbour.double, 21).result(timeout=60) == 42
 
 
 @pytest.mark.slow
