@@ -74,7 +74,10 @@ class Member:
             error, elsewhere = None, False
             async for message in process.messages():
                 if "hello" in message:
+                    first = self._place.machine is None
                     elsewhere = not self._place.take(message["hello"], process.node)
+                    if first:
+                        self._context.event("log placed", path=self._place.log, node=process.node)
                     if elsewhere:
                         break
                     await self._tell({"op": "go", "log": self._place.log})

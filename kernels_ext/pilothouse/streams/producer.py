@@ -86,7 +86,10 @@ class Producer:
         messages, seconds = self.parameters["messages"], self.parameters["seconds"]
         if messages is not None and seq >= messages:
             return True
-        return seconds is not None and self._due(seq) >= self.origin + seconds * 1e9
+        if seconds is None:
+            return False
+        elapsed = (time.time_ns() - self.origin) / 1e9 if self.rate is None else seq / self.rate
+        return bool(elapsed >= seconds)
 
     def _batch(self, seq: int) -> tuple[dict[int, list[tuple[bytes, Any]]], int, float]:
         """The messages that are due, by partition; the next sequence number; seconds until it is due."""
