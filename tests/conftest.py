@@ -26,7 +26,7 @@ def _private_places() -> Iterator[None]:
     patch.syspath_prepend(str(PLUGIN))
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))
     yield
-    from pilothouse.pilots.handle import pilots
+    from pilothouse.pilots.submission import pilots
 
     for pilot in pilots():
         pilot.cancel()
@@ -40,7 +40,7 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     home = tmp_path / "state"
     monkeypatch.setenv("PILOTHOUSE_HOME", str(home))
     yield home
-    from pilothouse.pilots.handle import pilots
+    from pilothouse.pilots.submission import pilots
 
     for pilot in pilots():
         pilot.cancel()
