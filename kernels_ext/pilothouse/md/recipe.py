@@ -79,7 +79,6 @@ class UniverseRecipe:
             A file is missing or truncated, or the Universe has data beside its files (auxiliary readers).
         """
         reader = universe.trajectory
-        notes = tuple(check_complete(reader, field="trajectory"))
         if getattr(reader, "_auxs", None):
             raise InvalidInput(
                 "trajectory: auxiliary data can't be sent to a pilot; remove it with trajectory.remove_auxiliary(name)",
@@ -87,10 +86,13 @@ class UniverseRecipe:
             )
         names = getattr(reader, "filenames", None)
         files = [reader.filename] if names is None else list(names)
+        topology = FileStamp.of(universe.filename, field="topology")
+        trajectories = tuple(FileStamp.of(str(file), field="trajectory") for file in files)
+        notes = tuple(check_complete(reader, field="trajectory"))
         options = {key: value for key, value in universe._kwargs.items() if key not in _REBUILT}
         return UniverseRecipe(
-            topology=FileStamp.of(universe.filename, field="topology"),
-            trajectories=tuple(FileStamp.of(str(file), field="trajectory") for file in files),
+            topology=topology,
+            trajectories=trajectories,
             options=cloudpickle.dumps(options),
             n_atoms=len(universe.atoms),
             n_frames=len(reader),

@@ -1,0 +1,48 @@
+"""Path similarity on a real local pilot: the bits of the kernel, labelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from pilothouse.md import psa
+from pilothouse.md.path_similarity import as_path
+from pilothouse.md.psa_kernel import compare
+
+mda = pytest.importorskip("MDAnalysis")
+from MDAnalysisTests.datafiles import DCD, DCD2, PSF  # noqa: E402
+
+if TYPE_CHECKING:
+    from pilothouse.pilots import Pilot
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")]
+
+
+def test_documented_value_from_arrays_with_both_metrics(local_pilot: Pilot) -> None:
+    universe = mda.Universe(PSF, DCD)
+    atoms = universe.select_atoms("name CA")
+    path = np.array([atoms.positions for _ in universe.trajectory])
+    found = psa([path[:49], path[49:]], labels=["first", "second"], metric="frechet", pilot=local_pilot)
+    value = found.hausdorff.sel(trajectory="first", trajectory_2="second")
+    assert float(value) == pytest.approx(4.778663899862152, abs=1e-12)
+    assert found.hausdorff.attrs["units"] == "Å"
+    assert (found.frechet.values >= found.hausdorff.values).all()
+
+
+def test_universes_have_the_bits_of_the_kernel_and_the_trajectory_s_frame_numbers(local_pilot: Pilot) -> None:
+    universes = [mda.Universe(PSF, file) for file in (DCD, DCD2, DCD, DCD2, DCD)]
+    found = psa(universes, "name CA", start=4, step=3, pilot=local_pilot)
+    paths = []
+    for universe in universes:
+        atoms = universe.select_atoms("name CA")
+        paths.append(as_path(np.array([atoms.positions for _ in universe.trajectory[4::3]])))
+    expected = compare(paths)
+    assert (found.hausdorff.values == expected.hausdorff).all()
+    assert (found.hausdorff_frame_a.values == 4 + 3 * expected.frame_a).all()
+    assert (found.hausdorff_frame_b.values == 4 + 3 * expected.frame_b).all()
+    assert list(found.trajectory.values[:2]) == ["adk_dims 0", "adk_dims2 1"]
+    assert found.attrs["blocks"] == 6
+    run = local_pilot.runs()[0]
+    assert run.progress == {"done": 10.0, "total": 10.0, "unit": "pairs"}
