@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pilothouse.market.handle import Market as Market
     from pilothouse.market.handle import connect as connect
     from pilothouse.market.job import Job as Job
-    from pilothouse.market.job import Model as Model
-    from pilothouse.market.job import TrainingResult as TrainingResult
+    from pilothouse.market.outcome import Model as Model
+    from pilothouse.market.outcome import TrainingResult as TrainingResult
 
 __all__ = ["Job", "Market", "Model", "TrainingResult", "accuracy_figure", "connect"]
 
 _WHERE = {
     "Job": "job",
     "Market": "handle",
-    "Model": "job",
-    "TrainingResult": "job",
+    "Model": "outcome",
+    "TrainingResult": "outcome",
     "accuracy_figure": "figures",
     "connect": "handle",
 }

@@ -16,7 +16,6 @@ import numpy as np
 from pilothouse.errors import Failed, PilothouseError, Untrusted
 from pilothouse.market import agreement, events, verdicts
 from pilothouse.market.blobs import BlobClient
-from pilothouse.market.job import Books, Model
 from pilothouse.market.learning import arrays, averaging, datasets, trainers
 from pilothouse.market.learning.arrays import Shard, State
 from pilothouse.market.message import Message
@@ -24,6 +23,7 @@ from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import NoteWallet
 from pilothouse.market.money.protocols import Payment, Purpose, Wallet
 from pilothouse.market.nostr import Identity, Session
+from pilothouse.market.outcome import Books, Model
 from pilothouse.market.parameters import JobParameters
 from pilothouse.pilots.child import Channel
 
@@ -31,9 +31,10 @@ from pilothouse.pilots.child import Channel
 RECEIPT_TTL = 30 * 86_400.0
 #: Seconds that a provider has to sign a contract.
 SIGN_SECONDS = 10.0
-#: Once enough have answered, the others get this many times what these took, and at least so many seconds.
+#: Seconds that other providers have to bid once enough have.
+BID_PATIENCE = 4.0
+#: Once half have returned a result, the others get this many times what these took, and the job's patience at least.
 PATIENCE = 2.0
-PATIENCE_SECONDS = 4.0
 #: Rounds in a row without an accepted result that end a contract.
 STRIKES = 2
 
@@ -54,10 +55,10 @@ class Deadline:
         """Seconds."""
         return self._begun + self._seconds - time.monotonic()
 
-    def hurry(self) -> None:
-        """Enough answers are here: leave the others :data:`PATIENCE` times the time that these took."""
+    def hurry(self, patience: float) -> None:
+        """Enough answers are here: the others get `patience` seconds more, or longer where these took long."""
         taken = time.monotonic() - self._begun
-        self._seconds = min(self._seconds, taken + max(taken * PATIENCE, PATIENCE_SECONDS))
+        self._seconds = min(self._seconds, taken + max(taken * PATIENCE, patience))
 
 
 @dataclass
@@ -165,7 +166,7 @@ class Customer:
             if len(bids) >= max(job.providers, len(offers)):
                 break
             if len(bids) >= job.providers:
-                deadline.hurry()
+                deadline.hurry(BID_PATIENCE)
         if not bids:
             raise Failed(
                 f"no provider bid within {job.bid_seconds:g} s for at most {job.max_price_msat / 1000:g} sat a round "
@@ -295,7 +296,7 @@ class Customer:
             if not waiting:
                 break
             if len(found) >= len(waiting):
-                deadline.hurry()
+                deadline.hurry(self.job.patience_seconds)
         late = verdicts.Reason.LATE
         return [found.get(one.key) or verdicts.Candidate(one.key, None, one.shard, late) for one in partners]
 

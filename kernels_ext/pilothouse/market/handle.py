@@ -113,7 +113,8 @@ class Market:
         validation: Mapping[str, Any] | None = None,
         held_out: float = 0.2,
         bid_seconds: float = 10.0,
-        round_seconds: float = 60.0,
+        round_seconds: float = 120.0,
+        patience_seconds: float = 15.0,
         seed: int = 0,
     ) -> Job:
         """Buy the training of a classifier; returns at once with the run's handle.
@@ -137,6 +138,8 @@ class Market:
             Fraction of the data that stays here, to judge by.
         bid_seconds, round_seconds
             Time for bids, and for a round's results; a round ends earlier when everyone has answered.
+        patience_seconds
+            Once half of the providers have answered, the others get this long, or twice what these took.
 
         Raises
         ------
@@ -177,6 +180,7 @@ class Market:
             "seed": seed,
             "bid_seconds": bid_seconds,
             "round_seconds": round_seconds,
+            "patience_seconds": patience_seconds,
             "training": dict(training or {}),
             "validation": dict(validation or {}),
         }

@@ -32,7 +32,8 @@ class JobParameters(BaseModel):
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     bid_seconds: Annotated[float, Field(gt=0, le=86_400)] = 10.0
-    round_seconds: Annotated[float, Field(gt=0, le=10**6)] = 60.0
+    round_seconds: Annotated[float, Field(gt=0, le=10**6)] = 120.0
+    patience_seconds: Annotated[float, Field(gt=0, le=10**6)] = 15.0
     training: Training = Training()
     validation: Validation = Validation()
 

@@ -10,7 +10,7 @@ from pilothouse.market.following import follow, key_file, ledgers
 from pilothouse.pilots.protocols import RunContext
 
 if TYPE_CHECKING:
-    from pilothouse.market.job import TrainingResult
+    from pilothouse.market.outcome import TrainingResult
 
 #: Seconds that the customer has to write down what it has when the run is stopped.
 GRACE = 1.8
@@ -44,6 +44,6 @@ class TrainingDriver:
     @staticmethod
     def load_result(folder: Path) -> TrainingResult:
         """The model and the job's books."""
-        from pilothouse.market.job import TrainingResult
+        from pilothouse.market.outcome import TrainingResult
 
         return TrainingResult.load(folder)
