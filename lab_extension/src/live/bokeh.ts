@@ -17,10 +17,9 @@ export interface IColumnDataSource extends IModel {
   data: ColumnData;
 }
 
-/** What draws samples; a legend makes it visible and invisible. */
+/** What draws samples. */
 export interface IRenderer extends IModel {
-  readonly visible: boolean;
-  readonly properties: { visible: { change: { connect(slot: () => void): void } } };
+  visible: boolean;
 }
 
 /** Several models behind one face. */
@@ -33,17 +32,21 @@ export interface IPlottingFigure extends IModel {
   readonly axis: IModels;
   readonly xaxis: IModels;
   readonly grid: IModels;
-  readonly legend: IModel;
-  readonly title: IModel;
   readonly toolbar: IModel;
   add_tools(...tools: IModel[]): void;
   line(x: unknown, y: unknown, options: Properties): IRenderer;
   scatter(x: unknown, y: unknown, options: Properties): IRenderer;
 }
 
-/** A view of a model in the page. */
-export interface IView {
-  remove(): void;
+/** Models that are shown together: they may share ranges. */
+export interface IDocument {
+  add_root(model: IModel): void;
+}
+
+/** The views of a document. */
+export interface IViews {
+  /** Take all out of the page. */
+  clear(): void;
 }
 
 /** BokehJS with its API plugin. */
@@ -51,12 +54,18 @@ export interface IBokeh {
   readonly version: string;
   readonly Plotting: {
     figure(options: Properties): IPlottingFigure;
-    show(model: IModel, target: HTMLElement): Promise<IView>;
   };
-  readonly Column: new (options: Properties) => IModel;
+  readonly embed: {
+    /** Show each root in the element of the same place. */
+    add_document_standalone(
+      document: IDocument,
+      element: HTMLElement,
+      roots: HTMLElement[]
+    ): Promise<IViews>;
+  };
   readonly ColumnDataSource: new (options: Properties) => IColumnDataSource;
   readonly DataRange1d: new (options: Properties) => IModel;
   readonly DatetimeTickFormatter: new (options: Properties) => IModel;
+  readonly Document: new () => IDocument;
   readonly HoverTool: new (options: Properties) => IModel;
-  readonly Row: new (options: Properties) => IModel;
 }

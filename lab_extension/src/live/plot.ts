@@ -1,15 +1,9 @@
 /** The live plots of a run: one picture for each quantity, on one time axis. */
 
-import type {
-  ColumnData,
-  IBokeh,
-  IColumnDataSource,
-  IModel,
-  IPlottingFigure,
-  IView
-} from './bokeh';
-import { decimate, describe, english, figures } from './figures';
+import type { IBokeh, IViews } from './bokeh';
+import { describe, english, figures } from './figures';
 import type { IFigure, ITranslate } from './figures';
+import { Picture } from './picture';
 import { sameTheme, themeOf } from './theme';
 import type { ITheme } from './theme';
 import type { SampleWindow } from './window';
@@ -26,7 +20,7 @@ export class LivePlot {
     this._trans = _options.trans ?? english;
     this._plots = host.appendChild(document.createElement('div'));
     this._plots.className = 'pilothouse-Live-plots';
-    this._plots.setAttribute('role', 'img');
+    this._plots.setAttribute('role', 'group');
     this._plots.setAttribute('aria-label', name);
     this._values = host.appendChild(document.createElement('p'));
     this._values.className = 'pilothouse-Live-values';
@@ -51,7 +45,7 @@ export class LivePlot {
     this._disposed = true;
     cancelAnimationFrame(this._request);
     this._observer.disconnect();
-    this._drawn?.view?.remove();
+    this._drawn?.views.clear();
     for (const element of [this._plots, this._values, this._spoken]) {
       element.remove();
     }
@@ -74,11 +68,11 @@ export class LivePlot {
     }
     const shown = figures(this._options.window, this._trans);
     const theme = themeOf(this._plots);
-    const layout = Private.layout(shown, width);
-    if (!this._drawn || this._drawn.layout !== layout || !sameTheme(this._drawn.theme, theme)) {
+    const names = Private.names(shown);
+    if (!this._drawn || this._drawn.names !== names || !sameTheme(this._drawn.theme, theme)) {
       this._building = true;
       try {
-        await this._build(shown, theme, layout, width);
+        await this._build(shown, theme, names, width);
       } finally {
         this._building = false;
       }
@@ -94,33 +88,26 @@ export class LivePlot {
   private async _build(
     shown: IFigure[],
     theme: ITheme,
-    layout: string,
+    names: string,
     width: number
   ): Promise<void> {
-    const { bokeh, window } = this._options;
+    const { bokeh, window, name } = this._options;
     const range = new bokeh.DataRange1d({ range_padding: 0 });
-    const pictures = shown.map(figure => new Private.Picture(bokeh, figure, theme, range));
+    const pictures = shown.map(figure => new Picture(bokeh, figure, theme, range));
     pictures.forEach((picture, at) => picture.update(shown[at], window, width));
-    const ncols = Private.columns(shown.length, width);
-    const rows: IModel[] = [];
-    for (let at = 0; at < pictures.length; at += ncols) {
-      const children = pictures.slice(at, at + ncols).map(picture => picture.figure);
-      rows.push(new bokeh.Row({ children, sizing_mode: 'stretch_width' }));
-    }
-    const grid = new bokeh.Column({ children: rows, sizing_mode: 'stretch_width' });
-    const fresh = document.createElement('div');
-    this._plots.style.minHeight = `${this._plots.clientHeight}px`; // no jump while one grid replaces another
-    this._drawn?.view?.remove();
-    this._plots.replaceChildren(fresh);
-    const view = await bokeh.Plotting.show(grid, fresh);
+    const document = new bokeh.Document(); // one for all: they share the time axis
+    pictures.forEach(picture => document.add_root(picture.plot));
+    this._plots.style.minHeight = `${this._plots.clientHeight}px`; // no jump while one set replaces another
+    this._drawn?.views.clear();
+    this._plots.replaceChildren(...pictures.map(picture => picture.node));
+    const hosts = pictures.map(picture => picture.host);
+    const views = await bokeh.embed.add_document_standalone(document, this._plots, hosts);
     this._plots.style.minHeight = '';
-    this._drawn = { view, pictures, layout, theme };
-    this._plots.setAttribute(
-      'aria-label',
-      `${this._options.name}: ${shown.map(figure => figure.title).join(', ')}`
-    );
+    this._drawn = { views, pictures, names, theme };
+    const titles = shown.map(figure => figure.title).join(', ');
+    this._plots.setAttribute('aria-label', `${name}: ${titles}`);
     if (this._disposed) {
-      view.remove();
+      views.clear();
     }
   }
 
@@ -171,134 +158,16 @@ export namespace LivePlot {
 namespace Private {
   /** What is in the page. */
   export interface IDrawn {
-    view: IView;
+    views: IViews;
     pictures: Picture[];
-    layout: string;
+    names: string;
     theme: ITheme;
   }
 
-  const HEIGHT = 170;
-  const DASHES = ['solid', 'dashed', 'dotted'];
-  const CLOCK = {
-    milliseconds: '%T.%3N',
-    seconds: '%T',
-    minsec: '%T',
-    minutes: '%R',
-    hourmin: '%R',
-    hours: '%R',
-    strip_leading_zeros: false
-  };
-  /** As long as the samples are few, each is a dot: a round of training is one sample. */
-  const FEW = 60;
-
-  /** Pictures beside each other. */
-  export function columns(count: number, width: number): number {
-    return count > 2 && width >= 900 ? 2 : 1;
-  }
-
   /** What has to be the same for the pictures to stay. */
-  export function layout(shown: readonly IFigure[], width: number): string {
-    const lines = shown.map(figure => [figure.name, ...figure.series.map(series => series.name)]);
-    return JSON.stringify([lines, columns(shown.length, width)]);
-  }
-
-  /** One figure and its source. */
-  export class Picture {
-    constructor(bokeh: IBokeh, picture: IFigure, theme: ITheme, range: IModel) {
-      this._source = new bokeh.ColumnDataSource({ data: empty(picture) });
-      this._few = new bokeh.ColumnDataSource({ data: empty(picture) });
-      this.figure = bokeh.Plotting.figure({
-        height: HEIGHT,
-        sizing_mode: 'stretch_width',
-        title: picture.unit ? `${picture.title} (${picture.unit})` : picture.title,
-        x_axis_type: 'datetime',
-        y_axis_type: picture.scale === 'log' ? 'log' : 'linear',
-        x_range: range,
-        y_range: new bokeh.DataRange1d(picture.scale === 'from zero' ? { start: 0 } : {}),
-        tools: 'xpan,box_zoom,xwheel_zoom,reset,save',
-        background_fill_color: theme.background,
-        border_fill_color: theme.background,
-        outline_line_color: theme.grid,
-        min_border_left: 60,
-        min_border_right: 12
-      });
-      const lines = this._draw(picture, theme);
-      const formatter = new bokeh.DatetimeTickFormatter(CLOCK);
-      this.figure.xaxis.each(axis => axis.setv({ formatter }));
-      this._paint(theme, picture.series.length > 1);
-      const tooltips = picture.series.map(series => [series.label, `@{${series.name}}{0,0.[000]}`]);
-      const options = { renderers: lines.slice(0, 1), mode: 'vline', tooltips };
-      this.figure.add_tools(new bokeh.HoverTool(options));
-    }
-
-    readonly figure: IPlottingFigure;
-
-    /** Draw the window's samples. */
-    update(picture: IFigure, window: SampleWindow, width: number): void {
-      const lines = picture.series.map(series => series.values(window));
-      const kept = decimate(lines, window.size, width);
-      const time = window.time;
-      const zone = new Date().getTimezoneOffset() * 60; // Bokeh shows UTC, people read their clock
-      const data: ColumnData = { time: Float64Array.from(kept, at => (time[at] - zone) * 1e3) };
-      picture.series.forEach((series, at) => {
-        data[series.name] = Float64Array.from(kept, index => lines[at][index]);
-      });
-      this._source.data = data;
-      this._few.data = window.size <= FEW ? data : empty(picture);
-    }
-
-    private _draw(picture: IFigure, theme: ITheme): IModel[] {
-      const x = { field: 'time' };
-      return picture.series.map((series, at) => {
-        const y = { field: series.name };
-        const color = theme.lines[at % theme.lines.length];
-        const line_dash = DASHES[at % DASHES.length];
-        const legend_label = series.label;
-        const style = { color, line_dash, line_width: 2, legend_label };
-        const line = this.figure.line(x, y, { ...style, source: this._source });
-        const dots = this.figure.scatter(x, y, { color, size: 6, source: this._few });
-        line.properties.visible.change.connect(() => dots.setv({ visible: line.visible }));
-        return line;
-      });
-    }
-
-    private _paint(theme: ITheme, legend: boolean): void {
-      const { text, grid, font } = theme;
-      const face = { text_color: text, text_font: font };
-      this.figure.toolbar.setv({ autohide: true, logo: null });
-      this.figure.title.setv({ ...face, text_font_size: '12px' });
-      this.figure.axis.each(axis =>
-        axis.setv({
-          axis_line_color: grid,
-          major_tick_line_color: grid,
-          minor_tick_line_color: null,
-          major_label_text_color: text,
-          major_label_text_font: font
-        })
-      );
-      this.figure.grid.each(lines => lines.setv({ grid_line_color: grid, grid_line_alpha: 0.5 }));
-      this.figure.legend.setv({
-        visible: legend,
-        location: 'top_left',
-        orientation: 'horizontal',
-        click_policy: 'hide',
-        padding: 2,
-        label_text_color: text,
-        label_text_font: font,
-        label_text_font_size: '11px',
-        background_fill_color: theme.background,
-        background_fill_alpha: 0.7,
-        border_line_color: null
-      });
-    }
-
-    private _few: IColumnDataSource;
-    private _source: IColumnDataSource;
-  }
-
-  /** A source without samples. */
-  function empty(picture: IFigure): ColumnData {
-    const names = ['time', ...picture.series.map(series => series.name)];
-    return Object.fromEntries(names.map(name => [name, new Float64Array(0)]));
+  export function names(shown: readonly IFigure[]): string {
+    return JSON.stringify(
+      shown.map(figure => [figure.name, ...figure.series.map(series => series.name)])
+    );
   }
 }

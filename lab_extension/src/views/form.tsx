@@ -103,6 +103,11 @@ class PilotForm extends ReactWidget {
     ) as ErrorSchema;
     return (
       <>
+        <p className="pilothouse-Live-notice" role="alert">
+          {this._error && !this._blamed
+            ? this._trans.__('The pilot was not started: %1', this._error)
+            : ''}
+        </p>
         <FormComponent
           schema={this._schema as unknown as RJSFSchema}
           validator={VALIDATOR}
@@ -118,11 +123,6 @@ class PilotForm extends ReactWidget {
             }
           }}
         />
-        <p className="pilothouse-Live-notice" role="alert">
-          {this._error && !this._blamed
-            ? this._trans.__('The pilot was not started: %1', this._error)
-            : ''}
-        </p>
       </>
     );
   }

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { description, formSchema } from '../src/form';
+import { amounts, isEmpty, titleOf } from '../src/market';
+import { duration, isOver, pythonLine, secondsUntil, withRecord } from '../src/records';
+
+const record = (name: string, state: string): { name: string; state: string; reason: string } => ({
+  name,
+  state,
+  reason: ''
+});
+
+test('events replace, add and remove records', () => {
+  const records = [record('b', 'running'), record('a', 'running')];
+  const names = (list: readonly { name: string; state: string }[]): string[] =>
+    list.map(({ name, state }) => `${name} ${state}`);
+  assert.deepEqual(names(withRecord(records, record('a', 'finished'), 'changed')), [
+    'b running',
+    'a finished'
+  ]);
+  assert.deepEqual(names(withRecord(records, record('c', 'pending'), 'created')), [
+    'c pending',
+    'b running',
+    'a running'
+  ]);
+  assert.deepEqual(names(withRecord(records, record('b', 'lost'), 'removed')), ['a running']);
+});
+
+test('a record that can not be read is over', () => {
+  assert.ok(isOver(record('a', 'unreadable')));
+  assert.ok(!isOver(record('a', 'stopping')));
+});
+
+test('durations are two words at most', () => {
+  assert.deepEqual(
+    [-1, 59, 61, 3600, 7500, 90_000].map(seconds => duration(seconds)),
+    ['0 s', '59 s', '1 min', '1 h', '2 h 5 min', '1 d 1 h']
+  );
+  assert.equal(secondsUntil(null, 0), undefined);
+  assert.equal(secondsUntil('1970-01-01T00:01:00Z', 0), 60);
+});
+
+test('the Python line names the thing', () => {
+  assert.equal(pythonLine('alpha'), 'ph.attach("alpha")');
+});
+
+const schema = {
+  type: 'object',
+  properties: {
+    site: { type: 'string', default: 'local' },
+    name: { anyOf: [{ type: 'string', pattern: '^a' }, { type: 'null' }], default: null },
+    nodes: { type: 'integer', default: 1 },
+    memory: { anyOf: [{ type: 'string' }, { type: 'integer' }, { type: 'null' }], default: null },
+    lease: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 43_200, title: 'Lease' },
+    idle: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 1800 }
+  }
+};
+
+test('a form has one kind of value for each field', () => {
+  const { properties } = formSchema(schema, ['local', 'hpc']);
+  assert.deepEqual(properties.site.enum, ['local', 'hpc']);
+  assert.deepEqual(properties.name, { type: 'string', pattern: '^a' });
+  assert.deepEqual(properties.nodes, { type: 'integer', default: 1 });
+  assert.deepEqual(properties.memory, { type: 'string' });
+  assert.deepEqual(properties.lease, { type: 'string', default: '12h', title: 'Lease' });
+  assert.equal(properties.idle.default, '30min');
+});
+
+test('what was left empty is left to the server', () => {
+  const data = { site: 'local', name: undefined, memory: '', nodes: 2, other: 1 };
+  assert.deepEqual(description(data, schema), { site: 'local', nodes: 2 });
+});
+
+test('amounts of the market are shown in sat', () => {
+  const entry = { job: 'digits', price_msat: 2_500, rounds: 3, schema_version: 1 };
+  assert.equal(titleOf(entry), 'digits');
+  assert.deepEqual(amounts(entry), [
+    ['price', '2.5 sat'],
+    ['rounds', '3']
+  ]);
+  assert.deepEqual(amounts({ balances_msat: { customer: 4000 } }), [['customer', '4 sat']]);
+  assert.ok(isEmpty({ calls: [], offers: [], receipts: [], ledger: null }));
+});
