@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -63,6 +64,7 @@ def reconcile(record: PilotRecord) -> PilotRecord:
         Path(latest.socket).unlink(missing_ok=True)
     for name in ("tls.key", "tls.pem", "scheduler.json"):
         (folder / name).unlink(missing_ok=True)
+    remove_leftovers(folder)
     for node in latest.nodes:
         if not node.state.ended:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
@@ -94,3 +96,14 @@ def reconcile_run(record: RunRecord) -> RunRecord:
             Journal(RUNS.folder(record.name) / "events.jsonl").add("lost", reason=latest.reason)
         RUNS.write(latest)
     return latest
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the folders of this host that are named in ``leftovers`` in the pilot's `folder`.
+
+    They hold what must not outlive the pilot, such as its node store; each is known by its file ``owner.json``.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for line in (folder / "leftovers").read_text().splitlines():
+            if Path(line, "owner.json").exists():
+                shutil.rmtree(line, ignore_errors=True)

@@ -238,22 +238,22 @@ class Pilot:
 
     def _ask(self, op: str, **arguments: Any) -> Any:
         deadline = time.monotonic() + ANSWER_S
-        while True:
-            record = self.record
-            if record.state.ended or record.state is State.DRAINING:
-                raise Conflict(
-                    f"the pilot {self.name!r} is {record.state}{': ' + record.reason if record.reason else ''}",
-                    field="pilot",
-                )
-            try:
-                if record.socket:
-                    return control.call(record.socket, op, **arguments)[0]
-            except Unavailable:
-                if record.state is State.RUNNING and time.monotonic() > deadline - ANSWER_S + 5:
-                    raise
+        while not (record := self._going_on()).socket:
             if time.monotonic() > deadline:
-                raise Unavailable(f"the supervisor of pilot {self.name!r} did not answer within {ANSWER_S:.0f} s")
+                raise Unavailable(f"the supervisor of pilot {self.name!r} did not start within {ANSWER_S:.0f} s")
             time.sleep(0.02)
+        try:
+            return control.call(record.socket, op, **arguments)[0]
+        except Unavailable:
+            self._going_on()  # it may have ended a moment ago
+            raise
+
+    def _going_on(self) -> PilotRecord:
+        record = self.record
+        if record.state.ended or record.state is State.DRAINING:
+            why = f": {record.reason}" if record.reason else ""
+            raise Conflict(f"the pilot {self.name!r} is {record.state}{why}", field="pilot")
+        return record
 
     def __enter__(self) -> Pilot:
         return self

@@ -255,11 +255,12 @@ class RunHost:
         for name in self.live:
             self._live[name].event("pilot ends", reason=reason)
             await self.stop(name)
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=4.0)
-            for task in self._tasks.values():
+        tasks = list(self._tasks.values())  # a task leaves the table when it ends
+        if tasks:
+            await asyncio.wait(tasks, timeout=4.0)
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(self._tasks.values(), timeout=2.0)
+            await asyncio.wait(tasks, timeout=2.0)
 
     async def _drive(self, context: Context, load: Callable[[], type[Driver]]) -> None:
         record = context.record

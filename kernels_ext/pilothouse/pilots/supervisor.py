@@ -24,6 +24,7 @@ import psutil
 
 from pilothouse.errors import Conflict, InvalidInput, PilothouseError
 from pilothouse.pilots import control
+from pilothouse.pilots.alive import remove_leftovers
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
 from pilothouse.pilots.nodes import Nodes
@@ -63,7 +64,6 @@ class Supervisor:
             loop.add_signal_handler(number, self.end, State.FINISHED, f"ended by {number.name}")
         me = psutil.Process()
         record.supervisor = ProcessRef(host=socket.gethostname(), pid=me.pid, started=me.create_time())
-        record.socket = str(control.runtime_folder() / f"{record.name}-{me.pid}.sock")
         record.state = State.STARTING
         lease = float(record.description["lease"])
         record.lease_end = utcnow() + timedelta(seconds=lease)
@@ -85,14 +85,16 @@ class Supervisor:
         self._node_host = NodeHost(scheduler)
         self.runs = RunHost(self._node_host, lambda: {"address": scheduler.address, **tls}, self._touch)
         self.nodes.watch(scheduler, self._node_host)
-        server = await control.serve(Path(record.socket), handlers)
+        socket_path = control.runtime_folder() / f"{record.name}-{me.pid}.sock"
+        server = await control.serve(socket_path, handlers)
+        record.socket = str(socket_path)
         self.journal.add("started", pid=me.pid, scheduler=scheduler.address)
         self._changed()
         try:
             await self._keep(scheduler)
         finally:
             server.close()
-            Path(record.socket).unlink(missing_ok=True)
+            socket_path.unlink(missing_ok=True)
             await self._shut_down(scheduler)
 
     async def _start_scheduler(self, tls: dict[str, str]) -> Any:
@@ -154,6 +156,7 @@ class Supervisor:
             async with asyncio.timeout(3):
                 await scheduler.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
+        remove_leftovers(self.folder)
         for name in ("tls.key", "tls.pem", "scheduler.json"):
             (self.folder / name).unlink(missing_ok=True)
         record.state, record.ended, record.idle_end, record.lease_end = state, utcnow(), None, None
