@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -113,8 +114,10 @@ def _no_expressions(text: str) -> Any:
 
 def _plain(found: Any) -> Any:
     """`found` as JSON: handles by their records."""
-    if isinstance(found, (list, tuple)):
+    if isinstance(found, Sequence) and not isinstance(found, str):
         return [_plain(each) for each in found]
+    if dataclasses.is_dataclass(found) and not isinstance(found, type):
+        return {part.name: _plain(getattr(found, part.name)) for part in dataclasses.fields(found)}
     if isinstance(found, dict):
         return {str(key): _plain(value) for key, value in found.items()}
     record = getattr(found, "record", found)
@@ -124,7 +127,7 @@ def _plain(found: Any) -> Any:
 
 
 def _show(found: Any) -> None:
-    if isinstance(found, list):
+    if isinstance(found, Sequence) and not isinstance(found, str):
         rows = [_row(_plain(each)) for each in found]
         print(_table(rows) if rows else "(none)")
     elif hasattr(found, "record"):

@@ -1,8 +1,8 @@
 """The node store: files in the memory of one node (tmpfs) that belong to a pilot and end with it.
 
 A pilot has a folder there, mode 0700; an object is a file of mode 0600 in it, written under a temporary name
-and renamed, read by mapping it. Whoever writes next removes what ended pilots left behind, so that a killed
-process leaves nothing for longer than that.
+and renamed, read by mapping it. The supervisor removes the folder with the pilot; should it be killed, whoever
+looks at the pilot or writes next does.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
+from pilothouse.pilots.records import PILOTS
 from pilothouse.state import check_name, home, write_atomic
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\.[0-9a-f]{16}")
@@ -110,10 +111,12 @@ class NodeStore:
         self.folder = root() / place
 
     def create(self) -> None:
-        """Make the folder and note whose it is, so that any process can tell when its pilot has ended."""
+        """Make the folder, note whose it is, and ask the pilot to remove it at its end (its file ``leftovers``)."""
         if not (self.folder / "owner.json").exists():
             self.folder.mkdir(mode=0o700, exist_ok=True)
             record = _record(self.place.partition(".")[0])
+            with (PILOTS.folder(record.stem) / "leftovers").open("a") as leftovers:
+                leftovers.write(f"{self.folder}\n")
             write_atomic(self.folder / "owner.json", json.dumps({"record": str(record)}).encode())
 
     def write(self, pieces: Sequence[memoryview | bytes], id: str | None = None) -> str:  # noqa: A002
@@ -196,15 +199,6 @@ class NodeStore:
                 f"the pilot {pilot!r} has no data on this node: it has ended, or never had any", field="ref"
             )
         return NotFound(f"the pilot {pilot!r} has no object {id} on this node: it was evicted", field="ref")
-
-
-def remove(pilot: str) -> None:
-    """Remove what every pilot of that name of this user stored on this node: its supervisor calls this at its end."""
-    record = _record(pilot)
-    for folder in root().glob(f"{pilot}.*"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            if json.loads((folder / "owner.json").read_bytes())["record"] == str(record):
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep() -> list[str]:

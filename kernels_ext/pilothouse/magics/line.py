@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 
-class _Help(Exception):  # noqa: N818 - no error: the user asked for help
+class _Help(Exception):
     """The user asked for help, which has been printed."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from pilothouse.data import store
 from pilothouse.pilots.records import PILOTS, PilotRecord, State
 from pilothouse.state import utcnow

@@ -12,12 +12,13 @@ import pytest
 
 pytest.importorskip("proxystore")
 
-from pilothouse.data import codec, put, store
-from pilothouse.data.connector import NodeKey, NodeStoreConnector
-from pilothouse.errors import NotFound, Unavailable
 from proxystore.connectors.protocols import Connector, DeferrableConnector
 from proxystore.proxy import Proxy, is_resolved
 from proxystore.store import Store, unregister_store
+
+from pilothouse.data import codec, put, store
+from pilothouse.data.connector import NodeKey, NodeStoreConnector
+from pilothouse.errors import NotFound, Unavailable
 
 Make = Callable[..., str]
 

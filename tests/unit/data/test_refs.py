@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+
 from pilothouse.data import Ref, codec, put, report, store, sweep
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
+from pilothouse.pilots.alive import remove_leftovers
 from pilothouse.pilots.records import PILOTS, NodeRecord, State
 
 Make = Callable[..., str]
@@ -212,11 +214,11 @@ def test_a_younger_pilot_of_the_same_name_does_not_see_the_older_ones_data(pilot
     assert new.view().shape == (4,)
 
 
-def test_removing_a_pilots_data_leaves_the_others(pilot_record: Make) -> None:
+def test_a_pilots_end_removes_its_data_and_no_others(pilot_record: Make) -> None:
     put(1, pilot=pilot_record("one"))
     put(1, pilot=pilot_record("two"))
-    store.remove("one")
-    store.remove("one")
+    remove_leftovers(PILOTS.folder("one"))
+    remove_leftovers(PILOTS.folder("one"))
     assert [line["pilot"] for line in report()] == ["two"]
 
 
