@@ -54,15 +54,15 @@ def run_on(name: str, source: str) -> Any:
     pilot = ph.attach(name)
     if isinstance(pilot, ph.Run):
         raise InvalidInput(f"name={name!r} is a run; %%on takes a pilot", field="name")
-    future = pilot.client().submit(execute, source, pure=False)
-    try:
-        printed, value, error = future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        sys.stderr.write(
-            f"Interrupted. What has begun on {name!r} runs to its end; ph.attach({name!r}).cancel() ends it.\n"
-        )
-        raise
+    with pilot.client() as client:
+        future = client.submit(execute, source, pure=False)
+        try:
+            printed, value, error = future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            goes_on = f"What has begun on {name!r} runs to its end; ph.attach({name!r}).cancel() ends it."
+            sys.stderr.write(f"Interrupted. {goes_on}\n")
+            raise
     sys.stdout.write(printed)
     if error:
         raise Failed(f"the cell failed on {name!r}:\n{error}")
