@@ -29,7 +29,8 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-console': ['error', { allow: ['warn', 'error'] }],
       'prefer-arrow-callback': 'error'
-    },
+    }
+  },
   {
     files: ['**/test/*.test.ts'],
     rules: { '@typescript-eslint/no-floating-promises': 'off' } // node:test awaits its tests itself
