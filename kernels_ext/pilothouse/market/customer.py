@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pilothouse.errors import Failed, PilothouseError, Untrusted
-from pilothouse.market import agreement, events, verdicts
+from pilothouse.errors import Failed, PilothouseError
+from pilothouse.market import events, verdicts
 from pilothouse.market.blobs import BlobClient
+from pilothouse.market.hiring import Hiring
 from pilothouse.market.learning import arrays, averaging, datasets, trainers
 from pilothouse.market.learning.arrays import Shard, State
+from pilothouse.market.loop_thread import settled
 from pilothouse.market.message import Message
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import NoteWallet
@@ -25,40 +28,13 @@ from pilothouse.market.money.protocols import Payment, Purpose, Wallet
 from pilothouse.market.nostr import Identity, Session
 from pilothouse.market.outcome import Books, Model
 from pilothouse.market.parameters import JobParameters
+from pilothouse.market.patience import Deadline, Stopped, private_messages
 from pilothouse.pilots.child import Channel
 
 #: Seconds for which a receipt stays on the relay.
 RECEIPT_TTL = 30 * 86_400.0
-#: Seconds that a provider has to sign a contract.
-SIGN_SECONDS = 10.0
-#: Seconds that other providers have to bid once enough have.
-BID_PATIENCE = 4.0
-#: Once half have returned a result, the others get this many times what these took, and the job's patience at least.
-PATIENCE = 2.0
 #: Rounds in a row without an accepted result that end a contract.
 STRIKES = 2
-
-
-class Stopped(Exception):
-    """The user asked the job to stop."""
-
-
-class Deadline:
-    """A moment `seconds` from now, which may be brought forward."""
-
-    def __init__(self, seconds: float) -> None:
-        self._begun = time.monotonic()
-        self._seconds = seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return self._begun + self._seconds - time.monotonic()
-
-    def hurry(self, patience: float) -> None:
-        """Enough answers are here: the others get `patience` seconds more, or longer where these took long."""
-        taken = time.monotonic() - self._begun
-        self._seconds = min(self._seconds, taken + max(taken * PATIENCE, patience))
 
 
 @dataclass
@@ -106,7 +82,7 @@ class Customer:
         self._stop = stop
         self._data = data
         self._trainer = trainers.trainer(job.training.trainer)
-        self._ttl = job.bid_seconds + job.rounds * (job.round_seconds + 60) + 600
+        self._partners: list[Partner] = []
 
     def run(self) -> None:
         """Trade, from the call to the last receipt.
@@ -122,116 +98,29 @@ class Customer:
         self.session.listen()
         state = self._trainer.initial(job.training, data.x.shape[1], int(data.y.max()) + 1, job.seed)
         packed = arrays.pack_state(state)
-        call, bids = self._call(sum(values.size for values in state.values()))
-        signed = self._contract(call, bids, hashlib.sha256(packed).hexdigest())
-        held_out, partners = self._deal(signed)
+        hiring = Hiring(job, self.session, self.books, self._report, self._stop)
+        call, bids = hiring.call(sum(values.size for values in state.values()), len(data))
+        signed = hiring.contract(call, bids, hashlib.sha256(packed).hexdigest())
+        held_out, self._partners = self._deal(signed)
         self._initial_norm = arrays.norm(state)
-        for number in range(1, job.rounds + 1):
-            state = self._round(number, state, held_out, partners, call)
-            for partner in [one for one in partners if one.strikes >= STRIKES]:
-                partners.remove(partner)
-                self._report({"event": "provider dropped", "provider": partner.key, "round": number})
-            if not partners and number < job.rounds:
-                raise Failed(f"no provider is left after round {number}: see run.events() for their verdicts")
-
-    def _call(self, parameters: int) -> tuple[str, list[tuple[str, events.Bid]]]:
-        """Publish the call; its id, and the bids that came, the cheapest first."""
-        job = self.job
-        call = events.Call(
-            job=job.job,
-            title=job.title,
-            training=job.training,
-            parameters=parameters,
-            samples=len(self._data),
-            rounds=job.rounds,
-            providers=job.providers,
-            max_price_msat=job.max_price_msat,
-            validation=events.digest(events.canonical(job.validation.model_dump(mode="json"))),
-            bids_until=int(time.time() + job.bid_seconds) + 1,
-        )
-        tags = [["t", events.NAMESPACE], ["t", call.algorithm], ["bid", str(call.max_price_msat)]]
-        published = self.session.publish(events.CALL, call.text(), tags, ttl=self._ttl)
-        self._report({"event": "call published", "id": published.id, "job": job.job})
-        offers = self._offers(call)
-        bids: dict[str, events.Bid] = {}
-        deadline = Deadline(job.bid_seconds)
-        for message in self._messages(deadline):
-            if message.kind != events.BID:
-                continue
-            if message.author not in offers:  # perhaps it was made after the call
-                offers = self._offers(call)
-            bid = self._parse(events.Bid, message)
-            if bid is not None and bid.call == published.id and bid.price_msat <= offers.get(message.author, -1):
-                bids[message.author] = bid
-            if len(bids) >= max(job.providers, len(offers)):
-                break
-            if len(bids) >= job.providers:
-                deadline.hurry(BID_PATIENCE)
-        if not bids:
-            raise Failed(
-                f"no provider bid within {job.bid_seconds:g} s for at most {job.max_price_msat / 1000:g} sat a round "
-                f"({len(offers)} fitting offers): market.provide() starts one, or raise the budget"
-            )
-        ranked = sorted(bids.items(), key=lambda bid: (bid[1].price_msat, bid[0]))
-        self._report({"event": "bids", "offers": len(offers), "bids": len(ranked)})
-        return published.id, ranked
-
-    def _offers(self, call: events.Call) -> dict[str, int]:
-        """Provider -> price, of the live offers that fit."""
-        found: dict[str, int] = {}
-        for message in self.session.fetch({"kinds": [events.OFFER], "#t": [call.algorithm]}):
-            offer = self._parse(events.Offer, message)
-            if offer is None or offer.price_msat > call.max_price_msat or call.training.trainer not in offer.trainers:
-                continue
-            if call.algorithm in offer.algorithms and "test" in offer.payments and offer.capacity > 0:
-                found.setdefault(message.author, offer.price_msat)
-        return found
-
-    def _contract(self, call: str, bids: list[tuple[str, events.Bid]], initial: str) -> list[events.Contract]:
-        """Contracts signed by both, with the cheapest who sign: as many as wanted, or as there are."""
-        job, me = self.job, self.session.identity
-        waiting = list(bids)
-        signed: list[events.Contract] = []
-        while waiting and len(signed) < job.providers:
-            open_: dict[str, events.Contract] = {}
-            for provider, bid in waiting[: job.providers - len(signed)]:
-                contract = events.Contract(
-                    job=job.job,
-                    call=call,
-                    customer=me.pubkey,
-                    provider=provider,
-                    training=job.training,
-                    validation=job.validation,
-                    rounds=job.rounds,
-                    price_msat=bid.price_msat,
-                    round_seconds=job.round_seconds,
-                    initial_model=initial,
-                    expires=int(time.time() + self._ttl),
-                )
-                proposal = agreement.propose(contract, me)
-                self.session.send(provider, events.CONTRACT, proposal.text(), ttl=self._ttl)
-                open_[provider] = contract
-            waiting = waiting[len(open_) :]
-            for message in self._messages(Deadline(SIGN_SECONDS)):
-                if message.kind == events.ACCEPTANCE and message.author in open_:
-                    acceptance = self._parse(events.Acceptance, message)
-                    if acceptance is not None and self._accepted(acceptance, open_[message.author]):
-                        signed.append(open_.pop(message.author))
-                if not open_:
-                    break
-        if not signed:
-            raise Failed("no provider signed the contract that it bid for")
-        return signed
-
-    def _accepted(self, acceptance: events.Acceptance, contract: events.Contract) -> bool:
         try:
-            agreement.check_acceptance(acceptance, contract)
-        except Untrusted as error:
-            self._report({"event": "acceptance refused", "provider": contract.provider, "reason": str(error)})
-            return False
-        self.books.contract(contract, acceptance)
-        self._report({"event": "contract", "provider": contract.provider, "hash": contract.hash})
-        return True
+            for number in range(1, job.rounds + 1):
+                state = self._round(number, state, held_out, call)
+                for partner in [one for one in self._partners if one.strikes >= STRIKES]:
+                    self._part(partner)
+                    self._report({"event": "provider dropped", "provider": partner.key, "round": number})
+                if not self._partners and number < job.rounds:
+                    raise Failed(f"no provider is left after round {number}: see run.events() for their verdicts")
+        finally:
+            with contextlib.suppress(PilothouseError):  # a relay that is gone: the contracts expire
+                for partner in list(self._partners):
+                    self._part(partner)
+
+    def _part(self, partner: Partner) -> None:
+        """End a contract, so that the provider is free for others."""
+        self._partners.remove(partner)
+        end = events.End(job=self.job.job, contract=partner.contract.hash)
+        self.session.send(partner.key, events.END, end.text(), ttl=self.job.duration)
 
     def _deal(self, contracts: Sequence[events.Contract]) -> tuple[Shard, list[Partner]]:
         """Hold a part out, scale by the rest, and give each provider its shard as a private blob."""
@@ -245,10 +134,8 @@ class Customer:
             partners.append(Partner(contract, shard, self.blobs.put(arrays.pack_shard(shard), job.blobs)))
         return Shard(scale(data.x[kept]), data.y[kept]), partners
 
-    def _round(
-        self, number: int, base: State, held_out: Shard, partners: Sequence[Partner], call: str
-    ) -> State:  # fmt: skip
-        job = self.job
+    def _round(self, number: int, base: State, held_out: Shard, call: str) -> State:
+        job, partners = self.job, self._partners
         blob = self.blobs.put(arrays.pack_state(base), job.blobs)
         deadline = int(time.time() + job.round_seconds) + 1
         sent = []
@@ -262,9 +149,9 @@ class Customer:
                 seed=(job.seed * 1_000_003 + number * 1009 + index) % 2**32,
                 deadline=deadline,
             )
-            sent.append(self.session.send_soon(partner.key, events.ROUND_ORDER, order.text(), ttl=self._ttl))
+            sent.append(self.session.send_soon(partner.key, events.ROUND_ORDER, order.text(), ttl=self.job.duration))
         for future in sent:
-            future.result(30)
+            settled(future)
         candidates = self._collect(number, partners)
         judged = verdicts.judge(candidates, base, held_out, self._trainer, job.validation, self._initial_norm)
         chosen = [one for one, judgement in zip(candidates, judged, strict=True) if judgement.included]
@@ -284,7 +171,7 @@ class Customer:
         waiting = {partner.key: partner for partner in partners}
         found: dict[str, verdicts.Candidate] = {}
         deadline = Deadline(self.job.round_seconds)
-        for message in self._messages(deadline):
+        for message in private_messages(self.session, deadline, self._stop):
             partner = waiting.get(message.author)
             if message.kind != events.RESULT or partner is None:
                 continue
@@ -330,7 +217,7 @@ class Customer:
                 amount_msat=payment.amount_msat if payment else 0,
                 payment=payment.proof if payment else None,
             )
-            self.session.send(partner.key, events.VERDICT, verdict.text(), ttl=self._ttl)
+            self.session.send(partner.key, events.VERDICT, verdict.text(), ttl=self.job.duration)
 
         payment = None
         if judgement.accepted:
@@ -352,22 +239,6 @@ class Customer:
         published = self.session.publish(events.RECEIPT, receipt.text(), tags, ttl=RECEIPT_TTL)
         self.books.receipt(receipt, published.id, judgement)
         self._report({"event": label, "provider": partner.key, "round": number, "reason": judgement.reason.value})
-
-    def _messages(self, deadline: Deadline) -> Iterator[Message]:
-        """Private messages as they come, until the deadline."""
-        while (seconds := deadline.left) > 0:
-            if self._stop.is_set():
-                raise Stopped
-            message = self.session.receive(min(seconds, 0.2))
-            if message is not None and message.private:
-                yield message
-
-    def _parse(self, model: type[events.M], message: Message) -> events.M | None:
-        try:
-            return model.parse(message.content)
-        except Untrusted as error:
-            print(f"{message.author[:8]} kind {message.kind}: {error}", flush=True)  # noqa: T201 - the run's log
-            return None
 
 
 def _finite(value: float | None) -> float | None:

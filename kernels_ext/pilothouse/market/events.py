@@ -28,6 +28,7 @@ RECEIPT = 1985  # NIP-32 label
 DELETION = 5  # NIP-09
 SIGNATURE = 5706  # carried inside private messages, never published
 PAYMENT = 5707  # the same
+END = 5708
 
 #: Namespace of the receipts' labels, and the hashtag of calls and offers.
 NAMESPACE = "pilothouse.market"
@@ -220,6 +221,14 @@ class Verdict(Words):
     loss_after: float | None = None
     amount_msat: Msat = 0
     payment: str | None = None  # a signed event of kind PAYMENT
+
+
+class End(Words):
+    """The customer ends a contract: the job is done, was stopped, or goes on without this provider."""
+
+    kind: ClassVar[int] = END
+    job: Name
+    contract: Hash
 
 
 class Receipt(Words):

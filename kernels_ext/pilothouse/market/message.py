@@ -40,6 +40,8 @@ class Message:
 
     @property
     def expired(self) -> bool:
-        """True when its expiration tag (NIP-40) has passed."""
+        """True when its expiration tag (NIP-40) has passed, or is no time."""
         expiration = self.tag("expiration")
-        return expiration is not None and expiration.isdigit() and int(expiration) <= time.time()
+        if expiration is None:
+            return False
+        return not (expiration.isdecimal() and len(expiration) < 16) or int(expiration) <= time.time()

@@ -8,28 +8,25 @@ bytes. No Python callback is given to the library: an exception in one would end
 from __future__ import annotations
 
 import asyncio
-import atexit
-import contextlib
 import json
 import logging
 import os
 import queue
 import threading
 import time
-import weakref
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import nostr_sdk
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
+from pilothouse.market.loop_thread import LoopThread, settled
 from pilothouse.market.message import Message
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 #: NIP-59: a sealed and wrapped private message.
 GIFT_WRAP = 1059
@@ -38,52 +35,12 @@ MAX_PUBLIC = 40_000
 MAX_PRIVATE = 20_000
 
 
-class _Thread:
-    """The thread and loop that own nostr_sdk's objects; started when first needed."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.open: weakref.WeakSet[EmbeddedRelay | Session] = weakref.WeakSet()
-
-    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        with self._lock:
-            if self._loop is None:
-                loop = self._loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=self._run, args=(loop,), name="pilothouse-nostr", daemon=True)
-                thread.start()
-                atexit.register(self._end, loop, thread)
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def wait(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        future = self.start(work)
-        try:
-            return future.result(timeout)
-        except BaseException:
-            future.cancel()
-            raise
-
-    @staticmethod
-    def _run(loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-
-        async def register() -> None:
-            # The authenticator calls back through this loop; the setting is global to the process.
-            nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
-
-        loop.run_until_complete(register())
-        loop.run_forever()
-
-    def _end(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-        # The library's threads call back into Python: they must be done before the interpreter is.
-        for thing in list(self.open):
-            with contextlib.suppress(Exception):
-                thing.close()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(2)
+def _register_loop() -> None:
+    """The authenticator calls back through this loop; the setting is global to the process."""
+    nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
 
 
-_thread = _Thread()
+_thread = LoopThread("pilothouse-nostr", _register_loop)
 
 
 class Identity:
@@ -201,7 +158,7 @@ class EmbeddedRelay:
     def __init__(self) -> None:
         self._relay: Any = None
         self.url: str = _thread.wait(self._start(), 10)
-        _thread.open.add(self)
+        _thread.owned.add(self)
 
     async def _start(self) -> str:
         both = nostr_sdk.LocalRelayBuilderNip42(mode=nostr_sdk.LocalRelayBuilderNip42Mode.BOTH)
@@ -247,7 +204,7 @@ class Session:
         self._client: Any = None
         self._pump: asyncio.Task[None] | None = None
         _thread.wait(self._connect(), 3 * timeout + 5)
-        _thread.open.add(self)
+        _thread.owned.add(self)
 
     async def _connect(self) -> None:
         authenticator = nostr_sdk.SignerAuthenticator(self.identity._keys)
@@ -278,7 +235,7 @@ class Session:
 
     def send(self, receiver: str, kind: int, content: str, *, ttl: float) -> None:
         """Send a private message (NIP-59 gift wrap) to the public key `receiver` (hex); see :meth:`publish`."""
-        self.send_soon(receiver, kind, content, ttl=ttl).result(30)
+        settled(self.send_soon(receiver, kind, content, ttl=ttl))
 
     def send_soon(self, receiver: str, kind: int, content: str, *, ttl: float) -> Future[None]:
         """:meth:`send` without waiting: the future ends when a relay has it (``asyncio.wrap_future`` awaits it)."""

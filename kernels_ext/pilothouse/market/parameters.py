@@ -38,6 +38,11 @@ class JobParameters(BaseModel):
     validation: Validation = Validation()
 
     @property
+    def duration(self) -> float:
+        """Seconds after which the job is over in any case: for how long its messages stay on the relays."""
+        return self.bid_seconds + self.rounds * (self.round_seconds + 60) + 600
+
+    @property
     def max_price_msat(self) -> int:
         """The most that a provider may ask for an accepted round: then the budget is enough for all."""
         return self.budget_msat // (self.rounds * self.providers)

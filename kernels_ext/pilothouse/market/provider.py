@@ -115,16 +115,14 @@ class Provider:
 
     def _live(self) -> list[events.Contract]:
         now = time.time()
-        return [one for one in self._contracts.values() if one.expires > now and not self._complete(one)]
-
-    def _complete(self, contract: events.Contract) -> bool:
-        return (contract.hash, contract.rounds) in self._results and not self._unjudged[contract.hash]
+        return [one for one in self._contracts.values() if one.expires > now]
 
     def _take(self, message: Message) -> None:
         answers: Mapping[int, Callable[[Message], None]] = {
             events.CONTRACT: self._sign,
             events.ROUND_ORDER: self._work,
             events.VERDICT: self._close_round,
+            events.END: self._end,
         }
         answer = self._bid if message.kind == events.CALL and not message.private else answers.get(message.kind)
         if answer is None or (message.kind != events.CALL and not message.private):
@@ -223,6 +221,15 @@ class Provider:
         held = self._held.pop(verdict.contract, None)
         if held is not None:
             self._work(held)
+
+    def _end(self, message: Message) -> None:
+        end = events.End.parse(message.content)
+        contract = self._contract(end.contract, message.author)
+        del self._contracts[end.contract]
+        self._results = {key: result for key, result in self._results.items() if key[0] != end.contract}
+        self._unjudged.pop(end.contract, None)
+        self._held.pop(end.contract, None)
+        self._report({"event": "contract ended", "job": contract.job})
 
     def _contract(self, digest: str, customer: str) -> events.Contract:
         contract = self._contracts.get(digest)

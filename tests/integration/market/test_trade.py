@@ -153,6 +153,7 @@ def test_no_secret_key_is_anywhere_but_in_its_private_file(market: Market, provi
             assert b"nsec1" not in content, path
 
 
+@pytest.mark.slow
 def test_providers_that_return_garbage_are_not_paid_and_the_job_completes(
     market: Market, provider: Callable[..., Run], stranger: Callable[[str], Any]
 ) -> None:
@@ -176,6 +177,7 @@ def test_providers_that_return_garbage_are_not_paid_and_the_job_completes(
     assert paid == {("dora", 100)} | {(mode, 0) for mode in expected}
 
 
+@pytest.mark.slow
 def test_provider_killed_in_mid_round_does_not_stop_the_job(
     market: Market, provider: Callable[..., Run], stranger: Callable[[str], Any]
 ) -> None:
@@ -191,6 +193,7 @@ def test_provider_killed_in_mid_round_does_not_stop_the_job(
     assert result["ledger"].balanced
 
 
+@pytest.mark.slow
 def test_impostor_cannot_answer_for_a_provider(
     market: Market, provider: Callable[..., Run], stranger: Callable[[str], Any]
 ) -> None:
@@ -222,6 +225,7 @@ def test_provider_does_not_work_below_its_price(market: Market, provider: Callab
 
 def test_job_that_is_stopped_keeps_the_rounds_that_it_has(market: Market, provider: Callable[..., Run]) -> None:
     provider("hana", price=1)
+    hana = ph.attach("hana")
     job = market.post("fedavg", data="digits", budget=10_000, rounds=1000, providers=1)
     wait_for(lambda: (job.progress or {"done": 0})["done"] >= 2)
     begun = time.monotonic()
@@ -231,8 +235,10 @@ def test_job_that_is_stopped_keeps_the_rounds_that_it_has(market: Market, provid
     assert 2 <= len(result["rounds"]) < 1000
     assert result["paid_msat"] == 1000 * len(result["rounds"])
     assert job.model().predict(np.zeros((1, 64))).shape == (1,)
+    wait_for(lambda: "contract ended" in {event["what"] for event in hana.events()})  # free for others
 
 
+@pytest.mark.slow
 def test_job_on_arrays_of_ones_own(market: Market, provider: Callable[..., Run]) -> None:
     provider("ines")
     random = np.random.default_rng(0)
@@ -256,12 +262,16 @@ def test_job_whose_relay_goes_ends_with_the_reason(local_pilot: Pilot) -> None:
     relay = nostr.EmbeddedRelay()
     market = ph.market.connect([relay.url], blobs="http://127.0.0.1:9", pilot=local_pilot)
     relay.close()
-    with socket.socket() as taken:  # nobody else listens there meanwhile
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", int(relay.url.rsplit(":", 1)[1])))
-        job = market.post("fedavg", data="digits", budget=1000)
-        with pytest.raises(Failed, match=re.escape(relay.url)):
-            job.result(timeout=60)
+    port = int(relay.url.rsplit(":", 1)[1])
+
+    def gone() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    wait_for(gone)
+    job = market.post("fedavg", data="digits", budget=1000)
+    with pytest.raises(Failed, match=re.escape(relay.url)):
+        job.result(timeout=60)
     market.close()
 
 

@@ -37,6 +37,12 @@ def test_arrays_of_another_type_are_untrusted() -> None:
         arrays.unpack_state(save({"a": np.ones(2)}))
 
 
+def test_bfloat16_arrays_are_untrusted() -> None:
+    head = b'{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    with pytest.raises(Untrusted):
+        arrays.unpack_state(len(head).to_bytes(8, "little") + head + b"\0\0")
+
+
 def test_shard_survives_npz() -> None:
     shard = arrays.Shard(np.ones((3, 2), np.float32), np.array([0, 1, 0]))
     back = arrays.unpack_shard(arrays.pack_shard(shard))

@@ -164,6 +164,12 @@ def test_message_tells_its_tags_and_expiry() -> None:
     assert (message.tag("p"), message.values("p"), message.tag("-"), message.expired) == ("a", ["a", "b"], None, True)
 
 
+@pytest.mark.parametrize("expiration", ["", "soon", "²", "9" * 5000, "-1", "1"])
+def test_expiration_that_is_no_time_to_come_has_passed(expiration: str) -> None:
+    message = Message("0", "1", kind=1, content="", tags=(("expiration", expiration),), created_at=0)
+    assert message.expired
+
+
 def test_job_of_another_kind_is_not_found(state_home: Path) -> None:
     from pilothouse.market import Job
 

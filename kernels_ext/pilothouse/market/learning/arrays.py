@@ -40,7 +40,7 @@ def unpack_state(data: bytes) -> State:
 
     try:
         state = load(data)
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise Untrusted(f"the model is no safetensors file: {error}", field="model") from None
     for name, values in state.items():
         if values.dtype != np.float32:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from pilothouse.errors import Conflict, Untrusted
@@ -59,11 +58,7 @@ class NoteWallet:
         if event.kind != events.PAYMENT or event.author != payer or event.tag("p") != self.identity.pubkey:
             raise Untrusted("the payment is not by the customer to this provider", field="payment")
         note = {"job": purpose.job, "round": purpose.round, "amount_msat": amount_msat, "currency": "test"}
-        try:
-            said = json.loads(event.content)
-        except ValueError:
-            said = None
-        if said != note or purpose.provider != self.identity.pubkey:
+        if event.content != events.canonical(note) or purpose.provider != self.identity.pubkey:
             raise Untrusted("the payment is not for this round, or of another amount", field="payment")
         if self.ledger.find("earn", purpose.key) is not None:
             return 0
