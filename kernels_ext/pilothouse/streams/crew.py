@@ -57,6 +57,7 @@ class Member:
         self._context, self._place, self._tally = context, place, tally
         self._module, self._config = module, config
         self._orders: list[dict[str, Any]] = []
+        self._greeted = False  # the process waits for "go" first; orders before that follow it
         self._ending = False
 
     async def live(self, node: str | None) -> None:
@@ -68,6 +69,7 @@ class Member:
             It reports an error, or died too often.
         """
         while not self._ending:
+            self._greeted = False
             self.process = process = await self._context.spawn(
                 self._module, {**self._config, "life": self.lives}, label=self.label, node=node
             )
@@ -81,7 +83,8 @@ class Member:
                     if elsewhere:
                         break
                     await self._tell({"op": "go", "log": self._place.log})
-                    for order in self._orders:
+                    self._greeted = True
+                    for order in list(self._orders):
                         await self._tell(order)
                 elif "sample" in message:
                     self._tally.report(self.label, message["sample"])
@@ -114,7 +117,8 @@ class Member:
     async def order(self, order: dict[str, Any]) -> None:
         """Tell the process, and each of its successors, something."""
         self._orders.append(order)
-        await self._tell(order)
+        if self._greeted:
+            await self._tell(order)
 
     async def _tell(self, order: dict[str, Any]) -> None:
         if self.process is not None:
