@@ -57,11 +57,11 @@ def _view(run: Run) -> RunView | None:
 
     if not in_notebook():
         return None
-    from pilothouse_widgets import run_view
-
-    if not (run_view.STATIC / "run.js").exists():
+    try:
+        from pilothouse_widgets.run_view import RunView
+    except FileNotFoundError:  # a checkout whose front end was not built
         return None
     view = _views.get(run.name)
     if view is None or view.is_closed:
-        view = _views[run.name] = run_view.RunView(run)
+        view = _views[run.name] = RunView(run)
     return view

@@ -1,0 +1,48 @@
+"""The HTML that a handle shows where nothing is live."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+
+from pilothouse.pilots.records import NodeRecord, PilotRecord, Progress, RunRecord, State
+from pilothouse.state import utcnow
+from pilothouse.telemetry import Frame
+from pilothouse_widgets.html import pilot_html, run_html
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def test_whatever_is_in_a_record_is_escaped() -> None:
+    pilot = PilotRecord(
+        name="p", site=EVIL, created=utcnow(), reason=EVIL, nodes=[NodeRecord(name=EVIL, host=EVIL, reason=EVIL)]
+    )
+    run = RunRecord(
+        name="r", kind=EVIL, pilot="p", created=utcnow(), reason=EVIL, progress=Progress(done=1, total=2, unit=EVIL)
+    )
+    frame = Frame(2, True, np.arange(2.0), {EVIL: np.ones(2)})
+    for html in (pilot_html(pilot), run_html(run, frame)):
+        assert "<img" not in html
+        assert "&lt;img" in html
+
+
+def test_the_html_stays_below_ten_kilobytes() -> None:
+    nodes = [NodeRecord(name=f"n{i}", reason="x" * 5000, host="h" * 500) for i in range(1000)]
+    pilot = PilotRecord(name="p", site="local", created=utcnow(), reason="y" * 100_000, nodes=nodes)
+    assert len(pilot_html(pilot).encode()) < 10_000
+    n = 4096
+    columns = {name: np.random.default_rng(0).random(n).cumsum() for name in ("produced", "consumed", "lag", "a", "b")}
+    run = RunRecord(name="r", kind="stream", pilot="p", created=utcnow(), reason="z" * 100_000)
+    assert len(run_html(run, Frame(n, True, np.arange(n) / 10, columns)).encode()) < 10_000
+
+
+def test_states_are_words_and_durations_end_with_the_run() -> None:
+    begun = utcnow() - timedelta(hours=5)
+    run = RunRecord(
+        name="r", kind="stream", pilot="p", created=begun, state=State.FINISHED, ended=begun + timedelta(seconds=90)
+    )
+    html = run_html(run, Frame(0, True, np.zeros(0), {}))
+    assert "finished" in html
+    assert "90.0 s" in html
+    assert "<svg" not in html
