@@ -1,0 +1,33 @@
+"""``python -m benchmarks NAME [--json FILE]``: exit code 1 when a bound does not hold."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+
+import benchmarks
+from benchmarks.rows import table
+
+NOT_BENCHMARKS = {"__main__", "rows"}
+
+
+def main() -> int:
+    """Run one benchmark, print its table."""
+    names = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    parser.add_argument("name", choices=[name for name in names if name not in NOT_BENCHMARKS])
+    parser.add_argument("--json", type=Path, help="write the rows there as well")
+    arguments = parser.parse_args()
+    rows = importlib.import_module(f"benchmarks.{arguments.name}").rows()
+    print(table(rows))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps([row._asdict() for row in rows], indent=1))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""A row of a benchmark: our figure beside a peer's from the same run, and the bound that it should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One measurement.
+
+    Attributes
+    ----------
+    metric
+        What was measured, with its unit. Says so when the peer is not installed.
+    ours, reference
+        The two figures; None where there is no such thing.
+    ratio
+        `ours` over `reference`.
+    bound
+        The most that the ratio (without a reference: `ours`) may be; None when nothing is promised.
+    holds
+        Whether it is not more.
+    """
+
+    metric: str
+    ours: float | None
+    reference: float | None
+    ratio: float | None
+    bound: float | None
+    holds: bool
+
+
+def compare(metric: str, ours: float, reference: float, bound: float | None = None) -> Row:
+    """A row in which less is better and the bound is on the ratio."""
+    ratio = ours / reference
+    return Row(metric, ours, reference, ratio, bound, bound is None or ratio <= bound)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as text."""
+    cells = [Row._fields, *(tuple(_cell(value) for value in row) for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(Row._fields))]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in cells
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:.4g}" if isinstance(value, float | int) else str(value)
