@@ -36,12 +36,12 @@ def universe() -> Any:
     return mda.Universe(PSF, DCD)
 
 
-@pytest.mark.parametrize(
-    ("topology", "trajectory"), [(PSF, DCD), (GRO, XTC), (GRO, TRR)], ids=["dcd", "xtc", "trr"]
-)
+@pytest.mark.parametrize(("topology", "trajectory"), [(PSF, DCD), (GRO, XTC), (GRO, TRR)], ids=["dcd", "xtc", "trr"])
 def test_truncated_trajectory(topology: str, trajectory: str, tmp_path: Path) -> None:
     cut = mda.Universe(topology, _cut(trajectory, tmp_path, 1000))
-    with pytest.raises(InvalidInput, match=r"trajectory .* is truncated: .*(after 97 whole|promises 10 frames)") as caught:
+    with pytest.raises(
+        InvalidInput, match=r"trajectory .* is truncated: .*(after 97 whole|promises 10 frames)"
+    ) as caught:
         analyse(RMSD, cut.atoms, pilot=NoPilot())
     assert caught.value.field == "trajectory"
     with pytest.raises(InvalidInput, match=r"trajectories\[0\].*truncated"):

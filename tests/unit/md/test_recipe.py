@@ -100,7 +100,9 @@ def test_a_part_has_the_bits_of_mdanalysis() -> None:
     assert (done.frames == [10, 11, 50]).all()
 
 
-@pytest.mark.parametrize(("frames", "atoms", "parts"), [(1, 10, 1), (98, 3341, 32), (10**6, 3341, 335), (10**6, 10**6, 5000)])
+@pytest.mark.parametrize(
+    ("frames", "atoms", "parts"), [(1, 10, 1), (98, 3341, 32), (10**6, 3341, 335), (10**6, 10**6, 5000)]
+)
 def test_parts_depend_on_the_input_alone(frames: int, atoms: int, parts: int) -> None:
     assert count_parts(frames, atoms) == parts
 
@@ -112,5 +114,3 @@ def test_importing_the_room_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-

@@ -77,7 +77,10 @@ def test_hydrogen_bonds_say_what_their_columns_are(water: Any) -> None:
     some = water.select_atoms("resname SOL")[:600]
     text = f"index {some[0].index}:{some[-1].index}"
     done = HydrogenBondAnalysis(
-        water, donors_sel=f"name OW and {text}", hydrogens_sel=f"name HW1 HW2 and {text}", acceptors_sel=f"name OW and {text}"
+        water,
+        donors_sel=f"name OW and {text}",
+        hydrogens_sel=f"name HW1 HW2 and {text}",
+        acceptors_sel=f"name OW and {text}",
     ).run(stop=2)
     found = to_dataset(done, {})
     assert found.hbonds.dims == ("hbond", "column")
