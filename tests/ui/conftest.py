@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -106,6 +107,9 @@ def server(_private_places: None, tmp_path_factory: pytest.TempPathFactory) -> I
     served = root / "notebooks"
     for path in (*places.values(), served):
         path.mkdir()
+    notices = places["SETTINGS"] / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    notices.parent.mkdir(parents=True)
+    notices.write_text('{"fetchNews": "false"}')
     token = secrets.token_hex(16)
     environment = os.environ | {
         "HOME": str(places["HOME"]),
@@ -126,7 +130,6 @@ def server(_private_places: None, tmp_path_factory: pytest.TempPathFactory) -> I
         "--ServerApp.terminals_enabled=False",
         "--LabApp.expose_app_in_browser=True",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.news_url=",
     ]
     log = root / "lab.log"
     with log.open("wb") as output:
@@ -182,7 +185,13 @@ class Lab:
         self._ready()
         if path:
             self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=30_000)
-            self.page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+            self.page.evaluate(
+                """async () => {
+                    const {sessionContext} = globalThis.jupyterapp.shell.currentWidget;
+                    await sessionContext.ready;
+                    await sessionContext.session.kernel.info;
+                }"""
+            )
 
     def reload(self) -> None:
         """Load the page again, as the F5 key does."""
@@ -208,12 +217,18 @@ class Lab:
 
     def run_cell(self, index: int, *, wait: bool = True) -> None:
         """Run one cell of the notebook; its outputs are there when it is waited for."""
-        self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell").nth(index).click(position={"x": 90, "y": 8})
-        self.do("notebook:enter-command-mode")
+        self.page.evaluate(
+            """index => {
+                const {content} = globalThis.jupyterapp.shell.currentWidget;
+                content.activeCellIndex = index;
+                content.deselectAll();
+            }""",
+            index,
+        )
+        self.start("notebook:run-cell")
         if wait:
-            self.do("notebook:run-cell")
-        else:
-            self.start("notebook:run-cell")
+            cell = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell").nth(index)
+            cell.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).wait_for()
 
     def panel(self) -> Any:
         """The side bar, shown."""

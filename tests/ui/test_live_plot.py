@@ -25,9 +25,11 @@ def _moving(lab: Any, eventually: Any, views: int = 1) -> list[dict[str, float]]
     """The windows of `views` plots, once all of them have grown since they were first seen."""
     before = eventually(lambda: len(found := lab.windows()) == views and found, 30, f"{views} plots")
     return eventually(
-        lambda: len(now := lab.windows()) == views
-        and all(a["last"] < b["last"] for a, b in zip(before, now, strict=True))
-        and now,
+        lambda: (
+            len(now := lab.windows()) == views
+            and all(a["last"] < b["last"] for a, b in zip(before, now, strict=True))
+            and now
+        ),
         15,
         "movement",
     )

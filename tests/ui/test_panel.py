@@ -16,7 +16,11 @@ BUSY = "import time; time.sleep(600)"
 def test_panel_kernel_and_shell_see_each_others_pilots(lab: Any, server: Any, eventually: Any) -> None:
     server.notebook(
         "kernel.ipynb",
-        ["import pilothouse as ph", "pilot = ph.submit('local', name='kernel')", "print([p.name for p in ph.pilots()])"],
+        [
+            "import pilothouse as ph",
+            "pilot = ph.submit('local', name='kernel')",
+            "print([p.name for p in ph.pilots()])",
+        ],
     )
     lab.open("kernel.ipynb")
     lab.panel()
@@ -28,10 +32,10 @@ def test_panel_kernel_and_shell_see_each_others_pilots(lab: Any, server: Any, ev
     subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=True)
     _seen_soon(lab, "shell")
 
-    lab.page.locator('.pilothouse-Section [data-command="pilothouse:new-pilot"]').click()
+    lab.start("pilothouse:new-pilot")
     form = lab.page.locator(".pilothouse-PilotForm")
     form.wait_for()
-    form.get_by_label("Name", exact=True).fill("panel")
+    _field(form, "name").fill("panel")
     lab.page.get_by_role("button", name="Start", exact=True).click()
     eventually(lambda: "panel" in [pilot.name for pilot in ph.pilots()], 10, "the panel's pilot")
     lab.run_cell(2)
@@ -43,6 +47,11 @@ def test_panel_kernel_and_shell_see_each_others_pilots(lab: Any, server: Any, ev
     eventually(lambda: all(lab.item(name).is_hidden() for name in ("kernel", "shell", "panel")), 10, "their end")
 
 
+def _field(form: Any, name: str) -> Any:
+    """A text field of the form, made from the server's schema."""
+    return form.locator(f'input[id$="_{name}"]')
+
+
 def _seen_soon(lab: Any, name: str) -> None:
     """Within a second of its record; the clock of this test ticks in the same process as nothing else."""
     lab.item(name).wait_for(state="visible", timeout=10_000)
@@ -51,9 +60,7 @@ def _seen_soon(lab: Any, name: str) -> None:
     assert seen - created < 1.0 + 1.0 * (os.getloadavg()[0] > (os.cpu_count() or 1))
 
 
-def test_extend_and_stop_work_while_a_cell_is_busy(
-    lab: Any, server: Any, local_pilot: Any, eventually: Any
-) -> None:
+def test_extend_and_stop_work_while_a_cell_is_busy(lab: Any, server: Any, local_pilot: Any, eventually: Any) -> None:
     run = local_pilot.launch("count", {"to": 3000})
     server.notebook("blocked.ipynb", [BUSY])
     lab.open("blocked.ipynb")
@@ -128,11 +135,11 @@ def test_a_wrong_value_is_said_beside_its_field(lab: Any, local_pilot: Any, even
     lab.start("pilothouse:new-pilot")
     form = lab.page.locator(".pilothouse-PilotForm")
     form.wait_for()
-    form.get_by_label("Memory", exact=True).fill("a lot")
-    form.get_by_label("Name", exact=True).fill(local_pilot.name)
+    _field(form, "memory").fill("a lot")
+    _field(form, "name").fill(local_pilot.name)
     lab.page.get_by_role("button", name="Start", exact=True).click()
     eventually(lambda: "memory='a lot'" in form.inner_text(), 10, "the error of the memory")
-    form.get_by_label("Memory", exact=True).fill("1 GiB")
+    _field(form, "memory").fill("1 GiB")
     lab.page.get_by_role("button", name="Start", exact=True).click()
     eventually(lambda: f"name='{local_pilot.name}'" in form.inner_text(), 10, "the error of the name")
     lab.page.get_by_role("button", name="Cancel", exact=True).click()

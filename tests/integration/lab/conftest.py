@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403 -- the hooks and fixtures of a plug-in, for this folder alone
-from tornado.httpclient import HTTPClientError
 
 
 class Answer(NamedTuple):
@@ -39,11 +38,17 @@ def ask(jp_fetch: Any) -> Ask:
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         if verb == "POST" and data is None:
             data = b""
-        try:
-            found = await jp_fetch("pilothouse", "api", "v1", *path, method=verb, body=data, params=params)
-        except HTTPClientError as error:
-            assert error.response is not None
-            return Answer(error.code, json.loads(error.response.body))
+        found = await jp_fetch(
+            "pilothouse",
+            "api",
+            "v1",
+            *path,
+            method=verb,
+            body=data,
+            params=params,
+            raise_error=False,
+            request_timeout=60,
+        )
         return Answer(found.code, json.loads(found.body))
 
     return ask

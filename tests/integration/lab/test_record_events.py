@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,14 @@ class Heard:
 
 
 @pytest.fixture
-def heard(state_home: Path, jp_serverapp: Any, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Heard]:
+def heard(state_home: Path, jp_serverapp: Any, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Heard:
     heard = Heard()
     extension = jp_serverapp.extension_manager.extension_points["pilothouse_lab"].app
     jp_asyncio_loop.run_until_complete(extension._start_jupyter_server_extension(jp_serverapp))
     jp_asyncio_loop.run_until_complete(extension.watch.watching.wait())
     for schema in (PILOT, RUN):
         jp_serverapp.event_logger.add_listener(schema_id=schema, listener=heard.listen)
-    yield heard  # the server stops its extensions
+    return heard  # the server stops its extensions
 
 
 async def test_a_pilot_started_by_a_shell_is_seen_within_a_second(heard: Heard) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from typing import Any
@@ -46,7 +47,7 @@ async def test_a_live_run_sends_a_snapshot_and_increments_until_it_ends(jp_ws_fe
     assert states[-1]["state"] == "finished"
     assert states[-1]["name"] == run.name
     assert len([state for state in states if state["state"] == "running"]) >= 1
-    assert all(a != b for a, b in zip(states, states[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(states))
 
 
 async def test_an_ended_run_is_sent_whole_from_disk(jp_ws_fetch: Any, count: Any) -> None:

@@ -65,7 +65,7 @@ def test_until_a_page_is_heard_every_frame_is_whole(page: Page) -> None:
 
 
 def test_a_snapshot_is_for_its_view_and_increments_follow_without_a_gap(page: Page) -> None:
-    _until(lambda: page.frames())
+    _until(lambda: page.frames() and len(page.frames()[-1].time))
     page.ask(type="snapshot", view="v1")
     _until(lambda: page.frames("v1"))
     (snapshot,) = page.frames("v1")
@@ -73,8 +73,8 @@ def test_a_snapshot_is_for_its_view_and_increments_follow_without_a_gap(page: Pa
     known = len(page.messages)
     _until(lambda: len(page.messages) > known + 8)
     late = [Frame.decode(buffers[0]) for _, buffers, _ in page.messages[known:]]
-    increments = [frame for frame in late if not frame.reset]
-    assert len(increments) >= 7
+    increments = [frame for frame in late if not frame.reset and len(frame.time)]
+    assert len(increments) >= 5
     produced = np.concatenate([frame.columns["produced"] for frame in increments])
     assert (np.diff(produced) == 1).all()
     assert produced[0] <= snapshot.columns["produced"][-1] + 1
