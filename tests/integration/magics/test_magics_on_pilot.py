@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,10 +66,10 @@ def test_runs_are_stopped_by_name_and_keep_their_result(shell: InteractiveShell,
     shell.run_cell("run = %stream run --name magic-stream --pilot tests rate=50").raise_error()
     run = shell.user_ns["run"]
     deadline = time.monotonic() + 60
-    while not len(run.frame().time) and time.monotonic() < deadline:
+    while not any(run.frame().columns.get("consumed", ())) and time.monotonic() < deadline:
         time.sleep(0.05)
     shell.run_cell("%runs stop magic-stream").raise_error()
     assert run.state == "finished"
     shell.run_cell("result = %runs result magic-stream").raise_error()
-    assert int(shell.user_ns["result"]["consumed"]) == int(shell.user_ns["result"]["produced"])
-    json.dumps(run.parameters)
+    result = shell.user_ns["result"]
+    assert int(result["consumed"]) == int(result["produced"]) > 0

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pilothouse.cli import NESTED, TOP, main
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, Progress, RunRecord, State
 from pilothouse.state import utcnow

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+
 from pilothouse.magics.completion import complete
 from pilothouse.magics.line import words
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord, State

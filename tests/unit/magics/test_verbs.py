@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 import pytest
+
 from pilothouse.errors import InvalidInput
 from pilothouse.verbs import GROUPS, Call, Expression, Verb, pairs, parse
 
