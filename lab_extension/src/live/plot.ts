@@ -11,7 +11,7 @@ import type { SampleWindow } from './window';
 /**
  * Draws a window of samples into an element, and draws it again when told that it has changed.
  *
- * Changes are drawn once per animation frame at most, and not while the page is hidden. The element gets a
+ * Changes are drawn in animation frames, as often as a quarter of the time allows, and not while the page is hidden. The element gets a
  * line of text with the current values, which screen readers speak every {@link SPOKEN} ms.
  */
 export class LivePlot {
@@ -43,6 +43,7 @@ export class LivePlot {
       return;
     }
     this._disposed = true;
+    clearTimeout(this._timer);
     cancelAnimationFrame(this._request);
     this._observer.disconnect();
     this._drawn?.views.clear();
@@ -53,12 +54,35 @@ export class LivePlot {
 
   /** Say that the window, or the theme, has changed. */
   update(): void {
-    if (!this._request && !this._disposed) {
+    if (this._timer || this._request || this._disposed) {
+      return;
+    }
+    const wait = Math.max(0, this._next - performance.now());
+    this._timer = window.setTimeout(() => {
+      this._timer = 0;
       this._request = requestAnimationFrame(() => {
         this._request = 0;
+        this._pace();
         void this._draw();
       });
-    }
+    }, wait);
+  }
+
+  /** Leave most of the time to others: the next drawing comes after four times what this one takes. */
+  private _pace(): void {
+    const began = performance.now();
+    this._next = began + LivePlot.SLOWEST;
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        const took = performance.now() - began; // Bokeh paints in the frame after the change
+        this._next = began + Math.min(LivePlot.SLOWEST, 4 * took);
+        if (this._timer) {
+          clearTimeout(this._timer);
+          this._timer = 0;
+          this.update();
+        }
+      })
+    );
   }
 
   private async _draw(): Promise<void> {
@@ -128,16 +152,21 @@ export class LivePlot {
   private _drawn?: Private.IDrawn;
   private _observer: ResizeObserver;
   private _plots: HTMLElement;
+  private _next = 0;
   private _request = 0;
   private _saidAt = -Infinity;
   private _spoken: HTMLElement;
   private _spokenAt = -Infinity;
+  private _timer = 0;
   private _trans: ITranslate;
   private _values: HTMLElement;
 }
 
 /** The namespace of {@link LivePlot}. */
 export namespace LivePlot {
+  /** Milliseconds between two drawings, at most, where drawing is slow. */
+  export const SLOWEST = 1_500;
+
   /** Milliseconds between two changes of the line of text. */
   export const WRITTEN = 1_000;
 
