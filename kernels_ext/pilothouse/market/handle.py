@@ -160,11 +160,9 @@ class Market:
             raise InvalidInput("blobs=None: with relays of your own, connect(relays, blobs='https://…')", field="blobs")
         files = {}
         dataset = data if isinstance(data, str) else None
+        samples = datasets.checked(data) if dataset is None else datasets.named(dataset)
         if dataset is None:
-            files["data.npz"] = arrays.pack_shard(datasets.checked(data))
-        elif dataset not in datasets.NAMED:
-            known = ", ".join(datasets.NAMED)
-            raise InvalidInput(f"data={data!r} is unknown: take one of {known}, or arrays (X, y)", field="data")
+            files["data.npz"] = arrays.pack_shard(samples)
         stem = check_name(name or "training")[:40]
         values = {
             "job": f"{stem}-{secrets.token_hex(3)}",
@@ -187,6 +185,7 @@ class Market:
         job = checked(JobParameters, values, {"budget_msat": "budget"})
         if job.max_price_msat < 1:
             raise InvalidInput(f"budget={budget} sat is nothing for {rounds} x {providers} results", field="budget")
+        datasets.check_split(samples.y, job.providers, job.seed, job.held_out)
         self._session()  # unreachable relays are an error here, not a run that fails
         run = self._where().launch("training", job.model_dump(mode="json"), name=name, files=files)
         return Job(run.name)

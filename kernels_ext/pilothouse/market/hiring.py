@@ -124,7 +124,8 @@ class Hiring:
                     break
         if not signed:
             raise Failed("no provider signed the contract that it bid for")
-        return signed
+        ranks = [provider for provider, _ in bids]
+        return sorted(signed, key=lambda contract: ranks.index(contract.provider))  # not by who was quicker
 
     def _accepted(self, acceptance: events.Acceptance, contract: events.Contract) -> bool:
         try:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import queue
+import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -169,8 +170,14 @@ class EmbeddedRelay:
         return str(await self._relay.url())
 
     def close(self) -> None:
-        """End the relay; its events are gone."""
-        self._relay.shutdown()
+        """End the relay; its events are gone. Closing twice is no error."""
+        port = int(self.url.rsplit(":", 1)[1])
+        for _ in range(40):  # the library's order to shut down gets lost while the relay is at something else
+            self._relay.shutdown()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) != 0:
+                    return
+            time.sleep(0.05)
 
 
 class Session:

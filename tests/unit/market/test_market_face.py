@@ -76,6 +76,8 @@ X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
         ("rounds", {"rounds": 0}),
         ("providers", {"providers": 101}),
         ("held_out", {"held_out": 1.0}),
+        ("held_out", {"held_out": 0.01}),
+        ("providers", {"providers": 10}),
         ("epochs", {"training": {"epochs": 0}}),
         ("trainer", {"training": {"trainer": "gpt"}}),
         ("max_norm", {"validation": {"max_norm": -1}}),

@@ -67,6 +67,23 @@ def checked(data: Any) -> Shard:
     return Shard(x, y.astype(np.int64))
 
 
+def check_split(y: npt.NDArray[np.int64], providers: int, seed: int, held_out: float) -> None:
+    """Pass when :func:`split` leaves at least 5 samples to judge by, and 5 for each provider.
+
+    Raises
+    ------
+    InvalidInput
+        It does not; the message says what to change.
+    """
+    kept, *shards = split(y, providers, seed, held_out)
+    if len(kept) < 5:
+        message = f"held_out={held_out} leaves {len(kept)} of {len(y)} samples to judge by: at least 5 are needed"
+        raise InvalidInput(message, field="held_out")
+    if min(map(len, shards)) < 5:
+        message = f"providers={providers} are too many for {len(y)} samples: each needs at least 5"
+        raise InvalidInput(message, field="providers")
+
+
 @dataclass(frozen=True)
 class Scaling:
     """Features to zero mean and unit variance, by the training part's moments.
