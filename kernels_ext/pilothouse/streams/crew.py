@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
 from pilothouse.errors import Failed, PilothouseError
 from pilothouse.pilots.protocols import NodeProcess, RunContext
 from pilothouse.streams.tally import Tally
+from pilothouse.streams.workers import machine
 
 #: How often one process may die before the run gives up.
 RESTARTS = 3
@@ -30,6 +32,11 @@ class Place:
             self.machine, self.node = hello["machine"], node
             self.log = f"{hello['scratch']}/pilothouse-{self.run_id}"
         return hello["machine"] == self.machine
+
+    def tidy(self) -> None:
+        """Delete the log, if it is still there and on this machine."""
+        if self.log and self.machine == machine():
+            shutil.rmtree(self.log, ignore_errors=True)
 
 
 class Member:

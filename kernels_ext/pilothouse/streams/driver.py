@@ -46,6 +46,7 @@ class StreamDriver:
         self.tally = Tally(self.processor.quality)
         self.place = Place(secrets.token_hex(16))
         self.started = utcnow()
+        self.kept = False
         self._muster()
         lives = [asyncio.create_task(m.live(node)) for m, node in zip(self.crew, self._nodes(), strict=True)]
         ticks = asyncio.create_task(self._tick())
@@ -63,6 +64,8 @@ class StreamDriver:
             for task in lives:
                 task.cancel()
             await asyncio.gather(ticks, *lives, return_exceptions=True)
+            if not self.kept:  # a process that was killed before it could tidy up leaves that to whoever is near
+                await asyncio.to_thread(self.place.tidy)
         self._sample()
         await asyncio.to_thread(self._write)
 

@@ -13,13 +13,16 @@ from pilothouse.pilots.child import Channel
 INTERVAL = 0.1
 
 
+def machine() -> str:
+    """Which running machine this is: the boot's id, not the host name, for only one boot shares a local disk."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def hello(channel: Channel) -> Path | None:
     """Tell the driver which machine this is, and hear where the log is; None when the run is over before it began."""
     import tempfile
 
-    # The boot's id, not the host name: two nodes share a disk only if they are one running machine.
-    machine = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    channel.send({"hello": {"machine": machine, "scratch": tempfile.gettempdir()}})
+    channel.send({"hello": {"machine": machine(), "scratch": tempfile.gettempdir()}})
     order = channel.receive()
     return None if order is None else Path(order["log"])
 

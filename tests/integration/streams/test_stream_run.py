@@ -78,6 +78,17 @@ def test_stop_ends_in_time_and_loses_nothing(local_pilot: Pilot) -> None:
     assert (ended - asked).total_seconds() < 2.5
 
 
+def test_a_run_that_is_stopped_at_once_leaves_a_log_only_if_messages_are_in_it(local_pilot: Pilot) -> None:
+    run = ph.streams.run(pilot=local_pilot, rate=0.001, **SMALL)
+    until(lambda: events(run, "log placed"))
+    run.stop()
+    result = run.result(timeout=30)
+    assert int(result["produced"]) == int(result["consumed"]) + int(result["remaining"])
+    assert log_of(run).exists() == (int(result["remaining"]) > 0) == bool(result.attrs["log"])
+    if result.attrs["log"]:
+        Log(log_of(run), partitions=2).remove()
+
+
 def test_telemetry_and_result_are_labelled(local_pilot: Pilot) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=60, seconds=4, points=2000, clusters=4, seed=7)
     result = run.result(timeout=60)
