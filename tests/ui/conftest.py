@@ -23,6 +23,8 @@ from typing import Any
 import nbformat
 import pytest
 
+from pilothouse.errors import PilothouseError
+
 #: Nothing that a test needs: no sandbox for root, no graphics card, no calls home.
 FLAGS = [
     "--no-sandbox",
@@ -70,7 +72,7 @@ def eventually(what: Callable[[], Any], within: float = 15.0, why: str = "") -> 
         try:
             if last := what():
                 return last
-        except (AssertionError, KeyError, IndexError) as error:
+        except (AssertionError, LookupError, PilothouseError) as error:
             last = error
         time.sleep(0.05)
     raise AssertionError(f"{why or 'it'} did not come about within {within:g} s: {last!r}")
