@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
-from pilothouse.pilots.records import PILOTS
+from pilothouse.pilots.alive import is_alive
+from pilothouse.pilots.records import PILOTS, ProcessRef
 from pilothouse.state import check_name, home, write_atomic
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\.[0-9a-f]{16}")
@@ -111,10 +112,19 @@ class NodeStore:
         self.folder = root() / place
 
     def create(self) -> None:
-        """Make the folder, note whose it is, and ask the pilot to remove it at its end (its file ``leftovers``)."""
+        """Make the folder, note whose it is, and ask the pilot to remove it at its end (its file ``leftovers``).
+
+        Raises
+        ------
+        NotFound, Conflict
+            The pilot has ended.
+        """
         if not (self.folder / "owner.json").exists():
+            pilot = self.place.partition(".")[0]
+            if place_of(pilot) != self.place:
+                raise self._gone()
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            record = _record(self.place.partition(".")[0])
+            record = _record(pilot)
             with (PILOTS.folder(record.stem) / "leftovers").open("a") as leftovers:
                 leftovers.write(f"{self.folder}\n")
             write_atomic(self.folder / "owner.json", json.dumps({"record": str(record)}).encode())
@@ -239,7 +249,8 @@ def _alive(folder: Path) -> bool:
         return False
     try:
         pilot = json.loads(record.read_bytes())
-        state, supervisor = pilot["state"], pilot["supervisor"]
+        state = pilot["state"]
+        supervisor = pilot["supervisor"] and ProcessRef.model_validate(pilot["supervisor"])
         if folder.name != _place(record, pilot["created"]):
             return False  # a younger pilot of the same name
     except FileNotFoundError:
@@ -248,16 +259,7 @@ def _alive(folder: Path) -> bool:
         return True
     if state in _ENDED:
         return False
-    return supervisor is None or supervisor["host"] != this_host() or _runs(supervisor["pid"], supervisor["started"])
-
-
-def _runs(pid: int, started: float) -> bool:
-    import psutil
-
-    try:
-        return abs(psutil.Process(pid).create_time() - started) < 1.0
-    except psutil.Error:
-        return False
+    return supervisor is None or supervisor.host != this_host() or is_alive(supervisor)
 
 
 def _check_id(id: str) -> str:  # noqa: A002

@@ -10,7 +10,7 @@ from pilothouse.verbs import GROUPS, Verb
 
 def complete(_: Any, event: Any) -> list[str]:
     """What may follow on the line of `event` (IPython's hook ``complete_command``)."""
-    typed = event.line[: len(event.line)]
+    typed = event.text_until_cursor
     words = typed.split()
     magic = words[0].lstrip("%")
     before = words[1:] if typed.endswith((" ", "\t")) else words[1:-1]

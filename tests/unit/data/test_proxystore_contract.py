@@ -16,9 +16,10 @@ from proxystore.connectors.protocols import Connector, DeferrableConnector
 from proxystore.proxy import Proxy, is_resolved
 from proxystore.store import Store, unregister_store
 
-from pilothouse.data import codec, put, store
+from pilothouse.data import codec, put, report, store
 from pilothouse.data.connector import NodeKey, NodeStoreConnector
-from pilothouse.errors import NotFound, Unavailable
+from pilothouse.errors import Conflict, NotFound, Unavailable
+from pilothouse.pilots.records import State
 
 Make = Callable[..., str]
 
@@ -84,6 +85,13 @@ def test_a_key_of_another_node_is_an_error(connector: NodeStoreConnector) -> Non
     for use in (connector.get, connector.exists, connector.evict):
         with pytest.raises(Unavailable, match="elsewhere"):
             use(key)
+
+
+def test_nothing_is_stored_for_a_pilot_that_has_ended(connector: NodeStoreConnector, pilot_record: Make) -> None:
+    pilot_record("anna", State.FINISHED)
+    with pytest.raises(Conflict, match="is finished"):
+        connector.put(b"late")
+    assert report() == []
 
 
 def test_proxystores_store_futures_and_proxies_work_on_it(proxy_store: Store[Any]) -> None:

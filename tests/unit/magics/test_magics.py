@@ -151,7 +151,7 @@ def test_commands_options_and_names_are_completed(
     PILOTS.write(PilotRecord(name="anna", site="local", state=State.FINISHED, created=utcnow()))
     RUNS.write(RunRecord(name="km", kind="stream", pilot="anna", state=State.FINISHED, created=utcnow()))
     symbol = "" if line.endswith(" ") else line.split()[-1]
-    found = complete(shell, SimpleNamespace(line=line, symbol=symbol, command=line.split()[0]))
+    found = complete(shell, SimpleNamespace(text_until_cursor=line, symbol=symbol))
     assert expected <= set(found)
     if line == "%runs stop ":
         assert set(found) == {"km"}
