@@ -51,6 +51,8 @@ export interface IMarket {
   readonly offers: readonly MarketEntry[];
   readonly receipts: readonly MarketEntry[];
   readonly ledger: MarketEntry | null;
+  /** Why there may be more than the lists hold; empty when there is not. */
+  readonly reason?: string;
 }
 
 /** Where pilots can be had. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { description, formSchema } from '../src/form';
-import { amounts, isEmpty, titleOf } from '../src/market';
+import { english } from '../src/live/figures';
+import { amounts, isEmpty, titleOf, verdictOf } from '../src/market';
 import { duration, isOver, pythonLine, secondsUntil, withRecord } from '../src/records';
 
 const record = (name: string, state: string): { name: string; state: string; reason: string } => ({
@@ -80,5 +81,9 @@ test('amounts of the market are shown in sat', () => {
     ['rounds', '3']
   ]);
   assert.deepEqual(amounts({ balances_msat: { customer: 4000 } }), [['customer', '4 sat']]);
+  assert.deepEqual(amounts({ price_sat: 2.5 }), [['price', '2.5 sat']]);
+  assert.equal(verdictOf({ accepted: true, reason: '' }, english), '✓ accepted');
+  assert.equal(verdictOf({ accepted: false, reason: 'late' }, english), '✗ refused: late');
+  assert.equal(verdictOf(entry, english), '');
   assert.ok(isEmpty({ calls: [], offers: [], receipts: [], ledger: null }));
 });

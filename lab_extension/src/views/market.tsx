@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import { amounts, isEmpty, titleOf } from '../market';
+import { amounts, isEmpty, titleOf, verdictOf } from '../market';
 import type { MarketEntry } from '../records';
 
 import { Notice, useSignal } from './parts';
@@ -18,6 +18,7 @@ export function Market({ model, trans }: Omit<ISectionProps, 'commands'>): JSX.E
   }
   return (
     <div>
+      {market.reason && <Notice problem={market.reason}>{null}</Notice>}
       <Entries title={trans.__('Calls')} entries={market.calls} trans={trans} />
       <Entries title={trans.__('Offers')} entries={market.offers} trans={trans} />
       <Entries title={trans.__('Receipts')} entries={market.receipts} trans={trans} />
@@ -45,7 +46,7 @@ function Entries(props: {
   entries: readonly MarketEntry[];
   trans: TranslationBundle;
 }): JSX.Element | null {
-  const { title, entries } = props;
+  const { title, entries, trans } = props;
   if (entries.length === 0) {
     return null;
   }
@@ -58,6 +59,9 @@ function Entries(props: {
             <div className="pilothouse-Item-head">
               <span className="pilothouse-Item-name">{titleOf(entry)}</span>
             </div>
+            {verdictOf(entry, trans) && (
+              <div className="pilothouse-Item-reason">{verdictOf(entry, trans)}</div>
+            )}
             <div className="pilothouse-Item-facts">
               {amounts(entry)
                 .map(([name, amount]) => `${name} ${amount}`)
