@@ -139,9 +139,11 @@ class Nodes:
             "--tls-cert", self._tls["tls_cert"], "--tls-key", self._tls["tls_key"],
             "--cores", str(description["cores"]), "--memory", str(description["memory"]),
         ]  # fmt: skip
-        threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        # One BLAS thread for each of the worker's; temporary files go with the node, whatever ends it.
+        environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment["TMPDIR"] = str(scratch)
         node = NodeRecord(name=name, since=utcnow())
-        node.job = await self._queue.submit(Job(name, command, self.log(name), scratch, threads))
+        node.job = await self._queue.submit(Job(name, command, self.log(name), scratch, environment))
         record.nodes.append(node)
         self._journal.add("node submitted", node=name, job=node.job)
         self._changed_nodes()
