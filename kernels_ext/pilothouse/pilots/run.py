@@ -18,10 +18,11 @@ from pilothouse.pilots.journal import tail as last_lines
 from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.pilots.waiting import wait_until
 from pilothouse.state import Unreadable
-from pilothouse.telemetry import Frame, load, to_dataset
 
 if TYPE_CHECKING:
     import xarray
+
+    from pilothouse.telemetry import Frame  # numpy, which a list of runs does without
 
 
 class Run:
@@ -88,6 +89,8 @@ class Run:
 
         A live run answers itself; of an ended one the files tell.
         """
+        from pilothouse.telemetry import Frame, load
+
         if not RUNS.read(self.name).state.ended:
             try:
                 status, body = self._ask("frame", since=since, wait=wait)
@@ -109,6 +112,8 @@ class Run:
     @property
     def telemetry(self) -> xarray.Dataset:
         """All samples: see :func:`pilothouse.telemetry.to_dataset` for the variables."""
+        from pilothouse.telemetry import to_dataset
+
         record = self.record
         attrs = {"run": record.name, "kind": record.kind, "pilot": record.pilot, "state": record.state.value}
         return to_dataset(self.frame(), attrs)
