@@ -41,8 +41,8 @@ PREFIX = "/user/alice/"
 #: Of each Bokeh grid in the page: how many samples it shows, and the time of the first.
 WINDOWS = """async () => {
     const found = [];
-    for (const promise of globalThis.pilothousePage?.loaded?.values() ?? []) {
-        const bokeh = await promise;
+    const loaded = await Promise.all(globalThis.pilothousePage?.loaded?.values() ?? []);
+    for (const bokeh of new Set(loaded)) {
         for (const view of bokeh.index.roots ?? bokeh.index) {
             const times = [...view.model.references()].map(model => model.data?.time ?? model.data?.get?.("time"))
                 .filter(time => time && time.length);
