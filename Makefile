@@ -19,9 +19,7 @@ lab: setup
 	$(BIN)/jupyter lab $(AS_ROOT) notebooks/00_tour.ipynb
 
 tour: setup
-	@mkdir -p build
-	PILOTHOUSE_HOME="$${PILOTHOUSE_HOME:-$$(mktemp -d)}" $(BIN)/jupyter nbconvert --to html --execute \
-	  --ExecutePreprocessor.timeout=300 --output-dir build --output tour notebooks/00_tour.ipynb
+	$(BIN)/python notebooks/tour.py build/tour.html
 
 # Browser tests need Debian's Chromium: installed when root and apt are there, else those tests are skipped and listed.
 chromium:

@@ -82,9 +82,10 @@ class Frame:
 
 
 class Telemetry:
-    """A bounded store of samples: when it is full, the older half keeps every second sample.
+    """A bounded store of samples: when it is full, the older half is thinned.
 
-    So the whole run stays in view, recent samples at full rate. Safe for one writer and many reading threads.
+    There every second, then every fourth ... sample stays, so the whole run is in view at an even rate and its
+    recent part at full rate. Safe for one writer and many reading threads.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ class Telemetry:
         self._columns: dict[str, Floats] = {}
         self._size = 0
         self._last = 0
+        self._stride = 2  # of the samples kept in the older half
         self._thinned = 0  # samples up to this sequence number may be missing
 
     def __len__(self) -> int:
@@ -129,8 +131,11 @@ class Telemetry:
 
     def _thin(self) -> None:
         half = self.capacity // 2
-        keep = np.concatenate([np.arange(0, half, 2), np.arange(half, self.capacity)])
-        self._thinned = int(self._seq[half - 1])
+        old = self._seq[:half]
+        while np.count_nonzero((old - 1) % self._stride == 0) > half // 2:
+            self._stride *= 2
+        keep = np.concatenate([np.flatnonzero((old - 1) % self._stride == 0), np.arange(half, self.capacity)])
+        self._thinned = int(old[-1])
         for column in (self._seq, self._time, *self._columns.values()):
             column[: len(keep)] = column[keep]
         self._size = len(keep)

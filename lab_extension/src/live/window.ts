@@ -6,16 +6,16 @@ import type { IFrame } from './frame';
 export type Merge = 'changed' | 'unchanged' | 'gap';
 
 /**
- * A bounded store of samples. When it is full, its older half keeps every second sample: the whole run
- * stays in view, recent samples at full rate (the same rule as the store the frames come from).
+ * A bounded window on the store that the frames come from. When it is full, that is a gap: the store has
+ * by then thinned what is old, and its snapshot has room to grow again.
  */
 export class SampleWindow {
-  /** @param capacity - the most samples kept. */
-  constructor(readonly capacity = 4096) {
+  /** @param capacity - the most samples kept; more than the store's 4096. */
+  constructor(readonly capacity = 8192) {
     this._time = new Float64Array(capacity);
   }
 
-  /** Sequence number of the last sample; 0 before the first frame. */
+  /** Sequence number of the last sample; 0 while a snapshot is needed. */
   get seq(): number {
     return this._seq;
   }
@@ -54,8 +54,8 @@ export class SampleWindow {
   /**
    * Take a frame in.
    *
-   * @returns `gap` when samples between the window and the frame are missing, or when no snapshot came
-   * yet: nothing is taken in, and the caller should ask for a snapshot.
+   * @returns `gap` when samples between the window and the frame are missing, when no snapshot came yet,
+   * or when the window is full: nothing is taken in, and the caller should ask for a snapshot.
    */
   merge(frame: IFrame): Merge {
     if (frame.reset) {
@@ -63,17 +63,18 @@ export class SampleWindow {
       this._size = 0;
       this._append(frame, Math.max(0, frame.time.length - this.capacity));
       this._seq = frame.seq;
-      this._known = true;
       return 'changed';
     }
     const first = frame.seq - frame.time.length + 1;
-    if (!this._known || first > this._seq + 1) {
+    const skip = this._seq + 1 - first;
+    if (this._seq === 0 || skip < 0 || this._size + frame.time.length - skip > this.capacity) {
+      this._seq = 0; // what is held stays in view until the snapshot comes
       return 'gap';
     }
     if (frame.seq <= this._seq) {
       return 'unchanged';
     }
-    this._append(frame, this._seq + 1 - first);
+    this._append(frame, skip);
     this._seq = frame.seq;
     return 'changed';
   }
@@ -85,9 +86,6 @@ export class SampleWindow {
       }
     }
     for (let at = skip; at < frame.time.length; at++) {
-      if (this._size === this.capacity) {
-        this._thin();
-      }
       this._time[this._size] = frame.time[at];
       for (const [name, column] of this._columns) {
         column[this._size] = frame.columns.get(name)?.[at] ?? NaN;
@@ -96,19 +94,7 @@ export class SampleWindow {
     }
   }
 
-  private _thin(): void {
-    const half = this.capacity >> 1;
-    for (const column of [this._time, ...this._columns.values()]) {
-      for (let at = 0; 2 * at < half; at++) {
-        column[at] = column[2 * at];
-      }
-      column.copyWithin((half + 1) >> 1, half, this.capacity);
-    }
-    this._size = ((half + 1) >> 1) + this.capacity - half;
-  }
-
   private _columns = new Map<string, Float64Array>();
-  private _known = false;
   private _seq = 0;
   private _size = 0;
   private _time: Float64Array;

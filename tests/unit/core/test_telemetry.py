@@ -37,6 +37,12 @@ def test_a_full_store_keeps_the_whole_run_in_view_and_stays_bounded() -> None:
     assert np.all(np.diff(recent) == 1), "recent samples are at full rate"
 
 
+def test_a_long_run_stays_evenly_in_view() -> None:
+    produced = filled(100_000, capacity=4096).since().columns["produced"]
+    assert len(produced) > 2048
+    assert np.max(np.diff(produced)) <= 128
+
+
 def test_a_reader_that_fell_behind_gets_everything_anew() -> None:
     telemetry = filled(10_000)
     assert telemetry.since(5).reset
