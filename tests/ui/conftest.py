@@ -38,21 +38,23 @@ FLAGS = [
 
 PREFIX = "/user/alice/"
 
-#: Of each Bokeh grid in the page: how many samples it shows, and the time of the first.
+#: Of each live plot that is in the page: how many samples it shows, and the time of the first.
 WINDOWS = """async () => {
-    const found = [];
+    const found = new Map();
+    const live = node => node && (node.closest?.(".pilothouse-Live") ?? live(node.getRootNode().host));
     const loaded = await Promise.all(globalThis.pilothousePage?.loaded?.values() ?? []);
     for (const bokeh of new Set(loaded)) {
         for (const view of bokeh.index.roots ?? bokeh.index) {
+            const host = view.el?.isConnected && live(view.el);
             const times = [...view.model.references()].map(model => model.data?.time ?? model.data?.get?.("time"))
                 .filter(time => time && time.length);
             const time = times.sort((a, b) => b.length - a.length)[0];
-            if (time) {
-                found.push({samples: time.length, first: time[0], last: time[time.length - 1]});
+            if (host && time) {
+                found.set(host, {samples: time.length, first: time[0], last: time[time.length - 1]});
             }
         }
     }
-    return found;
+    return [...found.values()];
 }"""
 
 
