@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.rows import Row
+from benchmarks.rows import Row, compare
 
 
 def _python(code: str) -> float:
@@ -120,7 +120,7 @@ def rows() -> list[Row]:
             _bound("%load_ext pilothouse, added (s)", _median(_magics), 0.100),
             _bound("Jupyter server extension, added to start-up (s)", _median(_server_extension), 0.050),
             _bound("local pilot, 2 nodes ready (s)", ready, 2.5),
-            Row("the same, against dask LocalCluster without TLS", ready, dask, ready / dask, None, True),
+            compare("the same, beside Dask's LocalCluster without TLS", ready, dask, 1.0),
             _bound("stream run, first message through to the plot (s)", point, 1.5),
             _bound("idle supervisor, share of a core", share, 0.01),
             _bound("idle supervisor, memory (MB)", megabytes, 150.0),

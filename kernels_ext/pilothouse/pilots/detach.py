@@ -10,6 +10,9 @@ if __name__ == "__main__":
         os._exit(0)
     os.setsid()
     os.chdir("/")
+    from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD
+
+    os.environ.update(ONE_BLAS_THREAD)  # read when numpy is imported
     from pilothouse.pilots.supervisor import main
 
     main(sys.argv[1])

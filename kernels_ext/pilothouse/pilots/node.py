@@ -15,7 +15,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -154,14 +154,14 @@ async def _main(arguments: argparse.Namespace) -> None:
     await serve(arguments)
 
 
-def main() -> None:
+def main(line: Sequence[str] | None = None) -> None:
     """Parse the command line and be a node."""
     parser = argparse.ArgumentParser(prog="pilothouse-node")
     for option in ("name", "scheduler-file", "tls-cert", "tls-key", "scratch", "host"):
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--cores", type=int, required=True)
     parser.add_argument("--memory", type=int, required=True)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(line)
     try:
         asyncio.run(_main(arguments))
     finally:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pilothouse.pilots.journal import Journal, tail
-from pilothouse.pilots.queues.protocols import Job, Queue
+from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, Queue
 from pilothouse.pilots.records import NodeRecord, PilotRecord, State
 from pilothouse.pilots.run_host import NodeHost
 from pilothouse.state import utcnow
@@ -132,18 +131,16 @@ class Nodes:
         name = next(name for i in self._numbers if (name := f"{record.name}-{i}") not in taken)
         description = record.description
         scratch = self._scratch / name
-        command = [
-            sys.executable, "-m", "pilothouse.pilots.node",
+        arguments = [
             "--name", name, "--host", "127.0.0.1", "--scratch", str(scratch),
             "--scheduler-file", str(self._folder / "scheduler.json"),
             "--tls-cert", self._tls["tls_cert"], "--tls-key", self._tls["tls_key"],
             "--cores", str(description["cores"]), "--memory", str(description["memory"]),
         ]  # fmt: skip
-        # One BLAS thread for each of the worker's; temporary files go with the node, whatever ends it.
-        environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment["TMPDIR"] = str(scratch)
+        # Temporary files go with the node, whatever ends it.
+        environment = {**ONE_BLAS_THREAD, "TMPDIR": str(scratch)}
         node = NodeRecord(name=name, since=utcnow())
-        node.job = await self._queue.submit(Job(name, command, self.log(name), scratch, environment))
+        node.job = await self._queue.submit(Job(name, arguments, self.log(name), scratch, environment))
         record.nodes.append(node)
         self._journal.add("node submitted", node=name, job=node.job)
         self._changed_nodes()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import shutil
@@ -28,8 +29,10 @@ from pilothouse.pilots.alive import remove_leftovers
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
 from pilothouse.pilots.nodes import Nodes
-from pilothouse.pilots.queues.local import LocalQueue
+from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
+from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.records import PILOTS, PilotRecord, ProcessRef, State
+from pilothouse.pilots.run_host import NodeHost, RunHost
 from pilothouse.pilots.site import sites
 from pilothouse.pilots.tls import make_certificate, security
 from pilothouse.state import utcnow
@@ -45,14 +48,17 @@ HEARTBEAT = 30.0
 class Supervisor:
     """One pilot's owner."""
 
-    def __init__(self, record: PilotRecord) -> None:
+    def __init__(self, record: PilotRecord, queue: Queue) -> None:
         self.record = record
+        self.queue = queue
         self.folder = PILOTS.folder(record.name)
         self.journal = Journal(self.folder / "events.jsonl")
         self.scratch = Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}", "scratch", record.name)
         self._ending = asyncio.Event()
         self._end: tuple[State, str] = (State.FINISHED, "")
         self._active = utcnow()
+        self.scheduler: Any = None
+        self.runs: RunHost
 
     # ------------------------------------------------------------------ life
 
@@ -77,53 +83,61 @@ class Supervisor:
             "status": self._status,
         }
         tls = make_certificate(self.folder, lease)
-        self.nodes = Nodes(record, LocalQueue(), self.journal, self.folder, self.scratch, tls, self._changed)
-        await self.nodes.keep()  # workers import Dask while the scheduler does
-        scheduler = await self._start_scheduler(tls)
-        from pilothouse.pilots.run_host import NodeHost, RunHost
-
-        self._node_host = NodeHost(scheduler)
-        self.runs = RunHost(self._node_host, lambda: {"address": scheduler.address, **tls}, self._touch)
-        self.nodes.watch(scheduler, self._node_host)
-        socket_path = control.runtime_folder() / f"{record.name}-{me.pid}.sock"
-        server = await control.serve(socket_path, handlers)
-        record.socket = str(socket_path)
-        self.journal.add("started", pid=me.pid, scheduler=scheduler.address)
-        self._changed()
+        self.nodes = Nodes(record, self.queue, self.journal, self.folder, self.scratch, tls, self._changed)
         try:
-            await self._keep(scheduler)
+            await self.nodes.keep()  # they start while the scheduler does
+            await self._start_scheduler(tls)
+            self._node_host = NodeHost(self.scheduler)
+            self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self._touch)
+            self.nodes.watch(self.scheduler, self._node_host)
+            socket_path = control.runtime_folder() / f"{record.name}-{me.pid}.sock"
+            server = await control.serve(socket_path, handlers)
+            record.socket = str(socket_path)
+            self.journal.add("started", pid=me.pid, scheduler=self.scheduler.address)
+            self._changed()
+            try:
+                await self._keep()
+            finally:
+                server.close()
+                socket_path.unlink(missing_ok=True)
         finally:
-            server.close()
-            socket_path.unlink(missing_ok=True)
-            await self._shut_down(scheduler)
+            await self._shut_down()
 
-    async def _start_scheduler(self, tls: dict[str, str]) -> Any:
+    async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
         from distributed import Scheduler
 
         dask.config.set(QUIET)
-        scheduler = await Scheduler(
+        self.scheduler = await Scheduler(
             host="127.0.0.1",
             port=0,
             security=security(tls),
-            dashboard=True,
+            dashboard=False,
             dashboard_address="127.0.0.1:0",
             scheduler_file=str(self.folder / "scheduler.json"),
         )
-        self.record.scheduler = scheduler.address
-        port = scheduler.services["dashboard"].port if "dashboard" in scheduler.services else scheduler.http_server.port
-        self.record.dashboard = f"http://127.0.0.1:{port}/status"
-        return scheduler
+        self.record.scheduler = self.scheduler.address
 
-    async def _keep(self, scheduler: Any) -> None:
+    async def _start_dashboard(self) -> None:
+        """Add Dask's pages once the nodes are there: their import (Bokeh) takes longer than all the rest."""
+        pages = await asyncio.to_thread(importlib.import_module, "distributed.dashboard.scheduler")
+        server = self.scheduler.http_server
+        pages.connect(self.scheduler.http_application, server, self.scheduler, prefix="/")
+        self.record.dashboard = f"http://127.0.0.1:{server.port}/status"
+        self._changed()
+
+    async def _keep(self) -> None:
         beat = 0.0
+        dashboard: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         while not self._ending.is_set():
             try:
                 await self.nodes.keep()
                 if self.nodes.exhausted and not self._node_host.nodes:
                     self.end(State.FAILED, self.nodes.exhausted)
-                self._check_clocks(scheduler)
+                self._check_clocks()
+                if dashboard is None and len(self._node_host.nodes) >= self.record.nodes_wanted:
+                    dashboard = asyncio.create_task(self._start_dashboard())
                 if loop.time() - beat > HEARTBEAT:
                     beat = loop.time()
                     self._changed()
@@ -134,9 +148,9 @@ class Supervisor:
                 async with asyncio.timeout(TICK):
                     await self._ending.wait()
 
-    def _check_clocks(self, scheduler: Any) -> None:
+    def _check_clocks(self) -> None:
         record, now = self.record, utcnow()
-        if self.runs.live or any(worker.processing for worker in scheduler.workers.values()):
+        if self.runs.live or any(worker.processing for worker in self.scheduler.workers.values()):
             self._active = now
         idle_s = float(record.description["idle_timeout"])
         record.idle_end = self._active + timedelta(seconds=idle_s)
@@ -145,16 +159,18 @@ class Supervisor:
         if record.lease_end is not None and now > record.lease_end:
             self.end(State.FINISHED, "the lease is over")
 
-    async def _shut_down(self, scheduler: Any) -> None:
+    async def _shut_down(self) -> None:
         state, reason = self._end
         record = self.record
         record.state, record.reason = State.DRAINING, reason
         self._changed()
-        await self.runs.close(reason or "the pilot ends")
+        if self.scheduler is not None:
+            await self.runs.close(reason or "the pilot ends")
         await self.nodes.cancel_all()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(3):
-                await scheduler.close()
+        if self.scheduler is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(3):
+                    await self.scheduler.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
         remove_leftovers(self.folder)
         for name in ("tls.key", "tls.pem", "scheduler.json"):
@@ -230,9 +246,11 @@ class Supervisor:
 def main(name: str) -> None:
     """Own the pilot called `name` until it ends."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+    name_process("pilothouse")
     record = PILOTS.read(name)
     try:
-        asyncio.run(Supervisor(record).run())
+        importlib.import_module("distributed")  # once, for this process and all its nodes
+        asyncio.run(Supervisor(record, LocalQueue(fork_template())).run())
     except BaseException as error:
         logger.exception("the supervisor ends")
         record.state, record.ended = State.FAILED, utcnow()

@@ -114,21 +114,15 @@ def test_a_node_that_dies_is_replaced(state_home: Path) -> None:
 
 
 def test_a_pilot_whose_nodes_cannot_start_says_why_and_stops_trying(
-    state_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    state_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    # Every Python that this pilot's nodes start finds this module first and ends.
-    (broken / "sitecustomize.py").write_text(
-        "import sys\nif 'pilothouse.pilots.node' in sys.orig_argv: sys.exit('no luck on this node')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{broken}{os.pathsep}{os.environ['PYTHONPATH']}")
-    monkeypatch.setenv("PILOTHOUSE_HOME", str(state_home))
+    monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", '["no_luck_on_this_node"]')  # every worker is to import it
     pilot = ph.submit("local", nodes=1)
-    with pytest.raises(Failed, match="no luck on this node"):
+    with pytest.raises(Failed, match="No module named 'no_luck_on_this_node'"):
         pilot.wait(timeout=90)
     assert pilot.state == "failed"
     assert "5 nodes failed in a row" in pilot.reason
+    assert "Traceback" in pilot.logs(pilot.nodes[-1].name)
     assert gone_sockets(pilot)
 
 

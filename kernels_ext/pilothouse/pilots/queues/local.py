@@ -1,74 +1,183 @@
-"""The queue that every computer has: a job is a process group of this host."""
+"""The queue that every computer has: a job is a process group of this host.
+
+Jobs are forked from a template, a process that has imported Dask already, for that import is most of what a
+node's start costs. The supervisor makes the template by forking itself before it has threads or a loop.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
+import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from pilothouse.errors import Unavailable
+from pilothouse.pilots import node
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 
 
 class LocalQueue:
-    """Jobs are children of the supervisor; they start at once and can't outlive it by more than seconds."""
+    """Jobs are descendants of the supervisor; they start at once and can't outlive it by more than seconds.
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
+    Parameters
+    ----------
+    template
+        From :func:`fork_template`.
+    """
+
+    def __init__(self, template: socket.socket) -> None:
+        self._template = template
+        self._scratch: dict[str, Path] = {}
+        self._ended: dict[str, int] = {}
 
     async def submit(self, job: Job) -> str:
         """Start the job's process; its id is the process's."""
         job.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        request = {
+            "arguments": list(job.arguments),
+            "log": str(job.log),
+            "environment": dict(job.environment),
+            "folder": str(job.scratch),
+        }
         try:
-            with job.log.open("ab") as log:
-                process = subprocess.Popen(
-                    job.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, **job.environment},
-                    cwd=job.scratch,
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise Unavailable(f"node {job.name} can't be started: {error.strerror}") from None
-        self._jobs[str(process.pid)] = process, job.scratch
-        return str(process.pid)
+            pid = str(_exchange(self._template, request)["pid"])
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"node {job.name} can't be started: {error}") from None
+        self._scratch[pid] = job.scratch
+        return pid
 
     async def poll(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """The state of these processes."""
+        self._look()
+        host = socket.gethostname()
         found = {}
         for job in ids:
-            if job not in self._jobs:
+            if job not in self._scratch:
                 continue
-            process, scratch = self._jobs[job]
-            code = process.poll()
+            code = self._ended.get(job)
             if code is None:
-                found[job] = JobStatus(State.RUNNING, host=socket.gethostname(), pid=process.pid)
+                found[job] = JobStatus(State.RUNNING, host=host, pid=int(job))
                 continue
-            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.rmtree(self._scratch[job], ignore_errors=True)
             why = f"killed by signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             found[job] = JobStatus(State.FINISHED if code == 0 else State.FAILED, why)
         return found
 
     async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
         """SIGTERM to the node, SIGKILL to its process group after `grace` seconds."""
-        jobs = [self._jobs.pop(job) for job in ids if job in self._jobs]
-        for process, _ in jobs:
-            if process.poll() is None:
-                process.terminate()
+        known = [job for job in ids if job in self._scratch]
+        for job in known:
+            if job not in self._ended:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(job), signal.SIGTERM)
         deadline = asyncio.get_running_loop().time() + grace
-        while any(process.poll() is None for process, _ in jobs) and asyncio.get_running_loop().time() < deadline:
+        while not self._ended.keys() >= set(known) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
-        for process, scratch in jobs:
+            self._look()
+        for job in known:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            shutil.rmtree(scratch, ignore_errors=True)
+                os.killpg(int(job), signal.SIGKILL)
+            shutil.rmtree(self._scratch.pop(job), ignore_errors=True)
+
+    def _look(self) -> None:
+        """Learn which processes have ended."""
+        with contextlib.suppress(OSError, ValueError):  # without its template, a queue knows nothing new
+            self._ended.update(_exchange(self._template, {})["ended"])
+
+
+def fork_template() -> socket.socket:
+    """Fork this process, as it is, into a template for nodes; it lives as long as the socket returned.
+
+    Call it before there are threads: a fork takes only one of them along.
+    """
+    ours, its = socket.socketpair()
+    if os.fork() == 0:
+        ours.close()
+        _serve(its)
+    its.close()
+    ours.settimeout(30)
+    return ours
+
+
+def _exchange(line: socket.socket, request: dict[str, Any]) -> Any:
+    line.sendall(json.dumps(request).encode() + b"\n")
+    return json.loads(_read_line(line))
+
+
+def _read_line(line: socket.socket) -> bytes:
+    text = b""
+    while not text.endswith(b"\n"):
+        part = line.recv(1 << 16)
+        if not part:
+            break
+        text += part
+    return text
+
+
+def _serve(line: socket.socket) -> NoReturn:
+    """Be the template: fork nodes, report their ends, go when the supervisor goes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    name_process("pilothouse-tmpl")
+    while text := _read_line(line):
+        request = json.loads(text)
+        if request:
+            pid = os.fork()
+            if pid == 0:
+                line.close()
+                _be_node(**request)
+            answer: dict[str, Any] = {"pid": pid}
+        else:
+            answer = {"ended": _reap()}
+        line.sendall(json.dumps(answer).encode() + b"\n")
+    os._exit(0)
+
+
+def _reap() -> dict[str, int]:
+    ended = {}
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            ended[str(found[0])] = os.waitstatus_to_exitcode(found[1])
+    return ended
+
+
+def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder: str) -> NoReturn:
+    """Turn the forked process into what the job's command line would have started."""
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        name_process("pilothouse-node")
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.environ.update(environment)
+        tempfile.tempdir = None  # TMPDIR is another one now
+        os.chdir(folder)
+        if "numpy.random" in sys.modules:  # else all nodes would draw the same numbers
+            sys.modules["numpy.random"].seed()
+        node.main(arguments)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def name_process(name: str) -> None:
+    """Name this process for people who look with ``ps`` and ``top`` (Linux, 15 letters)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)

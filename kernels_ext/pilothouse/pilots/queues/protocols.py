@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +10,36 @@ from typing import Protocol
 
 from pilothouse.pilots.records import State
 
+#: One BLAS thread for each of a worker's threads.
+ONE_BLAS_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
 
 @dataclass(frozen=True)
 class Job:
-    """A batch job to be: one node of a pilot."""
+    """A batch job to be: one node of a pilot.
+
+    Attributes
+    ----------
+    arguments
+        Command line of :mod:`pilothouse.pilots.node`.
+    log
+        The file for what it prints.
+    scratch
+        Its working folder, which goes with it.
+    environment
+        Variables to set.
+    """
 
     name: str
-    command: Sequence[str]
+    arguments: Sequence[str]
     log: Path
     scratch: Path
     environment: Mapping[str, str]
+
+    @property
+    def command(self) -> list[str]:
+        """What the job has to execute."""
+        return [sys.executable, "-m", "pilothouse.pilots.node", *self.arguments]
 
 
 @dataclass(frozen=True)
