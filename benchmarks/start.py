@@ -78,7 +78,7 @@ def _bare_dask() -> float:
 
 
 def _first_point() -> tuple[float, float, float]:
-    """Seconds from the call to the first consumed message in the telemetry; then the idle supervisor's share of a core and its MB."""
+    """Seconds from the call to the first consumed message; then the idle supervisor's share of a core and its MB."""
     import pilothouse as ph
 
     with ph.submit("local", nodes=2).wait(timeout=60) as pilot:
