@@ -30,7 +30,7 @@ test: setup chromium
 	$(BIN)/pytest
 
 test-fast: setup
-	$(BIN)/pytest -m "not slow and not ui"
+	$(BIN)/pytest tests/unit tests/contract -m "not slow and not ui"
 
 bench: setup
 	for name in start streams md; do $(BIN)/python -m benchmarks $$name || failed=1; done; exit $${failed:-0}
