@@ -14,11 +14,12 @@ centred and rounded frames with squared norms `na`, `nb`.
   *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.1). Summed in C pieces of length L the
   error is that of length L + C, so the product is taken in pieces of 1024. Twice ``|a| |b|`` is at most
   ``na + nb``.
-* Rounding the norms and the two additions costs at most ``7u (na + nb)``; summing the norms in float64 at most
-  ``K v / (1 - Kv) (na + nb)`` with v = 2^-53.
+* Norms are summed in pieces of N = 128, these in float64: at most ``(N u / (1 - Nu) + K v / (1 - Kv)) (na + nb)``
+  with v = 2^-53. Rounding them and the two additions cost at most ``7u (na + nb)``; adding the bound to
+  the result, or subtracting it, ``3u (na + nb)``.
 
-Together ``((T / (1 - Tu) + 16) u + K v / (1 - Kv)) (na + nb)`` with T = L + C. It holds for every BLAS,
-blocking, and number of threads, because it assumes nothing of the order of summation.
+Together ``((T / (1 - Tu) + N / (1 - Nu) + 20) u + K v / (1 - Kv)) (na + nb)`` with T = L + C. It holds for every
+BLAS, blocking, and number of threads, because it assumes nothing of the order of summation.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ Cell = tuple[slice, slice]
 #: Length of the pieces in which dot products are summed.
 PIECE = 1024
 
-#: Values evaluated at once by :func:`exact` (32 MB of float64).
-_CHUNK = 4 * 2**20
+#: Length of the pieces in which squares are summed to norms.
+_NORM_PIECE = 128
+
+#: Values evaluated at once by :func:`exact`: they stay in the cache from one step to the next.
+_CHUNK = 2**15
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,9 @@ def relative_bound(length: int, dtype: npt.DTypeLike) -> float:
     """
     unit = float(np.finfo(np.dtype(dtype)).eps) / 2
     terms = min(length, PIECE) + -(-length // PIECE)
+    squares = min(length, _NORM_PIECE)
     norms = length * 2.0**-53
-    return (terms / (1 - terms * unit) + 16) * unit + norms / (1 - norms)
+    return (terms / (1 - terms * unit) + squares / (1 - squares * unit) + 20) * unit + norms / (1 - norms)
 
 
 def products(left: Paths, right: Paths | None, cells: list[Cell], dtype: npt.DTypeLike) -> Products:
@@ -105,7 +110,7 @@ def products(left: Paths, right: Paths | None, cells: list[Cell], dtype: npt.DTy
     middle = np.mean([path[:: max(1, len(path) // 8)].mean(axis=0, dtype=np.float64) for path in everything], axis=0)
     rows = _Rows(left, middle, dtype)
     columns = rows if right is None else _Rows(right, middle, dtype)
-    dots = np.zeros((len(rows.norms), len(columns.norms)), dtype=dtype)
+    dots = np.empty((len(rows.norms), len(columns.norms)), dtype=dtype)
     largest = max(((cell[0].stop - cell[0].start) * (cell[1].stop - cell[1].start) for cell in cells), default=0)
     scratch = np.empty(largest, dtype=dtype)
     for start in range(0, len(middle), PIECE):
@@ -113,6 +118,9 @@ def products(left: Paths, right: Paths | None, cells: list[Cell], dtype: npt.DTy
         one = rows.piece(piece)
         other = one if columns is rows else columns.piece(piece)
         for down, across in cells:
+            if not start:
+                np.matmul(one[down], other[across].T, out=dots[down, across])
+                continue
             shape = (down.stop - down.start, across.stop - across.start)
             part = scratch[: shape[0] * shape[1]].reshape(shape)
             np.matmul(one[down], other[across].T, out=part)
@@ -139,9 +147,20 @@ class _Rows:
                 path[:, columns], self.middle[columns].astype(path.dtype),
                 out=part, casting="same_kind", dtype=np.result_type(path, rows),
             )  # fmt: skip
-            self.norms[start : start + len(path)] += np.einsum("ij,ij->i", part, part, dtype=np.float64)
+            self.norms[start : start + len(path)] += _squares(part)
             start += len(path)
         return rows
+
+
+def _squares(rows: Array) -> Floats:
+    """Squared norms of rows: pieces summed in the rows' own precision, the pieces' sums in float64."""
+    whole = rows.shape[1] // _NORM_PIECE * _NORM_PIECE
+    rest = rows[:, whole:]
+    norms: Floats = np.einsum("ij,ij->i", rest, rest).astype(np.float64)
+    if whole:
+        pieces = rows[:, :whole].reshape(len(rows), -1, _NORM_PIECE)
+        norms += np.einsum("ijk,ijk->ij", pieces, pieces).sum(axis=1, dtype=np.float64)
+    return norms
 
 
 def exact(left: Array, right: Array, at: tuple[Indices, Indices]) -> Floats:
@@ -164,9 +183,11 @@ def exact(left: Array, right: Array, at: tuple[Indices, Indices]) -> Floats:
     rows, columns = at
     found = np.empty(len(rows))
     step = max(1, _CHUNK // left.shape[1])
+    buffer = np.empty((min(step, len(rows)), left.shape[1]))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        difference = left[rows[part]].astype(np.float64)
+        difference = buffer[: len(rows[part])]
+        difference[...] = left[rows[part]]
         difference -= right[columns[part]]
         np.square(difference, out=difference)
         difference.sum(axis=1, out=found[part])

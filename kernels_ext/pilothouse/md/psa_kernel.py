@@ -20,10 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.md.filtering import Array, Cell, Floats, Indices, exact, products, relative_bound
-from pilothouse.md.frechet import leash
+from pilothouse.md.frechet import leashes
 
 #: The most rows or columns of one matrix of frames (unless one path is longer): 16 MB in float32.
 _SIDE = 2048
+
+#: Values of matrices that wait to be walked together for the Fréchet distance (4 MB in float32).
+_WAITING = 2**20
 
 
 @dataclass
@@ -53,7 +56,6 @@ class Similarity:
             np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.int64),
             np.zeros(shape) if with_frechet else None,
         )  # fmt: skip
-
 
     def mirror(self) -> None:
         """Fill the lower triangle from the upper one."""
@@ -146,6 +148,7 @@ def _fill(left: Sequence[Array], right: Sequence[Array], rows: range, columns: r
     product = products(some, others, cells, np.float32)
     length = some[0].shape[1]
     bound, atoms = relative_bound(length, np.float32), length // 3
+    waiting: dict[tuple[int, int], _Pair] = {}
     for i, one in enumerate(some):
         here = slice(down[i], down[i + 1])
         for j, other in enumerate(others or some):
@@ -158,7 +161,20 @@ def _fill(left: Sequence[Array], right: Sequence[Array], rows: range, columns: r
             square, found.frame_a[at], found.frame_b[at] = pair.hausdorff()
             found.hausdorff[at] = np.sqrt(square / atoms)
             if found.frechet is not None:
-                found.frechet[at] = np.sqrt(pair.frechet() / atoms)
+                waiting[at] = pair
+                if len(waiting) * pair.squared.size > _WAITING:
+                    _fill_frechet(waiting, atoms, found.frechet)
+    if found.frechet is not None:
+        _fill_frechet(waiting, atoms, found.frechet)
+
+
+def _fill_frechet(waiting: dict[tuple[int, int], _Pair], atoms: int, found: Floats) -> None:
+    """Put the Fréchet distances of the pairs that wait into their places."""
+    for is_double in (False, True):
+        some = {at: pair for at, pair in waiting.items() if pair.is_double is is_double}
+        if some:
+            found[tuple(zip(*some, strict=True))] = np.sqrt(frechet(list(some.values())) / atoms)
+    waiting.clear()
 
 
 class _Pair:
@@ -168,41 +184,28 @@ class _Pair:
         self, left: Array, right: Array, squared: Array, left_norms: Floats, right_norms: Floats, bound: float
     ) -> None:
         self.left, self.right, self.squared = left, right, squared
-        self.row_error = bound * (left_norms + right_norms.max())
-        self.column_error = bound * (right_norms + left_norms.max())
-        # Too many for the exact sum: a product in float64 is the better second filter.
-        self.most = 2 * (len(left) + len(right)) + len(left) * len(right) // 50
+        self._set_errors(bound * left_norms, bound * right_norms)
+        # With more than these a product in float64 is cheaper than the exact sums.
+        self.most = (len(left) + len(right)) // 2 + len(left) * len(right) // 60
         self.is_double = squared.dtype == np.float64
         if not (self.is_double or np.isfinite(squared).all()):
-            self._to_double()  # coordinates beyond the range of float32
+            self.to_double()  # coordinates beyond the range of float32
 
     def hausdorff(self) -> tuple[float, int, int]:
         """The squared distance (sum over atoms) and the frames whose distance it is."""
         rows, columns = self._deciding()
         if len(rows[0]) + len(columns[0]) > self.most and not self.is_double:
-            self._to_double()
+            self.to_double()
             rows, columns = self._deciding()
-        forward = _largest_of_nearest(exact(self.left, self.right, rows), *rows) if len(rows[0]) else (-1.0, 0, 0)
+        n = len(rows[0])
+        if n == len(columns[0]) == 1 and rows[0][0] == columns[0][0] and rows[1][0] == columns[1][0]:
+            columns = rows[0][:0], rows[1][:0]  # one pair of frames decides both ways round
+        values = exact(self.left, self.right, (np.append(rows[0], columns[0]), np.append(rows[1], columns[1])))
+        forward = _largest_of_nearest(values[:n], *rows) if n else (-1.0, 0, 0)
         if not len(columns[0]):
             return forward
-        value, b, a = _largest_of_nearest(exact(self.left, self.right, columns), *columns[::-1])
+        value, b, a = _largest_of_nearest(values[n:], *columns[::-1])
         return (value, a, b) if value > forward[0] else forward
-
-    def frechet(self) -> float:
-        """The squared discrete Fréchet distance (sum over atoms)."""
-        error = float(self.row_error.max())
-        near = leash(self.squared)
-        rows, columns = np.nonzero(np.abs(self.squared - near) <= 2 * error)
-        at = rows, columns
-        if len(at[0]) > self.most and not self.is_double:
-            self._to_double()
-            return self.frechet()
-        # Entries outside the window are on their side of every threshold inside it, whatever their error.
-        if len(at[0]) == 1:
-            return float(exact(self.left, self.right, at)[0])
-        refined = self.squared.astype(np.float64)
-        refined[at] = exact(self.left, self.right, at)
-        return leash(refined)
 
     def _deciding(self) -> tuple[tuple[Indices, Indices], tuple[Indices, Indices]]:
         """Pairs of frames that can decide: from the rows' nearest columns, from the columns' nearest rows.
@@ -211,24 +214,70 @@ class _Pair:
         """
         nearest_row, nearest_column = self.squared.min(axis=1), self.squared.min(axis=0)
         at_least = max((nearest_row - self.row_error).max(), (nearest_column - self.column_error).max())
-        rows = np.flatnonzero(nearest_row + self.row_error >= at_least)
-        columns = np.flatnonzero(nearest_column + self.column_error >= at_least)
-        i, j = np.nonzero(self.squared[rows] <= (nearest_row + 2 * self.row_error)[rows, None])
-        k, m = np.nonzero(self.squared[:, columns] <= (nearest_column + 2 * self.column_error)[columns])
+        (rows,) = (nearest_row + self.row_error >= at_least).nonzero()
+        (columns,) = (nearest_column + self.column_error >= at_least).nonzero()
+        i, j = (self.squared[rows] <= (nearest_row[rows] + 2 * self.row_error[rows])[:, None]).nonzero()
+        k, m = (self.squared[:, columns] <= nearest_column[columns] + 2 * self.column_error[columns]).nonzero()
         return (rows[i], j), (k, columns[m])
 
-    def _to_double(self) -> None:
+    def to_double(self) -> None:
+        """Filter in float64 from here on."""
         everything = slice(0, len(self.left)), slice(0, len(self.right))
         product = products([self.left], [self.right], [everything], np.float64)
         self.squared = product.squared(*everything)
         bound = relative_bound(self.left.shape[1], np.float64)
-        self.row_error = bound * (product.row_norms + product.column_norms.max())
-        self.column_error = bound * (product.column_norms + product.row_norms.max())
+        self._set_errors(bound * product.row_norms, bound * product.column_norms)
         self.is_double = True
+
+    def _set_errors(self, left: Floats, right: Floats) -> None:
+        """A squared distance is off by at most the sum of its two frames' errors."""
+        self.errors = left, right
+        self.row_error, self.column_error = left + right.max(), right + left.max()
+
+
+def frechet(pairs: Sequence[_Pair]) -> Floats:
+    """The squared discrete Fréchet distance (sum over atoms) of each pair, all filtered in one precision."""
+    windows = _windows(pairs)
+    crowded = [p for p, pair in enumerate(pairs) if not pair.is_double and len(windows[p][0]) > pair.most]
+    found = np.empty(len(pairs))
+    several, refined = [], []
+    for p, (pair, at) in enumerate(zip(pairs, windows, strict=True)):
+        if p in crowded:
+            pair.to_double()
+            (at,) = _windows([pair])
+        values = exact(pair.left, pair.right, at)
+        if len(values) == 1:
+            found[p] = values[0]
+            continue
+        # Entries outside the window are on their side of every threshold inside it, whatever their error.
+        several.append(p)
+        refined.append(pair.squared.astype(np.float64))
+        refined[-1][at] = values
+    found[several] = leashes(refined)
+    return found
+
+
+def _windows(pairs: Sequence[_Pair]) -> list[tuple[Indices, Indices]]:
+    """Of each pair the frames whose distance may be its discrete Fréchet distance.
+
+    That lies between the distances of the walks over the least and over the largest that all entries can be.
+    """
+    dtype = pairs[0].squared.dtype
+    errors = [np.add.outer(*pair.errors).astype(dtype) for pair in pairs]
+    least = [pair.squared - error for pair, error in zip(pairs, errors, strict=True)]
+    most = [pair.squared + error for pair, error in zip(pairs, errors, strict=True)]
+    low, high = leashes(least), leashes(most)
+    windows = []
+    for p in range(len(pairs)):
+        rows, columns = ((most[p] >= low[p]) & (least[p] <= high[p])).nonzero()
+        windows.append((rows, columns))
+    return windows
 
 
 def _largest_of_nearest(values: Floats, rows: Indices, columns: Indices) -> tuple[float, int, int]:
     """The largest over rows of the smallest over columns, and its row and column (the first of equals)."""
+    if len(values) == 1:
+        return float(values[0]), int(rows[0]), int(columns[0])
     order = np.lexsort((columns, values, rows))
     starts = np.flatnonzero(np.diff(rows[order], prepend=-1))
     nearest = order[starts]

@@ -7,7 +7,7 @@ import pytest
 
 from pilothouse.md import filtering
 from pilothouse.md.filtering import Products, products, relative_bound
-from pilothouse.md.frechet import leash
+from pilothouse.md.frechet import leashes
 from pilothouse.md.psa_kernel import compare, compare_between
 
 
@@ -119,7 +119,19 @@ def test_paths_of_different_lengths_and_one_frame() -> None:
 
 
 def test_long_paths_need_no_recursion() -> None:
-    assert leash(np.arange(3000.0)[None, :].repeat(3000, axis=0)) == 2999.0
+    assert leashes([np.arange(3000.0)[None, :].repeat(3000, axis=0)]) == [2999.0]
+
+
+def test_matrices_walked_together_have_the_values_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(13)
+    matrices = [rng.random(shape) for shape in ((5, 9), (1, 1), (9, 5), (5, 9), (1, 7), (12, 1), (8, 8))]
+    expected = [_recursive_frechet(matrix) for matrix in matrices]
+    assert leashes(matrices).tolist() == expected
+    from pilothouse.md import frechet
+
+    monkeypatch.setattr(frechet, "_TOGETHER", 150)
+    assert leashes(matrices).tolist() == expected
+    assert leashes([]).shape == (0,)
 
 
 def test_blocks_have_the_bits_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
