@@ -153,8 +153,12 @@ class Supervisor:
         if self.runs.live or any(worker.processing for worker in self.scheduler.workers.values()):
             self._active = now
         idle_s = float(record.description["idle_timeout"])
-        record.idle_end = self._active + timedelta(seconds=idle_s)
-        if now > record.idle_end:
+        idle_end = None if self.runs.live else self._active + timedelta(seconds=idle_s)
+        news = (idle_end is None) != (record.idle_end is None)
+        record.idle_end = idle_end
+        if news:
+            self._changed()
+        if idle_end is not None and now > idle_end:
             self.end(State.FINISHED, f"idle for {idle_s:g} s")
         if record.lease_end is not None and now > record.lease_end:
             self.end(State.FINISHED, "the lease is over")

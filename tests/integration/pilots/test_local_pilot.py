@@ -236,6 +236,13 @@ def test_names_in_use_and_unknown_names(state_home: Path) -> None:
         pilot.extend()
 
 
+def test_the_idle_clock_stands_still_while_a_run_goes_on(local_pilot: Pilot) -> None:
+    run = local_pilot.launch("count", {"to": 100000})
+    until(lambda: local_pilot.record.idle_end is None)
+    run.stop()
+    until(lambda: local_pilot.record.idle_end is not None)
+
+
 def test_a_failed_run_says_why_with_its_last_log_lines(local_pilot: Pilot) -> None:
     run = local_pilot.launch("count", {"to": 3, "fail": "the disk is full"})
     with pytest.raises(Failed, match="the disk is full"):
