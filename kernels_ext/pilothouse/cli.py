@@ -115,7 +115,11 @@ def _no_expressions(text: str) -> Any:
 def _plain(found: Any) -> Any:
     """`found` as JSON: handles by their records."""
     if isinstance(found, Sequence) and not isinstance(found, str):
-        return [_plain(each) for each in found]
+        unreadable = [
+            {"name": each.name, "state": "unreadable", "reason": each.reason, "path": str(each.path)}
+            for each in getattr(found, "unreadable", ())
+        ]
+        return [_plain(each) for each in found] + unreadable
     if dataclasses.is_dataclass(found) and not isinstance(found, type):
         return {part.name: _plain(getattr(found, part.name)) for part in dataclasses.fields(found)}
     if isinstance(found, dict):
@@ -128,7 +132,7 @@ def _plain(found: Any) -> Any:
 
 def _show(found: Any) -> None:
     if isinstance(found, Sequence) and not isinstance(found, str):
-        rows = [_row(_plain(each)) for each in found]
+        rows = [_row(each) for each in _plain(found)]
         print(_table(rows) if rows else "(none)")
     elif hasattr(found, "record"):
         print(_table([_row(_plain(found))]))

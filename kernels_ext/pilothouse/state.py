@@ -142,7 +142,9 @@ class Records(Generic[R]):
         """
         found = self.find(name)
         if isinstance(found, Unreadable):
-            raise PilothouseError(f"the record {found.path} can't be read: {found.reason}", field="name")
+            raise PilothouseError(
+                f"the record {found.path} can't be read: {found.reason}; mend the file or move it away", field="name"
+            )
         if found is None:
             singular = self.kind.removesuffix("s")
             raise NotFound(f"there is no {singular} called {name!r}", field="name")
@@ -162,7 +164,7 @@ class Records(Generic[R]):
 
     def _load(self, path: Path) -> R | Unreadable | None:
         try:
-            return self.model.model_validate_json(path.read_bytes())
+            record = self.model.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except ValidationError as error:
@@ -171,3 +173,6 @@ class Records(Generic[R]):
             return Unreadable(path.stem, path, f"{where}: {first['msg']}")
         except OSError as error:
             return Unreadable(path.stem, path, error.strerror or str(error))
+        if record.name != path.stem or not NAME.fullmatch(path.stem):
+            return Unreadable(path.stem, path, f"name: {record.name!r} is not the name that the file gives it")
+        return record

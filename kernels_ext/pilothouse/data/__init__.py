@@ -6,3 +6,7 @@ from pilothouse.data.refs import Ref, put
 from pilothouse.data.store import report, sweep
 
 __all__ = ["Ref", "put", "report", "sweep"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -130,6 +130,10 @@ class Market:
             The most that is spent, in (test) sat. A provider may ask budget / (rounds x providers) an accepted round.
         rounds, providers
             How many.
+        title
+            What others read of the job; made from `call` and `data` when left out.
+        name
+            The run's name; made up when left out.
         training
             Fields of :class:`~pilothouse.market.events.Training`: ``trainer`` (``"mlp"``, ``"softmax"``), ``epochs``, …
         validation
@@ -140,6 +144,8 @@ class Market:
             Time for bids, and for a round's results; a round ends earlier when everyone has answered.
         patience_seconds
             Once half of the providers have answered, the others get this long, or twice what these took.
+        seed
+            Of the first model and of how the data is cut; the same seed gives the same shards.
 
         Raises
         ------
@@ -206,6 +212,8 @@ class Market:
             Offered: ``"fedavg"``.
         capacity
             Jobs at a time.
+        pilot
+            Where it runs; the market's own pilot when left out.
 
         Raises
         ------

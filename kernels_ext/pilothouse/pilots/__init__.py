@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilothouse.pilots.handle import Pilot as Pilot
+    from pilothouse.pilots.listing import Handles
     from pilothouse.pilots.run import Run as Run
     from pilothouse.pilots.run import runs as runs
     from pilothouse.pilots.site import Site as Site
@@ -28,7 +29,6 @@ _WHERE = {
     "Site": "site",
     "attach": "submission",
     "default_pilot": "submission",
-    "pilots": "handle",
     "runs": "run",
     "sites": "site",
     "submit": "submission",
@@ -38,7 +38,8 @@ _WHERE = {
 class _Callable(ModuleType):
     """A module of the same name as the function that lists what it is about."""
 
-    def __call__(self) -> list[Pilot]:
+    def __call__(self) -> Handles[Pilot]:
+        """The user's pilots: see :func:`pilothouse.pilots.submission.pilots`."""
         from pilothouse.pilots.submission import pilots
 
         return pilots()
@@ -49,6 +50,9 @@ class _Callable(ModuleType):
             setattr(self, name, value)
             return value
         raise AttributeError(f"module 'pilothouse.pilots' has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return list(__all__)
 
 
 sys.modules[__name__].__class__ = _Callable

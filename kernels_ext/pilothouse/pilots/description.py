@@ -12,6 +12,8 @@ from pilothouse.errors import InvalidInput
 from pilothouse.state import NAME
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?", re.IGNORECASE)
+#: Longest lease and idle time-out: 366 days.
+LONGEST_S = 366 * 86_400
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -45,10 +47,14 @@ class PilotDescription(BaseModel):
         None, title="Memory", description="Memory of a node, such as '4 GiB'; an equal share of the host when left out."
     )
     idle_timeout: Duration = Field(
-        1800, title="Idle time-out", ge=1, description="End after this time without work: '30min', or seconds."
+        1800,
+        title="Idle time-out",
+        ge=1,
+        le=LONGEST_S,
+        description="End after this time without work: '30min', or seconds.",
     )
     lease: Duration = Field(
-        43_200, title="Lease", ge=1, description="End after this time in any case: '12h', or seconds."
+        43_200, title="Lease", ge=1, le=LONGEST_S, description="End after this time in any case: '12h', or seconds."
     )
 
 

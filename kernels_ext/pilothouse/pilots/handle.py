@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import reconcile
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.journal import tail as last_lines
+from pilothouse.pilots.journal import Journal, logs
 from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
 from pilothouse.pilots.run import Run, _mimebundle
@@ -88,16 +87,9 @@ class Pilot:
             The pilot never had such a node.
         """
         folder = PILOTS.folder(self.name)
-        if node is not None:
-            path = folder / f"{check_name(node, field='node')}.log"
-            if not path.exists():
-                raise NotFound(f"node={node!r}: the pilot {self.name!r} has no such node", field="node")
-            return last_lines(path, tail)
-        parts = []
-        for path in sorted(folder.glob("*.log"), key=lambda path: (path.name != "supervisor.log", path.name)):
-            if text := last_lines(path, tail):
-                parts.append(f"== {path.stem}\n{text}")
-        return "\n".join(parts)
+        if node is not None and not (folder / f"{check_name(node, field='node')}.log").exists():
+            raise NotFound(f"node={node!r}: the pilot {self.name!r} has no such node", field="node")
+        return logs(folder, "supervisor", tail, only=node)
 
     def runs(self) -> list[Run]:
         """The runs that were launched on it, the latest first."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pilothouse.errors import InvalidInput
 from pilothouse.state import utcnow
 
 
@@ -51,3 +52,19 @@ def tail(path: Path, lines: int) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def logs(folder: Path, first: str, lines: int, only: str | None = None) -> str:
+    """The last `lines` lines of each log in `folder`, that of `first` first; of ``only.log`` alone where it is given.
+
+    Raises
+    ------
+    InvalidInput
+        `lines` is not a number from 1 on.
+    """
+    if isinstance(lines, bool) or not isinstance(lines, int) or lines < 1:
+        raise InvalidInput(f"tail={lines!r}: a number of lines, 1 or more", field="tail")
+    if only is not None:
+        return tail(folder / f"{only}.log", lines)
+    paths = sorted(folder.glob("*.log"), key=lambda path: (path.stem != first, path.name))
+    return "\n".join(f"== {path.stem}\n{text}" for path in paths if (text := tail(path, lines)))

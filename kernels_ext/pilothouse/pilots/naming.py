@@ -7,14 +7,17 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from pilothouse.errors import Conflict, NotFound, PilothouseError
+from pilothouse.errors import Conflict, NotFound
 from pilothouse.pilots.alive import reconcile, reconcile_run
 from pilothouse.pilots.records import PilotRecord
 from pilothouse.state import R, Records, check_name
 
 
 def claim(records: Records[R], name: str | None, stem: str, make: Callable[[str], R]) -> R:
-    """Write a new record under `name`, or under the first free ``stem-N``; an ended one gives its name up."""
+    """Write a new record under `name`, or under the first free ``stem-N``; an ended one gives its name up.
+
+    One that can't be read does not: it is shown, never deleted.
+    """
     for chosen in [name] if name is not None else (f"{stem}-{i}" for i in itertools.count(1)):
         record = make(check_name(chosen))
         for _ in range(2):
@@ -38,8 +41,6 @@ def _ended(records: Records[Any], name: str) -> bool:
         record = records.read(name)
     except NotFound:
         return True
-    except PilothouseError:
-        return False  # unreadable: shown, never deleted
     if isinstance(record, PilotRecord):
         return reconcile(record).state.ended
     return reconcile_run(record).state.ended

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pilothouse.errors import Failed, Lost, NotFound, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import reconcile_run
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.journal import tail as last_lines
+from pilothouse.pilots.journal import Journal, logs
+from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
-from pilothouse.pilots.waiting import wait_until
-from pilothouse.state import Unreadable
+from pilothouse.pilots.waiting import wait_until, wait_until_awaited
 
 if TYPE_CHECKING:
     import xarray
@@ -134,12 +133,7 @@ class Run:
 
     def logs(self, tail: int = 200) -> str:
         """The last lines of the run's own log and of each of its processes."""
-        parts = []
-        for path in sorted(self.folder.glob("*.log"), key=lambda path: (path.name != "run.log", path.name)):
-            text = last_lines(path, tail)
-            if text:
-                parts.append(f"== {path.stem}\n{text}")
-        return "\n".join(parts)
+        return logs(self.folder, "run", tail)
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait for the run to end. An interrupt ends the wait, not the run.
@@ -149,23 +143,21 @@ class Run:
         WaitTimeout
             It goes on after `timeout` seconds.
         """
-
-        def what() -> tuple[str, float | None]:
-            record = RUNS.read(self.name)
-            text, fraction = f"{record.name}: {record.state}", None
-            progress = self.progress
-            if progress:
-                fraction = min(progress["done"] / progress["total"], 1.0) if progress["total"] else None
-                text += f", {progress['done']:g} of {progress['total']:g} {progress['unit']}"
-            return text, fraction
-
-        wait_until(
-            lambda: self.state.ended,
-            what=what,
-            goes_on=f"The run {self.name!r} goes on; ph.attach({self.name!r}).stop() ends it.",
-            timeout=timeout,
-        )
+        wait_until(lambda: self.state.ended, what=self._how_far, goes_on=self._goes_on, timeout=timeout)
         return self
+
+    @property
+    def _goes_on(self) -> str:
+        return f"The run {self.name!r} goes on; ph.attach({self.name!r}).stop() ends it."
+
+    def _how_far(self) -> tuple[str, float | None]:
+        record = RUNS.read(self.name)
+        text, fraction = f"{record.name}: {record.state}", None
+        progress = self.progress
+        if progress:
+            fraction = min(progress["done"] / progress["total"], 1.0) if progress["total"] else None
+            text += f", {progress['done']:g} of {progress['total']:g} {progress['unit']}"
+        return text, fraction
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end and return the run's result.
@@ -199,14 +191,13 @@ class Run:
         return self
 
     def __await__(self) -> Generator[Any, None, Any]:
-        """``await run`` is its result, without blocking the kernel's loop."""
+        """``await run`` is its result, without blocking the kernel's loop. An interrupt ends the wait, not the run."""
 
-        async def ended() -> Any:
-            while not (await asyncio.to_thread(lambda: self.state)).ended:
-                await asyncio.sleep(0.1)
+        async def result() -> Any:
+            await wait_until_awaited(lambda: self.state.ended, what=self._how_far, goes_on=self._goes_on)
             return await asyncio.to_thread(self.result)
 
-        return ended().__await__()
+        return result().__await__()
 
     def __repr__(self) -> str:
         record = self.record
@@ -226,7 +217,9 @@ def _mimebundle(function: str, handle: Any) -> dict[str, Any]:
     return bundle
 
 
-def runs() -> list[Run]:
-    """The user's runs, the latest first."""
-    records = [record for record in RUNS if not isinstance(record, Unreadable)]
-    return [Run(record.name) for record in sorted(records, key=lambda record: record.created, reverse=True)]
+def runs() -> Handles[Run]:
+    """The user's runs, the latest first, ended ones too.
+
+    Records that can't be read are in the list's ``unreadable``, and shown with it.
+    """
+    return listed(RUNS, Run)

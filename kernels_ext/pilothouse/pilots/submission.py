@@ -10,11 +10,12 @@ from pathlib import Path
 
 from pilothouse.errors import Conflict, NotFound, Unavailable
 from pilothouse.pilots.handle import Pilot
+from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.pilots.run import Run
 from pilothouse.pilots.site import describe
-from pilothouse.state import Unreadable, utcnow
+from pilothouse.state import utcnow
 
 
 def submit(
@@ -84,10 +85,12 @@ def submit(
     return Pilot(record.name)
 
 
-def pilots() -> list[Pilot]:
-    """The user's pilots, the latest first, whichever process started them."""
-    records = [record for record in PILOTS if not isinstance(record, Unreadable)]
-    return [Pilot(record.name) for record in sorted(records, key=lambda record: record.created, reverse=True)]
+def pilots() -> Handles[Pilot]:
+    """The user's pilots, the latest first, whichever process started them.
+
+    Records that can't be read are in the list's ``unreadable``, and shown with it.
+    """
+    return listed(PILOTS, Pilot)
 
 
 def attach(name: str) -> Pilot | Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import sys
@@ -59,7 +60,7 @@ def _shown(goes_on: str) -> Iterator[Display]:
     display = _display()
     try:
         yield display
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         display.close()
         sys.stderr.write(f"Interrupted. {goes_on}\n")
         raise
@@ -94,8 +95,6 @@ def wait_until(
         `timeout` seconds passed.
     """
     begun = time.monotonic()
-    if done():
-        return
     with _shown(goes_on) as display:
         while not done():
             elapsed = time.monotonic() - begun
@@ -104,3 +103,15 @@ def wait_until(
             if elapsed > 0.5:
                 display.update(*what())
             time.sleep(interval)
+
+
+async def wait_until_awaited(
+    done: Callable[[], bool], *, what: Callable[[], tuple[str, float | None]], goes_on: str, interval: float = 0.1
+) -> None:
+    """As :func:`wait_until`, for ever and without holding up the event loop; being cancelled is the interrupt."""
+    begun = time.monotonic()
+    with _shown(goes_on) as display:
+        while not await asyncio.to_thread(done):
+            if time.monotonic() - begun > 0.5:
+                display.update(*await asyncio.to_thread(what))
+            await asyncio.sleep(interval)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pilothouse.state import check_name
 from pilothouse.streams.description import StreamDescription
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def run(
             "log_bytes": log_bytes, "when_full": when_full,
         }
     )  # fmt: skip
+    if name is not None:
+        check_name(name)
     from pilothouse.pilots import default_pilot
 
     chosen = default_pilot() if pilot is None else pilot

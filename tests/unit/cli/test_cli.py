@@ -72,6 +72,8 @@ def test_an_empty_list_says_so(state_home: Path, capsys: pytest.CaptureFixture[s
         (["cancel", "nobody"], "no pilot or run has that name"),
         (["submit", "mars"], "no such site"),
         (["submit", "--nodes", "0"], "nodes=0"),
+        (["submit", "--lease", "1000000000000d"], "lease"),
+        (["logs", "old", "--tail", "0"], "tail=0"),
         (["submit", "--memory", "lots"], "memory"),
         (["submit", "--name", "No Good"], "No Good"),
         (["extend", "old"], "failed"),

@@ -29,6 +29,9 @@ from pilothouse.pilots.site import describe
         ({"idle_timeout": "soon"}, "idle_timeout", "'30min'"),
         ({"idle_timeout": 0}, "idle_timeout", "idle_timeout=0"),
         ({"lease": "-1h"}, "lease", "a number with a unit"),
+        ({"lease": float("inf")}, "lease", "less than or equal to 31622400"),
+        ({"lease": "9" * 400 + "d"}, "lease", "less than or equal to 31622400"),
+        ({"idle_timeout": 1e300}, "idle_timeout", "less than or equal to 31622400"),
         ({"name": "My Pilot"}, "name", "name='My Pilot'"),
     ],
 )

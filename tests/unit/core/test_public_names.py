@@ -1,0 +1,76 @@
+"""What ``ph.<TAB>`` and ``help()`` show: the public names, each explained."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import types
+from typing import Any
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+import pilothouse as ph
+
+ROOMS = ("data", "market", "md", "pilots", "streams")
+
+
+def public(module: types.ModuleType) -> list[str]:
+    return [name for name in dir(module) if not name.startswith("_")]
+
+
+def test_tab_lists_the_public_names_and_no_others() -> None:
+    assert set(public(ph)) == {*ph.__all__, "errors"}
+    for room in ROOMS:
+        module = getattr(ph, room)
+        assert set(public(module)) == set(module.__all__), room
+
+
+def test_ipython_completes_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    config = Config({"HistoryManager": {"enabled": False}, "HistoryAccessor": {"enabled": False}})
+    shell = InteractiveShell(config=config, user_ns={"ph": ph})
+    for text, module in (("ph.", ph), ("ph.streams.", ph.streams), ("ph.md.", ph.md), ("ph.market.", ph.market)):
+        with provisionalcompleter():
+            offered = [each.text.rsplit(".", 1)[-1] for each in shell.Completer.completions(text, len(text))]
+        assert set(offered) == set(public(module)), text
+
+
+CALLS = [
+    ph.submit, ph.attach, ph.runs, ph.sites, ph.streams.run, ph.md.psa, ph.md.analyse, ph.md.heatmap,
+    ph.market.connect, ph.market.Market.post, ph.market.Market.provide, ph.data.put, ph.Pilot.launch,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", CALLS, ids=lambda f: getattr(f, "__qualname__", type(f).__name__))
+def test_every_parameter_is_explained(function: Any) -> None:
+    signature = inspect.signature(function)
+    text = inspect.getdoc(function) or inspect.getdoc(function.__call__) or ""
+    if not inspect.isroutine(function) and "Parameters" not in text:
+        text = inspect.getdoc(type(function).__call__) or ""
+    assert len(text) > 20
+    for name, parameter in signature.parameters.items():
+        if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            assert name in text, f"{name} is not in the docstring"
+
+
+def test_every_public_method_of_a_handle_is_explained() -> None:
+    for handle in (ph.Pilot, ph.Run, ph.market.Job, ph.market.Market):
+        for name, member in inspect.getmembers(handle):
+            if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+                assert inspect.getdoc(member), f"{handle.__name__}.{name}"
+
+
+def _modules() -> list[str]:
+    return [found.name for found in pkgutil.walk_packages(ph.__path__, "pilothouse.")]
+
+
+@pytest.mark.parametrize("name", _modules())
+def test_examples_in_docstrings_hold(name: str) -> None:
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
