@@ -16,7 +16,7 @@ setup: .venv/.ready
 	@touch $@
 
 lab: setup
-	$(BIN)/jupyter lab $(AS_ROOT) notebooks/00_tour.ipynb
+	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
 tour: setup
 	$(BIN)/python notebooks/tour.py build/tour.html
