@@ -189,7 +189,7 @@ def test_a_wait_shows_how_far_it_is_and_await_gives_the_result(kernel: Kernel, l
         assert "{'total': 20}" in text
 
 
-def test_waiting_for_nodes_is_interrupted(kernel: Kernel, state_home: Path) -> None:
+def test_waiting_for_nodes_is_interrupted(state_home: Path, kernel: Kernel) -> None:
     kernel.run("import pilothouse as ph\npilot = ph.submit('local', name='slow')\npilot.wait()")
     seconds, text = kernel.interrupt_once("pilot.wait(nodes=3)", "1 of 3 nodes running")
     assert seconds < SOON
