@@ -141,6 +141,8 @@ class Nodes:
         environment = {**ONE_BLAS_THREAD, "TMPDIR": str(scratch)}
         node = NodeRecord(name=name, since=utcnow())
         node.job = await self._queue.submit(Job(name, arguments, self.log(name), scratch, environment))
+        if status := (await self._queue.poll([node.job])).get(node.job):
+            node.host, node.pid = status.host, status.pid
         record.nodes.append(node)
         self._journal.add("node submitted", node=name, job=node.job)
         self._changed_nodes()

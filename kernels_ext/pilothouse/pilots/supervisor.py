@@ -55,6 +55,7 @@ class Supervisor:
         self.journal = Journal(self.folder / "events.jsonl")
         self.scratch = Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}", "scratch", record.name)
         self._ending = asyncio.Event()
+        self._wake = asyncio.Event()
         self._end: tuple[State, str] = (State.FINISHED, "")
         self._active = utcnow()
         self.scheduler: Any = None
@@ -146,7 +147,8 @@ class Supervisor:
                 logger.warning("%s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK):
-                    await self._ending.wait()
+                    await self._wake.wait()
+            self._wake.clear()
 
     def _check_clocks(self) -> None:
         record, now = self.record, utcnow()
@@ -189,6 +191,7 @@ class Supervisor:
         if not self._ending.is_set():
             self._end = state, reason
             self._ending.set()
+            self._wake.set()
 
     def _changed(self) -> None:
         record = self.record
@@ -225,6 +228,7 @@ class Supervisor:
             self.record.nodes_wanted = wanted
             self.nodes.reset_limit()
             self._changed()
+            self._wake.set()
         return wanted
 
     def _cancel(self) -> None:

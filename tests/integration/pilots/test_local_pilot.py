@@ -81,6 +81,7 @@ def test_every_listener_is_private(local_pilot: Pilot) -> None:
 def test_it_grows_and_shrinks_and_data_on_a_leaving_node_moves(state_home: Path) -> None:
     with ph.submit("local", nodes=1).wait() as pilot:
         assert pilot.extend(1).wait(timeout=60).record.nodes_wanted == 2
+        assert all(node.pid and node.host for node in pilot.nodes)
         client = pilot.client()
         futures = [client.submit(lambda i: i * 10, i, workers=[node.name], pure=False)
                    for i, node in enumerate(pilot.nodes)]  # fmt: skip
