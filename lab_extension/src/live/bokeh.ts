@@ -31,6 +31,7 @@ export interface IModels {
 export interface IPlottingFigure extends IModel {
   readonly axis: IModels;
   readonly xaxis: IModels;
+  readonly yaxis: IModels;
   readonly grid: IModels;
   readonly toolbar: IModel;
   add_tools(...tools: IModel[]): void;
@@ -64,8 +65,13 @@ export interface IBokeh {
     ): Promise<IViews>;
   };
   readonly ColumnDataSource: new (options: Properties) => IColumnDataSource;
+  /** All documents of the page: one that is not taken out is never freed. */
+  readonly documents: IDocument[];
   readonly DataRange1d: new (options: Properties) => IModel;
   readonly DatetimeTickFormatter: new (options: Properties) => IModel;
+  readonly DatetimeTicker: new (options: Properties) => IModel;
   readonly Document: new () => IDocument;
   readonly HoverTool: new (options: Properties) => IModel;
+  readonly LogTickFormatter: new (options: Properties) => IModel;
+  readonly NoOverlap: new (options: Properties) => IModel;
 }

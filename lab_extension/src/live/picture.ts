@@ -56,8 +56,16 @@ export class Picture {
       min_border_right: 12
     });
     this._draw(picture, theme);
-    const formatter = new bokeh.DatetimeTickFormatter(CLOCK);
-    this.plot.xaxis.each(axis => axis.setv({ formatter }));
+    const clock = {
+      formatter: new bokeh.DatetimeTickFormatter(CLOCK),
+      ticker: new bokeh.DatetimeTicker({ desired_num_ticks: 4 }),
+      major_label_policy: new bokeh.NoOverlap({ min_distance: 12 })
+    };
+    this.plot.xaxis.each(axis => axis.setv(clock));
+    if (picture.scale === 'log') {
+      const formatter = new bokeh.LogTickFormatter({ min_exponent: 4 });
+      this.plot.yaxis.each(axis => axis.setv({ formatter }));
+    }
     this._paint(theme);
     const tooltips = picture.series.map(({ name, label }) => [label, `@{${name}}{0,0.[000]}`]);
     const renderers = this._lines.slice(0, 1);

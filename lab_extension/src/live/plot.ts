@@ -1,6 +1,6 @@
 /** The live plots of a run: one picture for each quantity, on one time axis. */
 
-import type { IBokeh, IViews } from './bokeh';
+import type { IBokeh, IDocument, IViews } from './bokeh';
 import { describe, english, figures } from './figures';
 import type { IFigure, ITranslate } from './figures';
 import { Picture } from './picture';
@@ -11,8 +11,8 @@ import type { SampleWindow } from './window';
 /**
  * Draws a window of samples into an element, and draws it again when told that it has changed.
  *
- * Changes are drawn in animation frames, as often as a quarter of the time allows, and not while the page is hidden. The element gets a
- * line of text with the current values, which screen readers speak every {@link SPOKEN} ms.
+ * Changes are drawn in animation frames, as often as a quarter of the time allows, and not while the page is
+ * hidden. The element gets a line of text with the current values, which screen readers speak every {@link SPOKEN} ms.
  */
 export class LivePlot {
   constructor(private _options: LivePlot.IOptions) {
@@ -46,7 +46,7 @@ export class LivePlot {
     clearTimeout(this._timer);
     cancelAnimationFrame(this._request);
     this._observer.disconnect();
-    this._drawn?.views.clear();
+    this._free();
     for (const element of [this._plots, this._values, this._spoken]) {
       element.remove();
     }
@@ -122,16 +122,27 @@ export class LivePlot {
     const document = new bokeh.Document(); // one for all: they share the time axis
     pictures.forEach(picture => document.add_root(picture.plot));
     this._plots.style.minHeight = `${this._plots.clientHeight}px`; // no jump while one set replaces another
-    this._drawn?.views.clear();
+    this._free();
     this._plots.replaceChildren(...pictures.map(picture => picture.node));
     const hosts = pictures.map(picture => picture.host);
     const views = await bokeh.embed.add_document_standalone(document, this._plots, hosts);
     this._plots.style.minHeight = '';
-    this._drawn = { views, pictures, names, theme };
+    this._drawn = { document, views, pictures, names, theme };
     const titles = shown.map(figure => figure.title).join(', ');
     this._plots.setAttribute('aria-label', `${name}: ${titles}`);
     if (this._disposed) {
+      this._free();
+    }
+  }
+
+  /** Have Bokeh forget what was drawn: it keeps views and documents of its own accord. */
+  private _free(): void {
+    if (this._drawn) {
+      const { document, views } = this._drawn;
       views.clear();
+      const { documents } = this._options.bokeh;
+      documents.splice(documents.indexOf(document), 1);
+      this._drawn = undefined;
     }
   }
 
@@ -187,6 +198,7 @@ export namespace LivePlot {
 namespace Private {
   /** What is in the page. */
   export interface IDrawn {
+    document: IDocument;
     views: IViews;
     pictures: Picture[];
     names: string;
