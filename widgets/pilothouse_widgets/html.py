@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from pilothouse.state import utcnow
-from pilothouse_widgets.picture import svg
+from pilothouse_widgets.picture import image
 
 if TYPE_CHECKING:
     from pilothouse.pilots.records import PilotRecord, RunRecord
@@ -34,7 +34,7 @@ def run_html(record: RunRecord, frame: Frame) -> str:
             f'<div><progress max="1" value="{min(progress.done / progress.total, 1):.4f}"></progress> '
             f"{progress.done:g} of {progress.total:g} {escape(progress.unit[:40])}</div>"
         )
-    parts += [_reason(record.reason), svg(frame)]
+    parts += [_reason(record.reason), image(frame)]
     return _frame("".join(parts))
 
 

@@ -66,5 +66,12 @@ def charts(frame: Frame) -> list[Chart]:
         lines = {name.removeprefix("latency_"): columns[name] * 1e3 for name in quantiles}
         found.append(Chart("latency", "ms", time, lines))
     known = {*_COUNTERS, "lag", *quantiles}
-    found += [Chart(name, "", time, {name: columns[name]}) for name in columns if name not in known]
+    found += [_own(name, time, columns[name]) for name in columns if name not in known]
     return [chart for chart in found if any(np.isfinite(values).any() for values in chart.lines.values())]
+
+
+def _own(name: str, time: Floats, values: Floats) -> Chart:
+    """A figure of the run's own: money, whose name ends in ``_msat``, is shown in sat."""
+    title = name.removesuffix("_msat")
+    unit, scale = ("sat", 1e-3) if title != name else ("", 1.0)
+    return Chart(title, unit, time, {title: values * scale})

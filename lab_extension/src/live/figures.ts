@@ -108,9 +108,11 @@ export function figures(window: SampleWindow, trans: ITranslate = english): IFig
   const own = window.names
     .filter(name => !used.has(name) && !name.startsWith('latency_p') && has(name))
     .map(name => {
-      const title = name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
-      const series = [Private.column(name, name.replaceAll('_', ' '))];
-      return { name, title, unit: '', scale: 'linear' as const, series };
+      const money = name.endsWith('_msat');
+      const label = name.replace(/_msat$/, '').replaceAll('_', ' ');
+      const title = label.charAt(0).toUpperCase() + label.slice(1);
+      const series = [Private.column(name, label, money ? 1e-3 : 1)];
+      return { name, title, unit: money ? trans.__('sat') : '', scale: 'linear' as const, series };
     });
   return [...found, ...own];
 }
