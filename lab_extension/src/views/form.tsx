@@ -4,7 +4,12 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { FormComponent } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
-import type { ErrorSchema, RJSFSchema } from '@rjsf/utils';
+import type {
+  ErrorSchema,
+  FieldTemplateProps,
+  ObjectFieldTemplateProps,
+  RJSFSchema
+} from '@rjsf/utils';
 import { customizeValidator } from '@rjsf/validator-ajv8';
 import * as React from 'react';
 
@@ -36,6 +41,36 @@ export async function askForPilot(
 
 /** Checks the form while it is filled in; the server checks it again. */
 const VALIDATOR = customizeValidator<ReadonlyJSONObject>();
+
+/** As JupyterLab's own fields look, with labels and descriptions that belong to their inputs. */
+const TEMPLATES = { FieldTemplate: Field, ObjectFieldTemplate: Fields };
+
+function Field(props: FieldTemplateProps): JSX.Element {
+  const { id, label, schema, description, children, errors } = props;
+  if (schema.type === 'object') {
+    return (
+      <div className="jp-FormGroup-content">
+        <div className="jp-root">{children}</div>
+      </div>
+    );
+  }
+  return (
+    <div className="form-group small-field">
+      <div className="jp-FormGroup-content jp-FormGroup-contentNormal">
+        <label className="jp-FormGroup-fieldLabel jp-FormGroup-contentItem" htmlFor={id}>
+          {label}
+        </label>
+        <div className="jp-inputFieldWrapper jp-FormGroup-contentItem">{children}</div>
+        <div className="jp-FormGroup-description">{description}</div>
+        <div className="validationErrors">{errors}</div>
+      </div>
+    </div>
+  );
+}
+
+function Fields({ properties }: ObjectFieldTemplateProps): JSX.Element {
+  return <fieldset>{properties.map(({ content }) => content)}</fieldset>;
+}
 
 /** A dialog that stays open until the server has taken what the form says. */
 class PilotDialog extends Dialog<unknown> {
@@ -110,6 +145,7 @@ class PilotForm extends ReactWidget {
         </p>
         <FormComponent
           schema={this._schema as unknown as RJSFSchema}
+          templates={TEMPLATES}
           validator={VALIDATOR}
           formData={this._data as ReadonlyJSONObject}
           extraErrors={errors}
