@@ -9,9 +9,10 @@ import {
 } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { offerBokeh } from '../bokehjs';
+import { loadBokeh, offerBokeh } from '../bokehjs';
 import { CommandIDs } from '../commands';
 import { pilothouseIcon } from '../icons';
+import { isOver } from '../records';
 import { IPilothouse } from '../tokens';
 import { RunPlots } from '../views/plots';
 
@@ -35,6 +36,7 @@ export const plots: JupyterFrontEndPlugin<void> = {
     const namespace = 'pilothouse-runs';
     const tracker = new WidgetTracker<MainAreaWidget<RunPlots>>({ namespace });
     offerBokeh();
+    Private.prepare(model);
     themes?.themeChanged.connect(() => tracker.forEach(tab => tab.content.repaint()));
 
     app.commands.addCommand(command, {
@@ -89,3 +91,16 @@ export const plots: JupyterFrontEndPlugin<void> = {
     });
   }
 };
+
+namespace Private {
+  /** Have BokehJS at hand before the first plot: a user who has a pilot will look at one. */
+  export function prepare(model: IPilothouse): void {
+    const look = (): void => {
+      if (model.pilots.some(pilot => !isOver(pilot))) {
+        model.changed.disconnect(look);
+        requestIdleCallback(() => void loadBokeh().catch(() => undefined)); // who needs it will be told
+      }
+    };
+    model.changed.connect(look);
+  }
+}
