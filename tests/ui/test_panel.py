@@ -35,7 +35,7 @@ def test_panel_kernel_and_shell_see_each_others_pilots(lab: Any, server: Any, ev
     lab.start("pilothouse:new-pilot")
     form = lab.page.locator(".pilothouse-PilotForm")
     form.wait_for()
-    _field(form, "name").fill("panel")
+    _field(form, "Name").fill("panel")
     lab.page.get_by_role("button", name="Start", exact=True).click()
     eventually(lambda: "panel" in [pilot.name for pilot in ph.pilots()], 10, "the panel's pilot")
     lab.run_cell(2)
@@ -48,16 +48,15 @@ def test_panel_kernel_and_shell_see_each_others_pilots(lab: Any, server: Any, ev
 
 
 def _field(form: Any, name: str) -> Any:
-    """A text field of the form, made from the server's schema."""
-    return form.locator(f'input[id$="_{name}"]')
+    """A field of the form, found by its label as screen readers find it."""
+    return form.get_by_label(name, exact=True)
 
 
 def _seen_soon(lab: Any, name: str) -> None:
-    """Within a second of its record; the clock of this test ticks in the same process as nothing else."""
+    """Within a second of its record."""
     lab.item(name).wait_for(state="visible", timeout=10_000)
     seen = time.time()
-    created = ph.attach(name).record.created.timestamp()
-    assert seen - created < 1.0 + 1.0 * (os.getloadavg()[0] > (os.cpu_count() or 1))
+    assert seen - ph.attach(name).record.created.timestamp() < 1.0
 
 
 def test_extend_and_stop_work_while_a_cell_is_busy(lab: Any, server: Any, local_pilot: Any, eventually: Any) -> None:
@@ -135,11 +134,11 @@ def test_a_wrong_value_is_said_beside_its_field(lab: Any, local_pilot: Any, even
     lab.start("pilothouse:new-pilot")
     form = lab.page.locator(".pilothouse-PilotForm")
     form.wait_for()
-    _field(form, "memory").fill("a lot")
-    _field(form, "name").fill(local_pilot.name)
+    _field(form, "Memory").fill("a lot")
+    _field(form, "Name").fill(local_pilot.name)
     lab.page.get_by_role("button", name="Start", exact=True).click()
     eventually(lambda: "memory='a lot'" in form.inner_text(), 10, "the error of the memory")
-    _field(form, "memory").fill("1 GiB")
+    _field(form, "Memory").fill("1 GiB")
     lab.page.get_by_role("button", name="Start", exact=True).click()
     eventually(lambda: f"name='{local_pilot.name}'" in form.inner_text(), 10, "the error of the name")
     lab.page.get_by_role("button", name="Cancel", exact=True).click()

@@ -25,10 +25,10 @@ Kind = Literal["pilots", "runs"]
 Emit = Callable[[Kind, dict[str, Any]], None]
 
 #: Seconds between two looks.
-PERIOD = 0.5
+PERIOD = 0.2
 
 #: Every so many looks the folders are read even when their time stamps are the old ones, and owners are looked for.
-THOROUGH = 10
+THOROUGH = 25
 
 #: What changes without anything having happened.
 VOLATILE = ("heartbeat", "idle_end")
