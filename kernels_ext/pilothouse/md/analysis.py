@@ -94,10 +94,11 @@ class Analyse:
         **kwargs: Any,
     ) -> Run:
         """Launch the analysis and return its run at once; ``run.result()`` or ``await run`` is the dataset."""
+        from pilothouse.md.gathering import count_parts
         from pilothouse.md.recipe import pack
 
         prepared = _prepare(analysis, args, kwargs)
-        n_frames = len(range(*check_slice(len(prepared._trajectory), start, stop, step)))
+        frames = range(*check_slice(len(prepared._trajectory), start, stop, step))
         _whole_number(n_parts, "n_parts", least=1)
         parameters: dict[str, Any] = {
             "analysis": f"{analysis.__module__}.{analysis.__qualname__}",
@@ -105,10 +106,13 @@ class Analyse:
             "stop": stop,
             "step": step,
             "n_parts": n_parts,
-            "frames": n_frames,
+            "frames": len(frames),
             "arguments": _describe(args, kwargs),
         }
-        task = pickle.dumps({"task": pack(prepared), "parameters": parameters})
+        parts = min(n_parts or count_parts(len(frames), prepared._trajectory.n_atoms), len(frames))
+        task = pickle.dumps(
+            {"task": pickle.dumps(pack(prepared)), "parameters": parameters, "frames": frames, "parts": parts}
+        )
         if pilot is None:
             from pilothouse.pilots import default_pilot
 

@@ -1,4 +1,4 @@
-"""The node process of an analysis: the pilot's Dask client, which cuts, sends, combines and writes."""
+"""The node process of an analysis: cuts the frames and sends the parts; workers compute, combine and write."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from pilothouse.errors import Conflict, PilothouseError
 from pilothouse.md.driving import RESULT, TASK
+from pilothouse.md.gathering import Progress, as_done, cut
 from pilothouse.pilots.child import Channel, dask_client
 
 
@@ -26,47 +27,35 @@ def main(channel: Channel) -> None:
 
 
 def _run(channel: Channel, folder: Path) -> None:
-    from pilothouse.md.backend import PilotBackend, count_parts
-    from pilothouse.md.recipe import unpack
-    from pilothouse.md.results import describe_files, provenance, to_dataset, write
-
-    # Written by the user's own process into a folder of mode 0700.
+    # Written by the user's own process into a folder of mode 0700. The task in it stays packed: MDAnalysis is
+    # the workers' business.
     given = pickle.loads((folder / TASK).read_bytes())  # noqa: S301
     parameters: dict[str, Any] = given["parameters"]
+    parts = cut(given["frames"], given["parts"])
     began = time.monotonic()
-    with unpack(given["task"]) as analysis, dask_client(channel.config["dask"]) as client:
-        frames = parameters["frames"]
-        n_parts = parameters["n_parts"] or count_parts(frames, analysis._trajectory.n_atoms)
-        progress = _Progress(channel, frames)
-        progress(0)
-        backend = PilotBackend(client, tick=progress, stopping=channel.stopping.is_set)
-        analysis.run(
-            start=parameters["start"], stop=parameters["stop"], step=parameters["step"],
-            backend=backend, unsupported_backend=True, n_parts=min(n_parts, frames),
-        )  # fmt: skip
-        recipes = given["task"].recipes
-        attrs = provenance(
-            **{key: value for key, value in parameters.items() if value is not None},
-            parts=min(n_parts, frames),
-            wall_s=time.monotonic() - began,
-            cpu_s=backend.cpu_s,
-            files=describe_files(recipes),
-            notes=[note for recipe in recipes for note in recipe.notes],
-        )
-        write(to_dataset(analysis, attrs), folder / RESULT)
+    stopping = channel.stopping.is_set
+    progress = Progress(channel, parameters["frames"], "frames")
+    with dask_client(channel.config["dask"]) as client:
+        task = client.scatter([given["task"]], direct=False, hash=False)[0]
+        futures = {client.submit(analyse_part, task, parameters, part, pure=False): len(part) for part in parts}
+        for future in as_done(client, list(futures), stopping):
+            progress(futures[future])
+        wall_s = time.monotonic() - began
+        result = str(folder / RESULT)
+        last = client.submit(conclude, task, parameters, parts, list(futures), wall_s, result, pure=False)
+        for _ in as_done(client, [last], stopping):
+            pass
 
 
-class _Progress:
-    """Counts frames and says so, at most ten times a second and at the end."""
+def analyse_part(packed: bytes, parameters: dict[str, Any], part: Any) -> Any:
+    """On a worker: one part of the analysis, see :func:`pilothouse.md.backend.compute`."""
+    from pilothouse.md.backend import analyse_part
 
-    def __init__(self, channel: Channel, total: int) -> None:
-        self.channel, self.total = channel, total
-        self.done = 0
-        self.said = float("-inf")
+    return analyse_part(packed, parameters, part)
 
-    def __call__(self, frames: int) -> None:
-        self.done += frames
-        now = time.monotonic()
-        if now - self.said >= 0.1 or self.done == self.total:
-            self.said = now
-            self.channel.send({"done": self.done, "total": self.total, "unit": "frames"})
+
+def conclude(packed: bytes, parameters: dict[str, Any], parts: Any, results: Any, wall_s: float, path: str) -> None:
+    """On a worker: combine the parts and write the dataset, see :func:`pilothouse.md.backend.conclude`."""
+    from pilothouse.md.backend import conclude
+
+    conclude(packed, parameters, parts, results, wall_s, path)

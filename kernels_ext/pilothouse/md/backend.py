@@ -7,36 +7,22 @@ aggregators, so that results have the bits of a serial run.
 
 from __future__ import annotations
 
-import contextlib
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from MDAnalysis.analysis.backends import BackendBase
 
-from pilothouse.errors import Conflict, InvalidInput
+from pilothouse.errors import InvalidInput
+from pilothouse.md.gathering import Part, as_done
 from pilothouse.md.recipe import Task, pack, unpack
 from pilothouse.md.threads import single_threaded
-
-Part = npt.NDArray[np.int64]
-
-#: Atoms times frames that make a part worth its task: about a second of RMSD.
-_WORK = 10_000_000
-#: Bounds on the number of parts, for progress and for the scheduler's sake.
-_FEWEST, _MOST = 32, 5000
-
-
-def count_parts(n_frames: int, n_atoms: int) -> int:
-    """How many parts to make of `n_frames` frames of `n_atoms` atoms.
-
-    It depends on the input alone, never on the workers, so that sums over parts have the same bits on 1 or 100.
-    """
-    wanted = -(-n_frames * n_atoms // _WORK)
-    return max(1, min(n_frames, max(_FEWEST, min(_MOST, wanted))))
 
 
 @dataclass
@@ -59,10 +45,23 @@ class PartResult:
     cpu_s: float
 
 
-def compute_part(task: Task, part: Part) -> PartResult:
-    """Run one part on a worker: `part` is (n, 2), the position among the analysed frames and the frame number."""
+def compute_part(task: Task, part: Part, slicing: tuple[Any, Any, Any] | None = None) -> PartResult:
+    """Run one part on a worker.
+
+    Parameters
+    ----------
+    task
+        MDAnalysis's own function of a part; or an analysis, whose function it is once it knows its frames.
+    part
+        Position among the analysed frames and frame number, shape (n, 2).
+    slicing
+        For an analysis: start, stop and step of its frames.
+    """
     began = time.thread_time()
     with single_threaded(), unpack(task) as function:
+        if slicing is not None:
+            function._setup_frames(function._trajectory, *slicing)
+            function = partial(function._compute, verbose=False)
         try:
             analysis = function(part)
         except (OSError, EOFError) as error:
@@ -112,7 +111,6 @@ class PilotBackend(BackendBase):  # type: ignore[misc]
         self.client = client
         self.tick = tick or (lambda frames: None)
         self.stopping = stopping or (lambda: False)
-        self.cpu_s = 0.0
 
     def apply(self, func: Callable[[Part], Any], computations: Sequence[Part]) -> list[Any]:
         """``[func(part) for part in computations]``, on the workers, in order.
@@ -125,13 +123,10 @@ class PilotBackend(BackendBase):  # type: ignore[misc]
             return [func(part) for part in computations]
         data = self.client.scatter([task], direct=False, hash=False)[0]
         futures = [self.client.submit(compute_part, data, part, pure=False) for part in parts]
-        for _ in gather_as_done(self.client, futures, self.stopping, self._done):
-            pass
+        frames = {future: len(part) for future, part in zip(futures, parts, strict=True)}
+        for future in as_done(self.client, futures, self.stopping):
+            self.tick(frames[future])
         return self.client.gather(futures)  # type: ignore[no-any-return]
-
-    def _done(self, result: PartResult) -> None:
-        self.cpu_s += result.cpu_s
-        self.tick(len(result.frames))
 
 
 def _quiet(func: Callable[[Part], Any]) -> Callable[[Part], Any]:
@@ -141,28 +136,49 @@ def _quiet(func: Callable[[Part], Any]) -> Callable[[Part], Any]:
     return func
 
 
-def gather_as_done(
-    client: Any, futures: Sequence[Any], stopping: Callable[[], bool], done: Callable[[Any], None]
-) -> Any:
-    """Yield futures as they finish, after `done` has seen each result; on an error or a stop the rest is cancelled.
+def analyse_part(packed: bytes, parameters: dict[str, Any], part: Part) -> PartResult:
+    """One part of a packed analysis, on a worker."""
+    slicing = parameters["start"], parameters["stop"], parameters["step"]
+    return compute_part(pickle.loads(packed), part, slicing)  # noqa: S301 - the user's own
 
-    Raises
-    ------
-    Conflict
-        `stopping` became true.
-    """
-    from distributed import wait
 
-    pending = set(futures)
-    try:
-        while pending:
-            if stopping():
-                raise Conflict("the run was stopped before it was done")
-            with contextlib.suppress(TimeoutError), client.as_current():
-                for future in wait(pending, timeout=0.1, return_when="FIRST_COMPLETED").done:
-                    pending.discard(future)
-                    done(future.result())
-                    yield future
-    except BaseException:
-        client.cancel(list(pending), force=True)
-        raise
+def conclude(
+    packed: bytes,
+    parameters: dict[str, Any],
+    parts: Sequence[Part],
+    results: Sequence[PartResult],
+    wall_s: float,
+    path: str,
+) -> None:
+    """Combine the parts of an analysis as MDAnalysis does, on a worker, and write the dataset to `path`."""
+    from pilothouse.md.results import describe_files, provenance, to_dataset, write
+
+    task = pickle.loads(packed)  # noqa: S301 - the user's own
+    with single_threaded(), unpack(task) as analysis:
+        analysis.run(
+            start=parameters["start"], stop=parameters["stop"], step=parameters["step"],
+            backend=_Computed(parts, results), unsupported_backend=True, n_parts=len(parts),
+        )  # fmt: skip
+        attrs = provenance(
+            **{key: value for key, value in parameters.items() if value is not None},
+            parts=len(parts),
+            wall_s=wall_s,
+            cpu_s=sum(result.cpu_s for result in results),
+            files=describe_files(task.recipes),
+            notes=[note for recipe in task.recipes for note in recipe.notes],
+        )
+        write(to_dataset(analysis, attrs), Path(path))
+
+
+class _Computed(BackendBase):  # type: ignore[misc]
+    """Stands where a backend does, with what was computed before."""
+
+    def __init__(self, parts: Sequence[Part], results: Sequence[PartResult]) -> None:
+        super().__init__(n_workers=1)
+        self.parts, self.results = parts, results
+
+    def apply(self, func: Callable[[Part], Any], computations: Sequence[Part]) -> list[Any]:
+        """The results of `computations`, which must be the parts."""
+        if not (len(self.parts) == len(computations) and all(map(np.array_equal, self.parts, computations))):
+            raise RuntimeError("MDAnalysis cuts these frames into other parts than were computed")
+        return list(self.results)

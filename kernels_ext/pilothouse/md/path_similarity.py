@@ -145,7 +145,8 @@ class PSA:
             "step": sources[0].frames[2],
             "sources": [_file_of(group) or "array" for group in groups],
         }
-        files[TASK] = pickle.dumps({"sources": sources, "parameters": parameters})
+        # Packed one by one: the process that sends them to the workers need not know what is in them.
+        files[TASK] = pickle.dumps({"sources": [pickle.dumps(source) for source in sources], "parameters": parameters})
         if pilot is None:
             from pilothouse.pilots import default_pilot
 

@@ -13,6 +13,7 @@ import numpy as np
 from pilothouse.errors import Conflict, InvalidInput, PilothouseError
 from pilothouse.md.driving import RESULT, TASK
 from pilothouse.md.filtering import Array
+from pilothouse.md.gathering import Progress, as_done
 from pilothouse.md.path_similarity import Source, as_path
 from pilothouse.md.psa_kernel import Similarity, compare, compare_between
 from pilothouse.md.threads import single_threaded
@@ -34,8 +35,9 @@ def main(channel: Channel) -> None:
     channel.send({"result": True})
 
 
-def load_path(source: Source, folder: str, which: str) -> Array:
+def load_path(packed: bytes, folder: str, which: str) -> Array:
     """One path, on a worker: shape (frames, 3 x atoms), Å, float32 from trajectories, as given from arrays."""
+    source: Source = pickle.loads(packed)  # noqa: S301 - the user's own
     frames = range(*source.frames)
     if source.file:
         return as_path(np.load(Path(folder, source.file), allow_pickle=False)[list(frames)], which)
@@ -71,18 +73,15 @@ def blocks(n_paths: int, bytes_per_path: int) -> list[range]:
 
 
 def _run(channel: Channel, folder: Path) -> None:
-    from pilothouse.md.backend import gather_as_done
-    from pilothouse.md.results import write
-
     # Written by the user's own process into a folder of mode 0700.
     given = pickle.loads((folder / TASK).read_bytes())  # noqa: S301
     parameters, sources = given["parameters"], given["sources"]
     labels, n = parameters["labels"], len(sources)
     with_frechet = parameters["metric"] == "frechet"
     found = Similarity.zeros(n, n, with_frechet=with_frechet)
-    total, done = n * (n - 1) // 2, 0
     cpu_s, began = 0.0, time.monotonic()
-    channel.send({"done": 0, "total": total, "unit": "pairs"})
+    stopping = channel.stopping.is_set
+    progress = Progress(channel, n * (n - 1) // 2, "pairs")
     with dask_client(channel.config["dask"]) as client:
         names = [f"trajectories[{i}] ({label})" for i, label in enumerate(labels)]
         paths = [
@@ -96,15 +95,26 @@ def _run(channel: Channel, folder: Path) -> None:
                 others = None if columns is rows else [paths[j] for j in columns]
                 task = client.submit(compare_block, [paths[i] for i in rows], others, with_frechet, pure=False)
                 tasks[task] = (rows, columns)
-        for task in gather_as_done(client, list(tasks), channel.stopping.is_set, lambda result: None):
+        for task in as_done(client, list(tasks), stopping):
             rows, columns = tasks[task]
             block, seconds = task.result()
             found.put(rows, columns, block)
             cpu_s += seconds
-            done += len(rows) * (len(rows) - 1) // 2 if columns is rows else len(rows) * len(columns)
-            channel.send({"done": done, "total": total, "unit": "pairs"})
-    extra = {"blocks": len(tasks), "wall_s": time.monotonic() - began, "cpu_s": cpu_s}
-    write(to_dataset(found, parameters, sources, extra), folder / RESULT)
+            progress(len(rows) * (len(rows) - 1) // 2 if columns is rows else len(rows) * len(columns))
+        extra = {"blocks": len(tasks), "wall_s": time.monotonic() - began, "cpu_s": cpu_s}
+        last = client.submit(write_result, found, parameters, sources, extra, str(folder / RESULT), pure=False)
+        for _ in as_done(client, [last], stopping):
+            pass
+
+
+def write_result(
+    found: Similarity, parameters: dict[str, Any], packed: Sequence[bytes], extra: dict[str, Any], path: str
+) -> None:
+    """Write the dataset, on a worker, which has loaded xarray and zarr before."""
+    from pilothouse.md.results import write
+
+    sources = [pickle.loads(source) for source in packed]  # noqa: S301 - the user's own
+    write(to_dataset(found, parameters, sources, extra), Path(path))
 
 
 def to_dataset(found: Similarity, parameters: dict[str, Any], sources: Sequence[Source], extra: dict[str, Any]) -> Any:

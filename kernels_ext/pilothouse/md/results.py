@@ -189,6 +189,8 @@ def _dims(name: str, key: str, shape: tuple[int, ...], n_frames: int, n_atoms: i
         return ("frame", "group")[: len(shape)]
     if name == "DensityAnalysis":
         return ("x", "y", "z") if key == "density" else (key,)
+    if name == "LinearDensity":
+        return ((f"edge_{key[0]}" if key.endswith("edges") else f"bin_{key[0]}"),)[: len(shape)]
     dims: list[str] = []
     for axis, length in enumerate(shape):
         if axis == 0 and length == n_frames:

@@ -41,7 +41,7 @@ def test_rmsd_has_the_bits_of_mdanalysis_and_its_provenance(local_pilot: Pilot, 
     assert (found.time.values == serial[:, 1]).all()
     assert found.rmsd.attrs["units"] == "Å"
     assert found.attrs["analysis"].endswith("rms.RMSD")
-    assert found.attrs["parts"] == 32
+    assert found.attrs["parts"] == 16
     (files,) = json.loads(found.attrs["files"])
     assert files["topology"]["path"] == PSF
     assert len(files["trajectories"][0]["sha256"]) == 64

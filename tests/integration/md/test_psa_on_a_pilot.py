@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,3 +47,15 @@ def test_universes_have_the_bits_of_the_kernel_and_the_trajectory_s_frame_number
     assert found.attrs["blocks"] == 6
     run = local_pilot.runs()[0]
     assert run.progress == {"done": 10.0, "total": 10.0, "unit": "pairs"}
+
+
+def test_without_a_pilot_the_local_one_is_started_and_stays(state_home: Path) -> None:
+    from pilothouse import pilots
+
+    paths = list(np.random.default_rng(0).normal(size=(3, 5, 4, 3)))
+    found = psa(paths)
+    assert (found.hausdorff.values == compare([as_path(path) for path in paths]).hausdorff).all()
+    (pilot,) = pilots()
+    assert (pilot.name, pilot.state) == ("local", "running")
+    assert psa.submit(paths).pilot == "local"
+    assert len(pilots()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ mda = pytest.importorskip("MDAnalysis")
 from MDAnalysis.analysis.rms import RMSD  # noqa: E402
 from MDAnalysisTests.datafiles import DCD, DCD2, GRO, PSF  # noqa: E402
 
-from pilothouse.md.backend import compute_part, count_parts  # noqa: E402
+from pilothouse.md.backend import compute_part  # noqa: E402
+from pilothouse.md.gathering import count_parts, cut  # noqa: E402
 from pilothouse.md.recipe import UniversePool, pack, unpack  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -101,7 +103,7 @@ def test_a_part_has_the_bits_of_mdanalysis() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "atoms", "parts"), [(1, 10, 1), (98, 3341, 32), (10**6, 3341, 335), (10**6, 10**6, 5000)]
+    ("frames", "atoms", "parts"), [(1, 10, 1), (98, 3341, 16), (10**6, 3341, 335), (10**6, 10**6, 5000)]
 )
 def test_parts_depend_on_the_input_alone(frames: int, atoms: int, parts: int) -> None:
     assert count_parts(frames, atoms) == parts
@@ -114,3 +116,41 @@ def test_importing_the_room_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
+    code = (
+        "import sys, pickle, numpy as np\n"
+        "from pilothouse.md import psa, psa_process\n"
+        "class Pilot:\n"
+        "    def launch(self, kind, parameters, *, name, files): self.files = files\n"
+        "pilot, paths = Pilot(), list(np.random.default_rng(0).normal(size=(2, 5, 4, 3)))\n"
+        "psa.submit(paths, pilot=pilot)\n"
+        "given = pickle.loads(pilot.files.pop('task.pkl'))\n"
+        "for name, data in pilot.files.items(): open(f'{sys.argv[1]}/{name}', 'wb').write(data)\n"
+        "paths = [psa_process.load_path(source, sys.argv[1], 'path') for source in given['sources']]\n"
+        "found, _ = psa_process.compare_block(paths, None, True)\n"
+        "psa_process.write_result(found, given['parameters'], given['sources'], {}, f'{sys.argv[1]}/out.zarr')\n"
+        "print('MDAnalysis' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert (tmp_path / "out.zarr").is_dir()
+
+
+def test_the_process_that_sends_an_analysis_knows_nothing_of_it() -> None:
+    code = (
+        "import sys, pilothouse.md.analysis_process, pilothouse.md.psa_process; "
+        "print([m for m in ('MDAnalysis', 'xarray', 'zarr', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("slicing", "n_parts"), [((None, None, None), 16), ((90, 10, -7), 5), ((3, None, 2), 1)])
+def test_frames_are_cut_as_mdanalysis_cuts_them(slicing: tuple[int | None, ...], n_parts: int) -> None:
+    analysis = RMSD(mda.Universe(PSF, DCD).atoms)
+    theirs = analysis._setup_computation_groups(n_parts, *slicing)
+    ours = cut(range(98)[slice(*slicing)], n_parts)
+    assert all(map(np.array_equal, ours, theirs))
+    assert len(ours) == len(theirs)

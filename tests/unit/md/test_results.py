@@ -13,6 +13,7 @@ mda = pytest.importorskip("MDAnalysis")
 from MDAnalysis.analysis import contacts, dihedrals, dssp, gnm, rms  # noqa: E402
 from MDAnalysis.analysis.base import AnalysisFromFunction  # noqa: E402
 from MDAnalysis.analysis.hydrogenbonds import HydrogenBondAnalysis  # noqa: E402
+from MDAnalysis.analysis.lineardensity import LinearDensity  # noqa: E402
 from MDAnalysis.analysis.rdf import InterRDF, InterRDF_s  # noqa: E402
 from MDAnalysisTests.datafiles import DCD, GRO, PSF, XTC  # noqa: E402
 
@@ -50,6 +51,20 @@ def test_a_function_of_atoms_has_their_names(protein: Any) -> None:
     assert set(found.name.values) == {"CA"}
     assert list(found.resname.values[:2]) == ["MET", "ARG"]
     assert "frames" not in found
+
+
+def test_density_along_each_axis_has_bins_of_its_own() -> None:
+    water = mda.Universe(GRO, XTC)
+    water.add_TopologyAttr("charges", np.zeros(len(water.atoms)))
+    done = LinearDensity(water.select_atoms("name OW")[:200], binsize=5.0).run(stop=3)
+    found = to_dataset(done, {})
+    for axis in "xyz":
+        density = getattr(done.results, axis)
+        assert found[f"{axis}_mass_density"].dims == (f"bin_{axis}",)
+        assert (found[f"{axis}_mass_density"].values == density.mass_density).all()
+        assert found[f"{axis}_hist_bin_edges"].dims == (f"edge_{axis}",)
+        assert (found[f"{axis}_hist_bin_edges"].values == density.hist_bin_edges).all()
+        assert found[f"{axis}_dim"].ndim == 0
 
 
 def test_other_classes(protein: Any, water: Any) -> None:
