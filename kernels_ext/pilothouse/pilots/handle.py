@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable
+from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.journal import Journal, logs
@@ -223,10 +223,19 @@ class Pilot:
             for file, data in (files or {}).items():
                 write_atomic(folder / file, data)
             self._ask("launch", name=record.name)
-        except BaseException:
-            forget(RUNS, record.name)
+        except BaseException as error:
+            if isinstance(error, PilothouseError) or not self._has(record.name):
+                forget(RUNS, record.name)
             raise
         return Run(record.name)
+
+    def _has(self, run: str) -> bool:
+        """Whether the supervisor drives `run`: an interrupt may come between its yes and our hearing it."""
+        try:
+            self._ask("status", name=run)
+        except PilothouseError:
+            return False
+        return True
 
     def _ask(self, op: str, **arguments: Any) -> Any:
         deadline = time.monotonic() + ANSWER_S

@@ -46,6 +46,8 @@ def test_bad_values_are_named_with_what_would_be_right(values: dict[str, Any], f
 def test_nothing_is_launched_for_a_bad_value(state_home: Path) -> None:
     with pytest.raises(InvalidInput, match="kmeans-random"):
         streams.run(source="nothing")
+    with pytest.raises(InvalidInput, match="name='No Name'"):
+        streams.run(name="No Name")
     assert not list(state_home.rglob("*.json"))
 
 
