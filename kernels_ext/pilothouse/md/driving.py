@@ -66,7 +66,7 @@ async def drive(context: RunContext, module: str) -> None:
 
 async def _stop(context: RunContext, process: NodeProcess) -> None:
     await context.stopping.wait()
-    await process.stop()
+    await process.stop(grace=1.0)  # it has nothing to save, and may be importing still
 
 
 def load_result(folder: Path) -> Any:
@@ -87,9 +87,9 @@ def load_result(folder: Path) -> Any:
         stopped = folder / STOPPED
         if stopped.exists():
             state = json.loads(stopped.read_text())
+            how_far = f"after {state['done']:g} of {state['total']:g} {state['unit']}" if state["total"] else "at once"
             raise Failed(
-                f"the run {folder.name!r} was stopped after {state['done']:g} of {state['total']:g} {state['unit']}, "
-                "before it had a result; launch it again for one"
+                f"the run {folder.name!r} was stopped {how_far}, before it had a result; launch it again for one"
             )
         raise Failed(f"the run {folder.name!r} has no result")
     import xarray

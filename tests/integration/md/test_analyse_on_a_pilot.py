@@ -104,6 +104,14 @@ def test_stopping_ends_it_soon_and_says_so(local_pilot: Pilot, universe: Any) ->
         run.result()
 
 
+def test_stopping_before_it_began_says_so(local_pilot: Pilot, universe: Any) -> None:
+    run = analyse.submit(RMSD, universe.atoms, pilot=local_pilot)
+    run.stop()
+    assert run.state == "finished"
+    with pytest.raises(Failed, match=r"was stopped (at once|after \d+ of 98 frames), before it had a result"):
+        run.result()
+
+
 def test_a_fault_that_only_the_node_sees(local_pilot: Pilot, tmp_path: Path) -> None:
     path = tmp_path / "holes.dcd"
     source = mda.Universe(PSF, DCD, in_memory=True)
