@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import nbformat
 import pytest
 
 import pilothouse as ph
-
-SHOW = """import pilothouse as ph
-run = ph.attach({pilot!r}).launch("count", {{"to": 3000}})
-run"""
 
 
 @pytest.fixture
@@ -76,3 +73,18 @@ def test_the_plot_moves_while_the_cell_that_shows_it_works_on(
     eventually(lambda: begun.state.ended, 3, "the end of the run")
     eventually(lambda: "finished" in lab.page.locator(".pilothouse-Live-state").first.inner_text(), 10, "the state")
     lab.do("notebook:interrupt-kernel")
+
+
+def test_a_notebook_that_is_not_trusted_shows_a_picture_of_the_run(
+    lab: Any, server: Any, count: Any, eventually: Any
+) -> None:
+    eventually(lambda: len(count.frame().time) > 20, 15, "samples")
+    path = server.notebook("stranger.ipynb", ["run"])
+    notebook = nbformat.read(path, 4)
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", count._repr_mimebundle_())]
+    nbformat.write(notebook, path)
+    lab.open("stranger.ipynb")
+    picture = lab.page.locator(".jp-OutputArea-output img")
+    picture.wait_for(state="visible")
+    assert picture.get_attribute("alt").startswith("throughput: ")
+    eventually(lambda: picture.evaluate("image => image.naturalWidth") > 250, 5, "the drawn picture")

@@ -12,6 +12,12 @@ import pilothouse as ph
 
 BUSY = "import time; time.sleep(600)"
 
+#: How many documents Bokeh holds in memory.
+DOCUMENTS = """async () => {
+    const [bokeh] = await Promise.all(globalThis.pilothousePage.loaded.values());
+    return bokeh.documents.length;
+}"""
+
 
 def test_panel_kernel_and_shell_see_each_others_pilots(lab: Any, server: Any, eventually: Any) -> None:
     server.notebook(
@@ -98,6 +104,10 @@ def test_the_plot_follows_the_dark_theme(lab: Any, local_pilot: Any, eventually:
     lab.do("apputils:change-theme", theme="JupyterLab Dark")
     eventually(lambda: _brightness(lab, plots) < 80, 15, "a dark plot")
     lab.do("apputils:change-theme", theme="JupyterLab Light")
+    eventually(lambda: _brightness(lab, plots) > 200, 15, "a light plot")
+    assert lab.page.evaluate(DOCUMENTS) == 1  # of those that were replaced, nothing is kept
+    lab.do("application:close")
+    eventually(lambda: lab.page.evaluate(DOCUMENTS) == 0, 5, "the release of the plot")
     run.stop()
 
 

@@ -63,8 +63,11 @@ export class Picture {
     };
     this.plot.xaxis.each(axis => axis.setv(clock));
     if (picture.scale === 'log') {
-      const formatter = new bokeh.LogTickFormatter({ min_exponent: 4 });
-      this.plot.yaxis.each(axis => axis.setv({ formatter }));
+      const decades = {
+        formatter: new bokeh.LogTickFormatter({ min_exponent: 4 }),
+        major_label_policy: new bokeh.NoOverlap({ min_distance: 2 })
+      };
+      this.plot.yaxis.each(axis => axis.setv(decades));
     }
     this._paint(theme);
     const tooltips = picture.series.map(({ name, label }) => [label, `@{${name}}{0,0.[000]}`]);
