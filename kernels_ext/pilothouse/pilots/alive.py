@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,6 +67,8 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     for name in ("tls.key", "tls.pem", "scheduler.json"):
         (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)
+    if record.supervisor is None or record.supervisor.host == socket.gethostname():
+        shutil.rmtree(scratch_folder(record.name), ignore_errors=True)
     for node in latest.nodes:
         if not node.state.ended:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
@@ -96,6 +100,11 @@ def reconcile_run(record: RunRecord) -> RunRecord:
             Journal(RUNS.folder(record.name) / "events.jsonl").add("lost", reason=latest.reason)
         RUNS.write(latest)
     return latest
+
+
+def scratch_folder(pilot: str) -> Path:
+    """Where a pilot on this host has its temporary files; it goes with the pilot."""
+    return Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}", "scratch", pilot)
 
 
 def remove_leftovers(folder: Path) -> None:

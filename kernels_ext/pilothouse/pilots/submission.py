@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pilothouse.errors import Conflict, NotFound, Unavailable
+from pilothouse.pilots.alive import scratch_folder
 from pilothouse.pilots.handle import Pilot
 from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import claim, forget
@@ -76,7 +77,11 @@ def submit(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": _search_path()},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": _search_path(),
+                    "DASK_TEMPORARY_DIRECTORY": str(scratch_folder(record.name)),
+                },
                 check=True,
             )
     except (OSError, subprocess.CalledProcessError) as error:
