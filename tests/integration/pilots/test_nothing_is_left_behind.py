@@ -1,0 +1,146 @@
+"""After a busy session, however it ended: no process, no file in the temporary folder, none in the node store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import pilothouse as ph
+from pilothouse.pilots.records import PILOTS
+
+pytestmark = pytest.mark.slow
+
+SESSION = """
+import sys
+import time
+import numpy as np
+import pilothouse as ph
+
+pilot = ph.submit("local", name="busy", nodes=2, idle_timeout=sys.argv[1]).wait()
+ref = ph.data.put(np.ones(100_000), pilot=pilot)
+assert pilot.client().submit(lambda ref: float(ref.view().mean()), ref).result() == 1.0
+stream = ph.streams.run(pilot=pilot, name="stream", rate=50, points=200)
+market = ph.market.connect(pilot=pilot)
+market.provide("ada", price=1, pilot=pilot)
+job = market.post("fedavg", data="digits", budget=100_000, rounds=1000, providers=1, name="job")
+while not (job.progress or {"done": 0})["done"] or not any(stream.frame().columns.get("consumed", ())):
+    time.sleep(0.05)
+    assert not job.state.ended, job.reason
+print("busy", flush=True)
+time.sleep(1000)
+"""
+
+
+def until(condition: Callable[[], Any], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def processes(home: Path) -> list[str]:
+    """Command lines of what was started with this state folder, this process aside."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            ours = process.environ().get("PILOTHOUSE_HOME") == str(home)
+            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def files(*folders: Path) -> list[str]:
+    """Everything below, but for the empty folders that are the user's own."""
+    found = [path for folder in folders for path in folder.rglob("*")]
+    kept = (f"pilothouse-{os.getuid()}", "scratch")
+    return sorted(str(path) for path in found if not (path.is_dir() and path.name in kept))
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state_home: Path) -> Iterator[tuple[Path, Path]]:
+    """The temporary folder and the node store of the session."""
+    folders = tmp_path / "t", tmp_path / "store"
+    for folder, variable in zip(folders, ("TMPDIR", "PILOTHOUSE_STORE"), strict=True):
+        folder.mkdir(mode=0o700)
+        monkeypatch.setenv(variable, str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it is remembered
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    return folders
+
+
+def kill_supervisor() -> None:
+    supervisor = PILOTS.read("busy").supervisor
+    assert supervisor is not None
+    os.kill(supervisor.pid, signal.SIGKILL)
+
+
+def terminate_supervisor() -> None:
+    supervisor = PILOTS.read("busy").supervisor
+    assert supervisor is not None
+    os.kill(supervisor.pid, signal.SIGTERM)
+
+
+def kill_a_node_then_cancel() -> None:
+    os.kill(PILOTS.read("busy").nodes[0].pid, signal.SIGKILL)
+    ph.Pilot("busy").cancel()
+
+
+def stop_all_runs_and_wait_until_idle() -> None:
+    for run in ph.runs():
+        run.stop()
+
+
+ENDS: dict[str, tuple[Callable[[], object], str]] = {
+    "cancelled": (lambda: ph.Pilot("busy").cancel(), "finished"),
+    "idle": (stop_all_runs_and_wait_until_idle, "finished"),
+    "node killed, then cancelled": (kill_a_node_then_cancel, "finished"),
+    "supervisor terminated": (terminate_supervisor, "finished"),
+    "supervisor killed": (kill_supervisor, "lost"),
+}
+
+
+#: Long enough for a busy computer to come from the start of the pilot to its first run.
+IDLE_TIMES = {"idle": "30s"}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_nothing_is_left_of_a_busy_session(state_home: Path, temporary: tuple[Path, Path], how: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SESSION, IDLE_TIMES.get(how, "30min")],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ),
+        text=True,
+    ) as session:
+        try:
+            assert session.stdout is not None
+            assert session.stdout.readline() == "busy\n"
+        finally:
+            session.kill()  # the kernel goes first, as kernels do
+    assert files(*temporary)
+    assert len(processes(state_home)) > 5
+    end, state = ENDS[how]
+    end()
+    pilot = ph.Pilot("busy")
+    until(lambda: pilot.state == state, 60)
+    left: list[str] = []
+
+    def gone() -> bool:
+        left[:] = [*processes(state_home), *files(*temporary)]
+        return not left
+
+    with contextlib.suppress(AssertionError):
+        until(gone, 20)
+    assert not left, "\n".join(left)
+    assert all(run.state.ended for run in ph.runs())
+    assert not [path for name in ("tls.*", "scheduler.json", "*.sock") for path in state_home.rglob(name)]
