@@ -1,12 +1,10 @@
-"""The picture in the README: taken from the real thing, when it is asked for (``PILOTHOUSE_SCREENSHOTS=1``)."""
+"""The picture in the README, taken from the real thing; it is replaced when ``PILOTHOUSE_SCREENSHOTS=1``."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 import pilothouse as ph
 
@@ -18,10 +16,6 @@ CELLS = [
 ]
 
 
-@pytest.mark.skipif(
-    os.environ.get("PILOTHOUSE_SCREENSHOTS") != "1" and os.environ.get("CI") != "true",
-    reason="pictures are taken with PILOTHOUSE_SCREENSHOTS=1",
-)
 def test_a_stream_is_started_in_a_cell_and_seen_in_cell_and_panel(
     lab: Any, server: Any, tmp_path: Path, eventually: Any
 ) -> None:

@@ -144,9 +144,9 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
     >>> client.submit(lambda ref: ref.view().mean(), ref).result()  # doctest: +SKIP
     """
     if pilot is None:
-        from pilothouse.pilots import default_pilot
+        from pilothouse.pilots import pilot_for
 
-        pilot = default_pilot()
+        pilot = pilot_for(None)
     name = pilot if isinstance(pilot, str) else pilot.name
     place = place_of(name)
     _check_host(name)

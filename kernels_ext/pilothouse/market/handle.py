@@ -247,9 +247,9 @@ class Market:
 
     def _where(self) -> Pilot:
         if self._pilot is None:
-            from pilothouse.pilots import default_pilot
+            from pilothouse.pilots import pilot_for
 
-            self._pilot = default_pilot()
+            self._pilot = pilot_for(None)
         return self._pilot
 
     def _session(self) -> Session:
@@ -279,9 +279,9 @@ def _lab_market(pilot: Pilot | None) -> tuple[Run, dict[str, str]]:
     if live:
         run = live[0]
     else:
-        from pilothouse.pilots import default_pilot
+        from pilothouse.pilots import pilot_for
 
-        run = (pilot or default_pilot()).launch("market", {})
+        run = pilot_for(pilot).launch("market", {})
     deadline = time.monotonic() + OPEN_S
     path = run.folder / lab_market.WHERE
     while not path.exists():

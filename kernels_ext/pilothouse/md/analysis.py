@@ -113,11 +113,9 @@ class Analyse:
         task = pickle.dumps(
             {"task": pickle.dumps(pack(prepared)), "parameters": parameters, "frames": frames, "parts": parts}
         )
-        if pilot is None:
-            from pilothouse.pilots import default_pilot
+        from pilothouse.pilots import pilot_for
 
-            pilot = default_pilot()
-        return pilot.launch("analysis", parameters, name=name, files={TASK: task})
+        return pilot_for(pilot, name).launch("analysis", parameters, name=name, files={TASK: task})
 
 
 analyse = Analyse()

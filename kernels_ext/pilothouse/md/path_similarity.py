@@ -147,11 +147,9 @@ class PSA:
         }
         # Packed one by one: the process that sends them to the workers need not know what is in them.
         files[TASK] = pickle.dumps({"sources": [pickle.dumps(source) for source in sources], "parameters": parameters})
-        if pilot is None:
-            from pilothouse.pilots import default_pilot
+        from pilothouse.pilots import pilot_for
 
-            pilot = default_pilot()
-        return pilot.launch("psa", parameters, name=name, files=files)
+        return pilot_for(pilot, name).launch("psa", parameters, name=name, files=files)
 
 
 psa = PSA()

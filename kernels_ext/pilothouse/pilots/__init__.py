@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.site import sites as sites
     from pilothouse.pilots.submission import attach as attach
     from pilothouse.pilots.submission import default_pilot as default_pilot
+    from pilothouse.pilots.submission import pilot_for as pilot_for
     from pilothouse.pilots.submission import submit as submit
 
 __all__ = ["Pilot", "Run", "Site", "attach", "default_pilot", "runs", "sites", "submit"]
@@ -29,6 +30,7 @@ _WHERE = {
     "Site": "site",
     "attach": "submission",
     "default_pilot": "submission",
+    "pilot_for": "submission",
     "runs": "run",
     "sites": "site",
     "submit": "submission",

@@ -67,8 +67,8 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     for name in ("tls.key", "tls.pem", "scheduler.json"):
         (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)
-    if record.supervisor is None or record.supervisor.host == socket.gethostname():
-        shutil.rmtree(scratch_folder(record.name), ignore_errors=True)
+    if latest.scratch and latest.supervisor and latest.supervisor.host == socket.gethostname():
+        shutil.rmtree(latest.scratch, ignore_errors=True)
     for node in latest.nodes:
         if not node.state.ended:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()

@@ -65,6 +65,7 @@ class PilotRecord(Record):
     nodes: list[NodeRecord] = Field(default_factory=list)
     supervisor: ProcessRef | None = None
     socket: str = ""
+    scratch: str = ""
     scheduler: str = ""
     dashboard: str = ""
     heartbeat: datetime | None = None

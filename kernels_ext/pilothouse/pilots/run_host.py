@@ -70,6 +70,10 @@ class Process:
             except TimeoutError:
                 with contextlib.suppress(PilothouseError):
                     await self._host.tell(self.node, "pilothouse_kill", key=self._key)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(5.0):
+                        return await self.wait()
+                self.end(-9)  # its node does not even say so: nothing more will come
         return await self.wait()
 
     def deliver(self, message: dict[str, Any]) -> None:

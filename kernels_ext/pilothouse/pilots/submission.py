@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pilothouse.errors import Conflict, NotFound, Unavailable
+from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
 from pilothouse.pilots.alive import scratch_folder
 from pilothouse.pilots.handle import Pilot
 from pilothouse.pilots.listing import Handles, listed
@@ -16,7 +16,7 @@ from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.pilots.run import Run
 from pilothouse.pilots.site import describe
-from pilothouse.state import utcnow
+from pilothouse.state import check_name, utcnow
 
 
 def submit(
@@ -112,6 +112,32 @@ def attach(name: str) -> Pilot | Run:
     known = sorted(path.stem for records in (PILOTS, RUNS) for path in records.root.glob("[!.]*.json"))
     there = f"there are {', '.join(known)}" if known else "there are none"
     raise NotFound(f"name={name!r}: no pilot or run has that name; {there}", field="name")
+
+
+def pilot_for(pilot: Pilot | str | None, run: str | None = None) -> Pilot:
+    """The pilot that a function's ``pilot=`` means: a handle, a name, or None for the default one.
+
+    Parameters
+    ----------
+    run
+        The name that a run is to have there: a bad one is refused before a pilot is started for it.
+
+    Raises
+    ------
+    InvalidInput
+        `pilot` is something else, or `run` can't be a name.
+    NotFound
+        There is no pilot of that name.
+    """
+    if run is not None:
+        check_name(run)
+    if pilot is None:
+        return default_pilot()
+    if isinstance(pilot, str):
+        return Pilot(check_name(pilot, field="pilot"))
+    if not isinstance(pilot, Pilot):
+        raise InvalidInput(f"pilot={pilot!r}: give a pilot, its name, or leave it out", field="pilot")
+    return pilot
 
 
 def default_pilot() -> Pilot:

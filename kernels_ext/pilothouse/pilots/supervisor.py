@@ -10,22 +10,19 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import os
 import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from pilothouse.errors import Conflict, InvalidInput, PilothouseError
 from pilothouse.pilots import control
-from pilothouse.pilots.alive import remove_leftovers
+from pilothouse.pilots.alive import remove_leftovers, scratch_folder
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
 from pilothouse.pilots.nodes import Nodes
@@ -53,7 +50,7 @@ class Supervisor:
         self.queue = queue
         self.folder = PILOTS.folder(record.name)
         self.journal = Journal(self.folder / "events.jsonl")
-        self.scratch = Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}", "scratch", record.name)
+        self.scratch = scratch_folder(record.name)
         self._ending = asyncio.Event()
         self._wake = asyncio.Event()
         self._end: tuple[State, str] = (State.FINISHED, "")
@@ -71,7 +68,7 @@ class Supervisor:
             loop.add_signal_handler(number, self.end, State.FINISHED, f"ended by {number.name}")
         me = psutil.Process()
         record.supervisor = ProcessRef(host=socket.gethostname(), pid=me.pid, started=me.create_time())
-        record.state = State.STARTING
+        record.state, record.scratch = State.STARTING, str(self.scratch)
         lease = float(record.description["lease"])
         record.lease_end = utcnow() + timedelta(seconds=lease)
         handlers: dict[str, control.Handler] = {
@@ -152,7 +149,8 @@ class Supervisor:
 
     def _check_clocks(self) -> None:
         record, now = self.record, utcnow()
-        if self.runs.live or any(worker.processing for worker in self.scheduler.workers.values()):
+        no_node_yet = not any(node.state is State.RUNNING for node in record.nodes)
+        if no_node_yet or self.runs.live or any(worker.processing for worker in self.scheduler.workers.values()):
             self._active = now
         idle_s = float(record.description["idle_timeout"])
         idle_end = None if self.runs.live else self._active + timedelta(seconds=idle_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pilothouse.state import check_name
 from pilothouse.streams.description import StreamDescription
 
 if TYPE_CHECKING:
@@ -84,9 +83,6 @@ def run(
             "log_bytes": log_bytes, "when_full": when_full,
         }
     )  # fmt: skip
-    if name is not None:
-        check_name(name)
-    from pilothouse.pilots import default_pilot
+    from pilothouse.pilots import pilot_for
 
-    chosen = default_pilot() if pilot is None else pilot
-    return chosen.launch("stream", description.model_dump(), name=name)
+    return pilot_for(pilot, name).launch("stream", description.model_dump(), name=name)
