@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -87,7 +89,15 @@ def submit(
     except (OSError, subprocess.CalledProcessError) as error:
         forget(PILOTS, record.name)
         raise Unavailable(f"the supervisor can't be started: {error}") from None
+    if "ipykernel" in sys.modules:
+        threading.Thread(target=_import_views, name="pilothouse-views", daemon=True).start()
     return Pilot(record.name)
+
+
+def _import_views() -> None:
+    """In a notebook: import what will show the first run while its pilot starts."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pilothouse_widgets.run_view")
 
 
 def pilots() -> Handles[Pilot]:

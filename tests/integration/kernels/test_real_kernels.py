@@ -229,3 +229,11 @@ def test_handles_show_themselves_in_a_notebook(kernel: Kernel, endless: ph.Run) 
     assert "<Pilot 'tests' on local, 2/2 nodes, running>" in kernel.run("ph.attach('tests')")
     assert "endless-count" in kernel.run("ph.attach('endless-count')")
     assert "<Pilot 'tests'" in kernel.run("ph.pilots()")
+
+
+def test_what_shows_a_run_is_imported_while_the_pilot_starts(kernel: Kernel, state_home: Path) -> None:
+    kernel.run("import sys, pilothouse as ph")
+    assert "before False" in kernel.run("print('before', 'ipywidgets' in sys.modules)")
+    kernel.run("pilot = ph.submit('local', nodes=1)")
+    until(lambda: "after True" in kernel.run("print('after', 'ipywidgets' in sys.modules)"))
+    kernel.run("pilot.cancel()")
