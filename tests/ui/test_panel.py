@@ -97,6 +97,7 @@ def test_a_run_opens_as_a_tab_whose_plot_moves(lab: Any, local_pilot: Any, event
 def test_the_plot_follows_the_dark_theme(lab: Any, local_pilot: Any, eventually: Any) -> None:
     run = local_pilot.launch("count", {"to": 3000})
     lab.open()
+    lab.do("application:close-all")  # a tab that was restored would have a plot of its own
     lab.do("pilothouse:open-run", name=run.name)
     eventually(lab.windows, 30, "the plot")
     plots = lab.page.locator(".pilothouse-RunPlots .pilothouse-Live-plots")
@@ -106,7 +107,7 @@ def test_the_plot_follows_the_dark_theme(lab: Any, local_pilot: Any, eventually:
     lab.do("apputils:change-theme", theme="JupyterLab Light")
     eventually(lambda: _brightness(lab, plots) > 200, 15, "a light plot")
     assert lab.page.evaluate(DOCUMENTS) == 1  # of those that were replaced, nothing is kept
-    lab.do("application:close")
+    lab.do("application:close-all")
     eventually(lambda: lab.page.evaluate(DOCUMENTS) == 0, 5, "the release of the plot")
     run.stop()
 

@@ -136,6 +136,6 @@ def _mean(proxy: Any) -> float:
 def test_a_proxy_works_in_another_process_that_knows_nothing(pilot_record: Make) -> None:
     ref = put(np.arange(1001.0), pilot=pilot_record())
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(_mean, (ref.proxy(),)) == 500
+        assert pool.apply_async(_mean, (ref.proxy(),)).get(timeout=60) == 500
     unregister_store(f"pilothouse-{ref.place}")
     assert store.NodeStore(ref.place).exists(ref.id)

@@ -229,7 +229,7 @@ def _sum_in_another_process(text: str) -> float:
 def test_another_process_of_the_node_reads_the_same_object(pilot_record: Make) -> None:
     ref = put(np.arange(1000.0), pilot=pilot_record())
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(_sum_in_another_process, (ref.model_dump_json(),)) == 499500
+        assert pool.apply_async(_sum_in_another_process, (ref.model_dump_json(),)).get(timeout=60) == 499500
 
 
 def _write_until_killed(place: str) -> None:
