@@ -122,9 +122,11 @@ def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
     code = (
         "import sys, pickle, numpy as np\n"
         "from pilothouse.md import psa, psa_process\n"
-        "class Pilot:\n"
+        "from pilothouse.pilots import Pilot\n"
+        "class Caught(Pilot):\n"
+        "    def __init__(self): self.name = 'caught'\n"
         "    def launch(self, kind, parameters, *, name, files): self.files = files\n"
-        "pilot, paths = Pilot(), list(np.random.default_rng(0).normal(size=(2, 5, 4, 3)))\n"
+        "pilot, paths = Caught(), list(np.random.default_rng(0).normal(size=(2, 5, 4, 3)))\n"
         "psa.submit(paths, pilot=pilot)\n"
         "given = pickle.loads(pilot.files.pop('task.pkl'))\n"
         "for name, data in pilot.files.items(): open(f'{sys.argv[1]}/{name}', 'wb').write(data)\n"
