@@ -12,7 +12,7 @@ setup: .venv/.ready
 
 .venv/.ready: $(SOURCES)
 	@PYTHON="$(PYTHON)" sh .ci/venv
-	$(BIN)/uv pip install --quiet --editable ".[all,test]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --editable ".[all,test]"
 	@touch $@
 
 lab: setup
