@@ -72,7 +72,6 @@ class Supervisor:
         lease = float(record.description["lease"])
         record.lease_end = utcnow() + timedelta(seconds=lease)
         handlers: dict[str, control.Handler] = {
-            "ping": self._op(lambda: None),
             "scale": self._op(self._scale),
             "cancel": self._op(self._cancel),
             "launch": self._op(self._launch),
