@@ -161,8 +161,9 @@ def server(_private_places: None, tmp_path_factory: pytest.TempPathFactory) -> I
             process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Chromium, for one file of tests: while Playwright runs, its event loop counts as running in this thread."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:

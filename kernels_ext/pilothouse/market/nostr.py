@@ -281,7 +281,7 @@ class Session:
     def listen(self, *filters: dict[str, Any]) -> None:
         """From now on, :meth:`receive` gives the events that match one of `filters`, and private messages to us.
 
-        Stored events come first; those that this session published or has fetched do not come again. Call it once.
+        Stored events come first; what was published here or already fetched does not come again. Call it once.
         """
         mine = {"kinds": [GIFT_WRAP], "#p": [self.identity.pubkey]}
         _thread.wait(self._listen([mine, *filters]), 30)
