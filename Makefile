@@ -6,7 +6,7 @@ SOURCES := pyproject.toml lab_extension/hatch_build.py lab_extension/package-loc
   $(shell find lab_extension/src lab_extension/style lab_extension/schema widgets/js -type f 2>/dev/null)
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: setup lab tour test test-fast bench lint clean chromium
+.PHONY: setup lab tour test test-fast bench lint clean debian
 
 setup: .venv/.ready
 
@@ -21,12 +21,11 @@ lab: setup
 tour: setup
 	$(BIN)/python notebooks/tour.py build/tour.html
 
-# Browser tests need Debian's Chromium: installed when root and apt are there, else those tests are skipped and listed.
-chromium:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; } || true
+# Chromium, Slurm, MPICH: installed when root and apt are there, else the tests that need them are skipped and listed.
+debian:
+	@sh .ci/debian
 
-test: setup chromium
+test: setup debian
 	$(BIN)/pytest
 
 test-fast: setup

@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
 
+pytest_plugins = ["tests.slurm.fixtures"]
+
 PLUGIN = Path(__file__).parent / "plugin"
 
 
