@@ -65,6 +65,12 @@ class Unavailable(PilothouseError):
     code = "unavailable"
 
 
+class Refused(PilothouseError):
+    """A batch system said no: the message has its own words."""
+
+    code = "refused"
+
+
 class Lost(PilothouseError):
     """The process that owned this pilot or run ended without saying goodbye."""
 

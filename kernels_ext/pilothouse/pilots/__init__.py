@@ -11,12 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pilothouse.pilots.discovery import sites as sites
     from pilothouse.pilots.handle import Pilot as Pilot
     from pilothouse.pilots.listing import Handles
     from pilothouse.pilots.run import Run as Run
     from pilothouse.pilots.run import runs as runs
     from pilothouse.pilots.site import Site as Site
-    from pilothouse.pilots.site import sites as sites
     from pilothouse.pilots.submission import attach as attach
     from pilothouse.pilots.submission import default_pilot as default_pilot
     from pilothouse.pilots.submission import pilot_for as pilot_for
@@ -32,7 +32,7 @@ _WHERE = {
     "default_pilot": "submission",
     "pilot_for": "submission",
     "runs": "run",
-    "sites": "site",
+    "sites": "discovery",
     "submit": "submission",
 }
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 
 from pilothouse.pilots.journal import Journal, tail
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.pilots.site import Site
 from pilothouse.state import Unreadable, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
@@ -35,8 +36,11 @@ def why_lost(record: PilotRecord) -> str:
     """Why a record that claims to be alive is not; empty when it is."""
     now = utcnow()
     supervisor = record.supervisor
+    awaited = [node for node in record.nodes if node.role != "node" and not node.state.ended]
     if supervisor is None:
-        if now - record.created < timedelta(seconds=START_S):
+        if awaited:
+            return _why_not_awaited(record, awaited)
+        if now - (record.begun or record.created) < timedelta(seconds=START_S):
             return ""
         return "the supervisor did not start"
     if supervisor.host != socket.gethostname():
@@ -45,7 +49,28 @@ def why_lost(record: PilotRecord) -> str:
         return f"the supervisor on {supervisor.host} has not been heard of since {record.heartbeat:%H:%M:%S} UTC"
     if is_alive(supervisor):
         return ""
+    successors = [node for node in awaited if node.role == "successor"]
+    if successors and not _why_not_awaited(record, successors):
+        return ""
     return f"the supervisor (process {supervisor.pid} on {supervisor.host}) was killed or crashed"
+
+
+def _why_not_awaited(record: PilotRecord, jobs: list[NodeRecord]) -> str:
+    """Why none of the jobs that should bring a supervisor will; empty when one still may."""
+    from pilothouse.pilots.queues.asking import known_statuses
+
+    statuses = known_statuses(Site.model_validate(record.settings))
+    if statuses is None:  # nothing can be said now
+        return ""
+    reasons = []
+    for node in jobs:
+        status = statuses.get(node.job)
+        if status is not None and not status.state.ended:
+            return ""
+        reasons.append(f"job {node.job}, which was to hold the supervisor, {status.reason if status else 'is gone'}")
+        if status is None and node.submitted and utcnow() - node.submitted < timedelta(seconds=START_S):
+            return ""
+    return "; ".join(reasons)
 
 
 def reconcile(record: PilotRecord) -> PilotRecord:
@@ -64,7 +89,7 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     latest.reason = "\n".join(part for part in (why, last) if part)
     if latest.socket:
         Path(latest.socket).unlink(missing_ok=True)
-    for name in ("tls.key", "tls.pem", "scheduler.json"):
+    for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
         (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)
     if latest.scratch and latest.supervisor and latest.supervisor.host == socket.gethostname():
@@ -72,7 +97,7 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     for node in latest.nodes:
         if not node.state.ended:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
-    latest.socket = latest.scheduler = latest.dashboard = ""
+    latest.socket = latest.control = latest.scheduler = latest.dashboard = ""
     Journal(folder / "events.jsonl").add("lost", reason=why)
     PILOTS.write(latest)
     for run in RUNS:

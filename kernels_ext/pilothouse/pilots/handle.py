@@ -121,7 +121,7 @@ class Pilot:
                 error = Lost if record.state is State.LOST else Failed
                 raise error(f"the pilot {self.name!r} is {record.state}: {record.reason or 'it was cancelled'}")
             have, wanted = count(record)
-            return record.state is not State.PENDING and bool(record.socket) and have >= wanted
+            return record.answers and have >= wanted
 
         def what() -> tuple[str, float | None]:
             record = PILOTS.read(self.name)
@@ -180,12 +180,10 @@ class Pilot:
         if self._client is None or self._client.status != "running":
             from distributed import Client
 
-            from pilothouse.pilots.tls import security
+            from pilothouse.pilots.tls import security, tls_files
 
             self.wait(nodes=0, timeout=ANSWER_S)
-            folder = PILOTS.folder(self.name)
-            cert = str(folder / "tls.pem")
-            tls = {"tls_ca": cert, "tls_cert": cert, "tls_key": str(folder / "tls.key")}
+            tls = tls_files(PILOTS.folder(self.name))
             self._client = Client(self.record.scheduler, security=security(tls), name=f"pilothouse-{self.name}")
         return self._client
 
@@ -239,12 +237,12 @@ class Pilot:
 
     def _ask(self, op: str, **arguments: Any) -> Any:
         deadline = time.monotonic() + ANSWER_S
-        while not (record := self._going_on()).socket:
+        while not (record := self._going_on()).answers:
             if time.monotonic() > deadline:
                 raise Unavailable(f"the supervisor of pilot {self.name!r} did not start within {ANSWER_S:.0f} s")
             time.sleep(0.02)
         try:
-            return control.call(record.socket, op, **arguments)[0]
+            return control.call(record, op, **arguments)[0]
         except Unavailable:
             self._going_on()  # it may have ended a moment ago
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from pilothouse.errors import Conflict, NotFound
 from pilothouse.pilots.alive import reconcile, reconcile_run
 from pilothouse.pilots.records import PilotRecord
-from pilothouse.state import R, Records, check_name
+from pilothouse.state import R, Records, check_name, home, write_atomic
 
 
 def claim(records: Records[R], name: str | None, stem: str, make: Callable[[str], R]) -> R:
@@ -34,6 +35,20 @@ def claim(records: Records[R], name: str | None, stem: str, make: Callable[[str]
         f"name={name!r}: a {singular} of that name is going on; ph.attach({name!r}) finds it, or choose another name",
         field="name",
     )
+
+
+def tag(node: str = "") -> str:
+    """The batch system's name for the job of `node`: by it our jobs are known again, and those of no other registry.
+
+    Without `node`, what all our jobs' names begin with.
+    """
+    path = home() / "id"
+    try:
+        own = path.read_text().strip()
+    except FileNotFoundError:
+        write_atomic(path, secrets.token_hex(3).encode())
+        own = path.read_text().strip()
+    return f"pilothouse-{own}-{node}"
 
 
 def _ended(records: Records[Any], name: str) -> bool:

@@ -11,13 +11,23 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a node waits for its pilot's scheduler when it has just begun.
+START_S = 60.0
+#: Seconds after its pilot's lease at which a node ends by itself: the supervisor should have, and clocks differ.
+LEASE_SLACK_S = 120.0
 
 #: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
 QUIET = {
@@ -109,8 +119,8 @@ class ProcessHost:
                 process.kill()
 
 
-async def serve(arguments: argparse.Namespace) -> None:
-    """Be a node until the scheduler goes or a signal comes."""
+async def serve(arguments: argparse.Namespace) -> bool:
+    """Be a worker until the scheduler goes or a signal comes; whether it was the signal (or the lease's end)."""
     import dask
     from distributed import Worker
 
@@ -118,55 +128,122 @@ async def serve(arguments: argparse.Namespace) -> None:
 
     dask.config.set(QUIET)
     tls = {"tls_ca": arguments.tls_cert, "tls_cert": arguments.tls_cert, "tls_key": arguments.tls_key}
+    where = {"interface": arguments.interface} if arguments.interface else {"host": arguments.host or None}
     worker = Worker(
         scheduler_file=arguments.scheduler_file,
         name=arguments.name,
         nthreads=arguments.cores,
-        memory_limit=arguments.memory,
+        memory_limit=arguments.memory or "auto",
+        resources=json.loads(arguments.resources),
         security=security(tls),
-        host=arguments.host,
         local_directory=arguments.scratch,
         dashboard=False,
         death_timeout=15,
+        **where,
     )
     host = ProcessHost(worker)
     loop = asyncio.get_running_loop()
     closing: list[asyncio.Task[Any]] = []
+
+    def close() -> None:
+        closing.append(asyncio.create_task(worker.close()))
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: closing.append(asyncio.create_task(worker.close())))
+        loop.add_signal_handler(number, close)
+    if arguments.until:
+        loop.call_later(max(arguments.until + LEASE_SLACK_S - time.time(), 0.0), close)
     try:
         await worker
         await worker.finished()
     finally:
         await host.close()
+    return bool(closing)
 
 
-async def _wait_for(path: Path, seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        while not path.exists():
-            await asyncio.sleep(0.01)
+def _scheduler(path: Path) -> str:
+    """Which scheduler the file names; empty while there is none."""
+    try:
+        return str(json.loads(path.read_bytes())["id"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _pilot_has_ended(record: str) -> bool:
+    """Whether the pilot has ended for good: a lost one may be recovered."""
+    try:
+        return json.loads(Path(record).read_bytes())["state"] in ("finished", "failed", "draining")
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 async def _main(arguments: argparse.Namespace) -> None:
+    """Serve one scheduler after the other, as long as the pilot goes on.
+
+    When a supervisor dies, the node waits for its successor: `patience` seconds, in which nothing is computed.
+    """
     import distributed  # noqa: F401  # imported while the scheduler comes up
 
-    await _wait_for(Path(arguments.scheduler_file), 60)
-    await serve(arguments)
+    path, served, patience = Path(arguments.scheduler_file), "", START_S
+    while True:
+        deadline = time.monotonic() + patience
+        pause = 0.01
+        while (found := _scheduler(path)) in ("", served):
+            if time.monotonic() > deadline or _pilot_has_ended(arguments.record):
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.2, 1.0)
+        served, patience = found, arguments.patience
+        try:
+            if await serve(arguments):
+                return
+        except (TimeoutError, OSError) as error:  # the file was of one that is gone already
+            logger.warning("the scheduler of %s does not answer: %s", path, error)
+        if not patience:
+            return
+
+
+def _own_folder(arguments: argparse.Namespace) -> Path:
+    """The node's folder for temporary files, below `scratch` (variables of the node's host are filled in).
+
+    What nodes left here that were killed is removed first: each folder says whose it is.
+    """
+    base = Path(os.path.expandvars(arguments.scratch) if arguments.scratch else tempfile.gettempdir())
+    parent = base / f"pilothouse-{os.getuid()}" / "nodes"
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for owner in parent.glob("*/owner"):
+        with contextlib.suppress(OSError, ValueError):
+            if not Path("/proc", str(int(owner.read_text()))).exists():
+                shutil.rmtree(owner.parent, ignore_errors=True)
+    folder = parent / f"{arguments.name}-{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    (folder / "owner").write_text(str(os.getpid()))
+    return folder
 
 
 def main(line: Sequence[str] | None = None) -> None:
     """Parse the command line and be a node."""
     parser = argparse.ArgumentParser(prog="pilothouse-node")
-    for option in ("name", "scheduler-file", "tls-cert", "tls-key", "scratch", "host"):
+    for option in ("name", "scheduler-file", "tls-cert", "tls-key", "record"):
         parser.add_argument(f"--{option}", required=True)
+    for option in ("scratch", "folder", "host", "interface"):
+        parser.add_argument(f"--{option}", default="")
     parser.add_argument("--cores", type=int, required=True)
-    parser.add_argument("--memory", type=int, required=True)
+    parser.add_argument("--memory", type=int, default=0)
+    parser.add_argument("--resources", default="{}")
+    parser.add_argument("--patience", type=float, default=0.0)
+    parser.add_argument("--until", type=float, default=0.0)
     arguments = parser.parse_args(line)
+    folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
+    arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
+    tempfile.tempdir = None
+    os.chdir(folder)
     try:
         asyncio.run(_main(arguments))
     finally:
         os.chdir("/")
-        shutil.rmtree(arguments.scratch, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

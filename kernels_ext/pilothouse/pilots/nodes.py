@@ -1,52 +1,81 @@
-"""The set-point of nodes: submit what is missing, replace what fails, drain what is too much."""
+"""The set-point of nodes: submit what is missing, replace what ends, drain what is too much."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
+import contextlib
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pilothouse.errors import PilothouseError, Refused, Unavailable
+from pilothouse.pilots.description import NodeKind, PilotDescription
 from pilothouse.pilots.journal import Journal, tail
-from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, Queue
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues.polling import Asking
+from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.records import NodeRecord, PilotRecord, State
 from pilothouse.pilots.run_host import NodeHost
+from pilothouse.pilots.site import Site
 from pilothouse.state import utcnow
 
 #: After this many failures in a row without a node that came up, the pilot stops trying.
 LIMIT = 5
 #: Seconds that a node may take from the start of its job to its connection.
 CONNECT_S = 60.0
+#: Seconds that data may take to move away from a node that goes.
+DRAIN_S = 60.0
+#: Seconds before its walltime at which a node is drained, whether its replacement is there or not.
+LAST_CALL_S = 10.0
+
+ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
 
 
 class Nodes:
-    """A pilot's nodes."""
+    """A pilot's nodes.
+
+    Parameters
+    ----------
+    make_job
+        From a node's record and its kind to the job to submit.
+    changed
+        Called when the record should be written.
+    """
 
     def __init__(
         self,
         record: PilotRecord,
         queue: Queue,
+        asking: Asking,
         journal: Journal,
         folder: Path,
-        scratch: Path,
-        tls: dict[str, str],
+        make_job: Callable[[NodeRecord, NodeKind], Job],
         changed: Callable[[], None],
     ) -> None:
         self._record = record
         self._queue = queue
+        self._asking = asking
         self._journal = journal
         self._folder = folder
-        self._scratch = scratch
-        self._tls = tls
+        self._make_job = make_job
         self._changed = changed
-        self._numbers = itertools.count(1)
+        self._site = Site.model_validate(record.settings)
         self._failures = 0
         self._not_before = 0.0
+        self._renewing: list[str] = []
         self._draining: set[asyncio.Task[None]] = set()
         self._scheduler: Any = None
         self.exhausted = ""
+        self.trouble = ""
+        self.redescribe()
+
+    def redescribe(self) -> None:
+        """The record's description has changed."""
+        self.description = PilotDescription.model_validate({**self._record.description, "site": self._record.site})
+
+    # ------------------------------------------------------------------ what others tell
 
     def watch(self, scheduler: Any, host: NodeHost) -> None:
         """Learn from the scheduler which workers come and go."""
@@ -64,6 +93,7 @@ class Nodes:
                 node = next((n for n in nodes._record.nodes if n.address == worker), None)
                 if node is not None:
                     host.node_gone(node.name)
+                    nodes._disconnected(node)
 
         self._scheduler = scheduler
         scheduler.add_plugin(Watcher())
@@ -76,100 +106,295 @@ class Nodes:
             if node.name == name and node.state in (State.PENDING, State.STARTING):
                 self._failures = 0
                 node.address = address
+                node.connected = node.connected or utcnow()
+                node.started = node.started or node.connected
                 self._set(node, State.RUNNING, "")
+
+    def _disconnected(self, node: NodeRecord) -> None:
+        node.address = ""
+        if node.state is State.RUNNING and self._record.state is not State.DRAINING:
+            self._set(node, State.STARTING, "its worker has left")
+            self._asking.look_now()
 
     def reset_limit(self) -> None:
         """The user changed the set-point: try again."""
         self._failures, self._not_before, self.exhausted = 0, 0.0, ""
 
+    def renew(self) -> list[str]:
+        """Replace each node that is there now by a new one, one after the other; their names."""
+        self._renewing = [node.name for node in self._record.nodes if node.state is State.RUNNING]
+        return list(self._renewing)
+
+    # ------------------------------------------------------------------ the loop
+
     async def keep(self) -> None:
-        """Compare what is wanted, what the batch system has and what is connected; act on the difference."""
-        record = self._record
-        statuses = await self._queue.poll([node.job for node in record.nodes if not node.state.ended])
-        for node in list(record.nodes):
+        """Compare what is wanted, what the batch system has and what is connected; act on the difference.
+
+        Raises
+        ------
+        Unavailable
+            The batch system does not answer; nothing is taken from that.
+        """
+        await self._ask()
+        self.trouble = ""
+        self._look_at_clocks()
+        for kind, wanted in self._record.wanted.items():
+            active = [
+                node for node in self._record.nodes
+                if node.kind == kind and node.state in ACTIVE and not node.leaving and node.role != "successor"
+            ]  # fmt: skip
+            if len(active) < wanted and not self.exhausted and time.monotonic() >= self._not_before:
+                await self._submit_missing(kind, wanted - len(active))
+                await self._ask()
+            elif len(active) > wanted:
+                self._let_go(active, len(active) - wanted)
+            else:
+                self._let_leave(kind, active)
+
+    async def _ask(self) -> None:
+        statuses = await self._asking.statuses([node.job for node in self._record.nodes if node.job])
+        if statuses is not None:
+            await self._learn(statuses)
+
+    async def _learn(self, statuses: dict[str, JobStatus]) -> None:
+        """What the batch system says of each node."""
+        for node in list(self._record.nodes):
             status = statuses.get(node.job)
             if status is None or node.state.ended:
                 continue
+            before = (node.host, node.reason, node.expected_start, node.ends)
             node.host, node.pid = status.host or node.host, status.pid or node.pid
-            if status.state.ended and node.state is not State.DRAINING:
-                self._fail(node, status.reason)
-            elif node.state is State.STARTING and node.since and (utcnow() - node.since).total_seconds() > CONNECT_S:
-                await self._queue.cancel([node.job], grace=0.5)
-                self._fail(node, f"its worker did not connect within {CONNECT_S:.0f} s")
-            elif node.state is State.PENDING and status.state is State.RUNNING:
-                self._set(node, State.STARTING, "")
-        active = [node for node in record.nodes if node.state in (State.PENDING, State.STARTING, State.RUNNING)]
-        missing = record.nodes_wanted - len(active)
-        if missing > 0 and not self.exhausted and time.monotonic() >= self._not_before:
-            for _ in range(missing):
-                await self._submit()
-        elif missing < 0:
-            order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
-            latest_first = active[::-1]
-            for node in sorted(latest_first, key=lambda node: order[node.state])[:-missing]:
-                self._set(node, State.DRAINING, "shrunk")
-                task = asyncio.create_task(self._drain(node))
-                self._draining.add(task)
-                task.add_done_callback(self._draining.discard)
+            node.ends = status.ends or node.ends
+            if status.state.ended:
+                node.exit_code = status.exit_code
+                if node.state is not State.DRAINING:
+                    self.failed(node, status)
+            elif status.state is State.PENDING and node.state is State.PENDING:
+                node.reason, node.expected_start = status.reason, status.expected_start
+            elif status.state is State.RUNNING:
+                node.started = node.started or utcnow()
+                if node.state is State.PENDING:
+                    node.expected_start = None
+                    self._set(node, State.STARTING, "")
+            if before != (node.host, node.reason, node.expected_start, node.ends):
+                self._changed()
+        await self._sort_out(statuses)
+
+    async def _sort_out(self, statuses: dict[str, JobStatus]) -> None:
+        """Jobs whose submission was never answered: ours if their node is still wanted, else to be ended."""
+        mine = tag(f"{self._record.name}-")
+        known = {node.job for node in self._record.nodes}
+        unanswered = {tag(node.name): node for node in self._record.nodes if not node.job and not node.state.ended}
+        for job, status in statuses.items():
+            if not status.tag.startswith(mine) or job in known or status.state.ended:
+                continue
+            if not status.tag.removeprefix(mine).isdecimal():  # of the pilot called mine-something
+                continue
+            node = unanswered.pop(status.tag, None)
+            if node is not None:
+                node.job = job
+                self._journal.add("node submitted", node=node.name, job=job)
+            else:
+                self._journal.add("orphan ended", job=job)
+                await self._queue.cancel([job])
+        for node in unanswered.values():
+            if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
+                self._record.nodes.remove(node)  # it was never submitted
+        self._changed()
+
+    def _look_at_clocks(self) -> None:
+        now = utcnow()
+        for node in list(self._record.nodes):
+            if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
+                self._spawn(self._queue.cancel([node.job], grace=0.5))
+                self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"))
+            elif node.state is State.RUNNING and node.ends is not None and node.connected:
+                left = (node.ends - now).total_seconds()
+                if left < LAST_CALL_S:
+                    self._drain_soon(node, "its walltime is over")
+                elif (
+                    self.description.replace == "always"
+                    and not node.leaving
+                    and node.name not in self._renewing
+                    and left < self._ahead(node)
+                    and self._worth_renewing(node.ends)
+                ):
+                    self._renewing.append(node.name)
+        if self._renewing and not any(node.leaving for node in self._record.nodes):
+            name = self._renewing.pop(0)
+            for node in self._record.nodes:
+                if node.name == name and node.state is State.RUNNING:
+                    node.leaving = True
+                    self._journal.add("node renewing", node=name)
+                    self._changed()
+
+    def _ahead(self, node: NodeRecord) -> float:
+        """How long before its walltime a node's replacement is asked for, seconds: a wait like the last, and time."""
+        begun = node.started or node.connected or node.submitted or utcnow()
+        whole = ((node.ends or utcnow()) - begun).total_seconds()
+        return min(max(0.1 * whole, self.longest_wait() + 60.0), 0.5 * whole)
+
+    def _worth_renewing(self, ends: datetime) -> bool:
+        return self._record.lease_end is None or self._record.lease_end > ends
+
+    def longest_wait(self) -> float:
+        """The longest time that one of the nodes in view took from its submission to its worker, seconds."""
+        waits = [
+            (node.connected - node.submitted).total_seconds()
+            for node in self._record.nodes
+            if node.connected and node.submitted
+        ]
+        return max(waits, default=0.0)
+
+    # ------------------------------------------------------------------ more
+
+    async def _submit_missing(self, kind: str, missing: int) -> None:
+        for _ in range(missing):
+            try:
+                await self._submit(kind)
+            except Refused as error:
+                self._refused(str(error))
+                return
+
+    async def _submit(self, kind: str) -> None:
+        record = self._record
+        asked = self.description.kind(kind)
+        name = f"{record.name}-{record.next_node}"
+        record.next_node += 1
+        node = NodeRecord(name=name, kind=kind, cores=asked.cores or 1, since=utcnow(), submitted=utcnow())
+        record.nodes.append(node)
+        self._changed()  # before the batch system hears of it: a job must never be without a record
+        self._asking.expect_change()
+        try:
+            node.job = await self._queue.submit(self._make_job(node, asked))
+        except Unavailable as error:
+            node.reason = str(error)  # it may be in the queue all the same: the next poll tells
+            raise
+        except PilothouseError:
+            record.nodes.remove(node)
+            self._changed()
+            raise
+        self._journal.add("node submitted", node=name, job=node.job)
+        self._trim()
+
+    def _refused(self, why: str) -> None:
+        self._journal.add("refused", reason=why)
+        alone = not any(node.state in ACTIVE for node in self._record.nodes)
+        self._back_off()
+        if alone or self._failures >= LIMIT:
+            self._give_up(why)
+        else:
+            self.trouble = why
+            self._changed()
+
+    def _back_off(self) -> None:
+        self._failures += 1
+        self._not_before = time.monotonic() + min(2.0 ** (self._failures - 1), 60.0)
+
+    def _give_up(self, why: str) -> None:
+        self.exhausted = why
+        self._journal.add("gave up", reason=why)
+        self._changed()
+
+    # ------------------------------------------------------------------ fewer
+
+    def _let_go(self, active: list[NodeRecord], surplus: int) -> None:
+        """Pending ones before running ones, the latest first."""
+        order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
+        rest = [node for node in active[::-1] if node.role == "node"]
+        for node in sorted(rest, key=lambda node: order[node.state])[:surplus]:
+            self._drain_soon(node, "shrunk")
+
+    def _let_leave(self, kind: str, active: list[NodeRecord]) -> None:
+        if all(node.state is State.RUNNING for node in active):
+            for node in self._record.nodes:
+                if node.leaving and node.kind == kind and node.state is State.RUNNING:
+                    self._drain_soon(node, "renewed")
+
+    def _drain_soon(self, node: NodeRecord, why: str) -> None:
+        self._set(node, State.DRAINING, why)
+        self._spawn(self._drain(node, why))
+
+    async def _drain(self, node: NodeRecord, why: str) -> None:
+        if node.address and self._scheduler is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self._scheduler.retire_workers(names=[node.name], close_workers=False)
+        self._asking.expect_change()
+        await self._queue.cancel([node.job])
+        self._end(node, State.FINISHED, why)
 
     async def cancel_all(self) -> None:
-        """End every node."""
-        for task in self._draining:
+        """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
+        for task in list(self._draining):
             task.cancel()
-        await self._queue.cancel([node.job for node in self._record.nodes])
-        for node in self._record.nodes:
+        jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
+        jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
+        try:
+            await self._queue.cancel(jobs)
+            await self._asking.gone(jobs, timeout=10.0)
+        except PilothouseError as error:  # the sweep of a later pilot ends what is left
+            self._journal.add("trouble", reason=str(error))
+        for node in list(self._record.nodes):
             if not node.state.ended:
-                node.state, node.reason, node.since = State.FINISHED, "the pilot ended", utcnow()
+                self._end(node, State.FINISHED, "the pilot ended")
+
+    # ------------------------------------------------------------------ book-keeping
 
     def log(self, name: str) -> Path:
         """The file with what the node printed."""
         return self._folder / f"{name}.log"
 
-    async def _submit(self) -> None:
-        record = self._record
-        taken = {node.name for node in record.nodes}
-        name = next(name for i in self._numbers if (name := f"{record.name}-{i}") not in taken)
-        description = record.description
-        scratch = self._scratch / name
-        arguments = [
-            "--name", name, "--host", "127.0.0.1", "--scratch", str(scratch),
-            "--scheduler-file", str(self._folder / "scheduler.json"),
-            "--tls-cert", self._tls["tls_cert"], "--tls-key", self._tls["tls_key"],
-            "--cores", str(description["cores"]), "--memory", str(description["memory"]),
-        ]  # fmt: skip
-        # Temporary files go with the node, whatever ends it.
-        environment = {**ONE_BLAS_THREAD, "TMPDIR": str(scratch)}
-        node = NodeRecord(name=name, since=utcnow())
-        node.job = await self._queue.submit(Job(name, arguments, self.log(name), scratch, environment))
-        if status := (await self._queue.poll([node.job])).get(node.job):
-            node.host, node.pid = status.host, status.pid
-        record.nodes.append(node)
-        self._journal.add("node submitted", node=name, job=node.job)
-        self._changed_nodes()
-
-    async def _drain(self, node: NodeRecord) -> None:
-        if node.address and self._scheduler is not None:
-            await self._scheduler.retire_workers(names=[node.name], close_workers=False)
-        await self._queue.cancel([node.job])
-        self._set(node, State.FINISHED, "shrunk")
-
-    def _fail(self, node: NodeRecord, why: str) -> None:
-        came_up = node.state is State.RUNNING
+    def failed(self, node: NodeRecord, status: JobStatus) -> None:
+        """A node's job has ended, which nobody asked for."""
+        came_up = node.connected is not None
         last = tail(self.log(node.name), 3)
-        self._set(node, State.FAILED, "\n".join(part for part in (why, last) if part))
-        self._failures = 0 if came_up else self._failures + 1
-        self._not_before = time.monotonic() + (0.0 if came_up else min(2.0 ** (self._failures - 1), 60.0))
+        self._end(node, State.FAILED, "\n".join(part for part in (status.reason, last) if part))
+        if self.description.replace == "never":
+            self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
+            self._record.nodes_wanted = sum(self._record.wanted.values())
+            if not self._record.nodes_wanted:
+                self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
+            return
+        if came_up:
+            self._failures, self._not_before = 0, 0.0
+            return
+        self._back_off()
         if self._failures >= LIMIT:
-            self.exhausted = f"{self._failures} nodes failed in a row, the last one: {node.reason}"
-            self._journal.add("gave up", reason=self.exhausted)
+            self._give_up(f"{self._failures} nodes failed in a row, the last one: {node.reason}")
+
+    def _end(self, node: NodeRecord, state: State, reason: str) -> None:
+        node.ended = utcnow()
+        self._set(node, state, reason)
+        with (self._folder / "nodes.jsonl").open("a", encoding="utf-8") as file:
+            file.write(node.model_dump_json() + "\n")
 
     def _set(self, node: NodeRecord, state: State, reason: str) -> None:
         node.state, node.reason, node.since = state, reason, utcnow()
         self._journal.add(f"node {state.value}", node=node.name, reason=reason)
-        self._changed_nodes()
+        self._trim()
 
-    def _changed_nodes(self) -> None:
+    def _trim(self) -> None:
         ended = [node for node in self._record.nodes if node.state.ended]
         for node in ended[:-5]:  # the last few ended ones stay in view
             self._record.nodes.remove(node)
         self._changed()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    @property
+    def summary(self) -> str:
+        """Why the pilot has fewer nodes than it should, for people; empty when it has them."""
+        if self.exhausted or self.trouble:
+            return self.exhausted or self.trouble
+        waiting = [node for node in self._record.nodes if node.state is State.PENDING and node.role != "successor"]
+        if not waiting:
+            return ""
+        reasons = sorted({node.reason for node in waiting if node.reason})
+        starts = [node.expected_start for node in waiting if node.expected_start]
+        when = f"; expected start {min(starts):%Y-%m-%d %H:%M} UTC" if starts else ""
+        nodes = "1 node waits" if len(waiting) == 1 else f"{len(waiting)} nodes wait"
+        return f"{nodes} in the queue{': ' + '; '.join(reasons) if reasons else ''}{when}"

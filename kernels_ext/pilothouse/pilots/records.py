@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,13 +35,39 @@ class NodeRecord(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     name: str
+    kind: str = "node"
     state: State = State.PENDING
     reason: str = ""
-    job: str = ""
+    job: str = Field(default="", description="the batch system's id; empty while it has not answered")
     host: str = ""
     pid: int = 0
     address: str = ""
-    since: datetime | None = None
+    cores: int = 1
+    since: datetime | None = Field(default=None, description="when it came into this state")
+    submitted: datetime | None = None
+    started: datetime | None = Field(default=None, description="when its job was first seen to run")
+    connected: datetime | None = Field(default=None, description="when its worker was first there")
+    ended: datetime | None = None
+    expected_start: datetime | None = Field(default=None, description="by the batch system, while it is pending")
+    ends: datetime | None = Field(default=None, description="when its walltime is over")
+    exit_code: int | None = None
+    leaving: bool = Field(default=False, description="it goes as soon as its replacement is there")
+    role: Literal["node", "first", "successor"] = Field(
+        default="node",
+        description="'first': its job holds the supervisor too; 'successor': its job will, when that one ends",
+    )
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until its walltime is over; None while that is not known."""
+        return None if self.ends is None else max((self.ends - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+class Adapt(BaseModel):
+    """Follow the load between these numbers of nodes."""
+
+    minimum: int
+    maximum: int
 
 
 class ProcessRef(BaseModel):
@@ -59,18 +85,31 @@ class PilotRecord(Record):
     state: State = State.PENDING
     reason: str = ""
     created: datetime
+    begun: datetime | None = Field(default=None, description="when its present supervisor was asked for")
+    generation: int = Field(default=1, description="how many supervisors it has had")
+    not_recovered: list[str] = Field(default_factory=list, description="what could not be gone on with")
     ended: datetime | None = None
     description: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict, description="the site, as it was at submission")
     nodes_wanted: int = 1
+    wanted: dict[str, int] = Field(default_factory=dict, description="of each kind; their sum is `nodes_wanted`")
     nodes: list[NodeRecord] = Field(default_factory=list)
+    next_node: int = 1
+    adapt: Adapt | None = None
     supervisor: ProcessRef | None = None
-    socket: str = ""
+    socket: str = Field(default="", description="the Unix socket of a supervisor on a login node")
+    control: str = Field(default="", description="'tls://host:port' of a supervisor that other hosts can ask")
     scratch: str = ""
     scheduler: str = ""
     dashboard: str = ""
     heartbeat: datetime | None = None
     lease_end: datetime | None = None
     idle_end: datetime | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether its supervisor can be asked."""
+        return bool(self.socket or self.control)
 
 
 class Progress(BaseModel):
@@ -93,6 +132,7 @@ class RunRecord(Record):
     ended: datetime | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     progress: Progress | None = None
+    resumed: int = Field(default=0, description="how often another supervisor has gone on with it")
 
 
 PILOTS: Records[PilotRecord] = Records("pilots", PilotRecord)

@@ -79,9 +79,9 @@ class Run:
 
     def _ask(self, op: str, **arguments: Any) -> tuple[Any, bytes]:
         pilot = PILOTS.read(self.pilot)
-        if not pilot.socket:
+        if not pilot.answers:
             raise Unavailable(f"the pilot {pilot.name!r} of run {self.name!r} is {pilot.state}")
-        return control.call(pilot.socket, op, name=self.name, **arguments)
+        return control.call(pilot, op, name=self.name, **arguments)
 
     def status(self, since: int = 0, wait: float = 0.0) -> tuple[dict[str, Any], Frame]:
         """State, progress and the samples after `since`, after at most `wait` seconds.

@@ -217,6 +217,7 @@ class RunHost:
         self._changed = changed
         self._live: dict[str, Context] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._handing_over = False
 
     @property
     def live(self) -> list[str]:
@@ -266,6 +267,15 @@ class RunHost:
                 task.cancel()
             await asyncio.wait(tasks, timeout=2.0)
 
+    async def hand_over(self) -> None:
+        """Let go of all runs as they are: another supervisor goes on with them."""
+        self._handing_over = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=4.0)
+
     async def _drive(self, context: Context, load: Callable[[], type[Driver]]) -> None:
         record = context.record
         saver = asyncio.create_task(self._save_regularly(context))
@@ -291,9 +301,12 @@ class RunHost:
             saver.cancel()
             await asyncio.gather(*(process.stop() for process in context.processes), return_exceptions=True)
             context.telemetry.save(context.folder / "telemetry.bin")
-            record.ended = utcnow()
-            context.event(record.state.value, reason=record.reason)
-            RUNS.write(record)
+            if self._handing_over:
+                context.event("handed over")
+            else:
+                record.ended = utcnow()
+                context.event(record.state.value, reason=record.reason)
+                RUNS.write(record)
             self._live.pop(record.name, None)
             self._tasks.pop(record.name, None)
             self._changed()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
-import subprocess
 import sys
 import threading
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
-from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
-from pilothouse.pilots.alive import scratch_folder
+from pilothouse.errors import Conflict, InvalidInput, NotFound
+from pilothouse.pilots.discovery import describe
 from pilothouse.pilots.handle import Pilot
+from pilothouse.pilots.jobs import node_script
+from pilothouse.pilots.launching import launch_here, launch_in_job
 from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.pilots.run import Run
-from pilothouse.pilots.site import describe
 from pilothouse.state import check_name, utcnow
 
 
@@ -25,13 +26,26 @@ def submit(
     site: str = "local",
     *,
     name: str | None = None,
-    nodes: int = 1,
-    cores: int = 1,
+    nodes: int | None = None,
+    cores: int | None = None,
     memory: str | int | None = None,
-    idle_timeout: str | float = "30min",
-    lease: str | float = "12h",
+    gpus: int | None = None,
+    walltime: str | float | None = None,
+    queue: str | None = None,
+    account: str | None = None,
+    constraint: str | None = None,
+    exclusive: bool | None = None,
+    directives: Sequence[str] | None = None,
+    environment: Mapping[str, Any] | None = None,
+    scratch: str | None = None,
+    idle_timeout: str | float | None = None,
+    lease: str | float | None = None,
+    replace: str | None = None,
+    placement: str | None = None,
+    kinds: Mapping[str, Mapping[str, Any]] | None = None,
+    **others: Any,
 ) -> Pilot:
-    """Ask for a pilot; returns its handle at once.
+    """Ask for a pilot; returns its handle at once. What is left out is as the site's defaults say.
 
     Parameters
     ----------
@@ -40,13 +54,31 @@ def submit(
     name
         Unique among the user's live pilots; made from the site when left out.
     nodes
-        How many nodes to keep running; each holds one Dask worker.
+        How many nodes to keep running; each is one batch job and holds one Dask worker. 1.
     cores
-        Threads of a node's worker.
+        Cores of a node, and threads of its worker. 1.
     memory
-        Of a node: bytes, or text such as ``"4 GiB"``; an equal share of the host's when left out.
+        Of a node: bytes, or text such as ``"4 GiB"``; on ``local``, an equal share of the host's when left out.
+    gpus
+        Of a node; its worker has as many of Dask's resource ``GPU``.
+    walltime
+        Of each node's job: seconds, ``"2h"`` or ``"02:00:00"``.
+    queue, account, constraint, exclusive, directives
+        For the batch system: its queue (partition), who pays (``project=`` is the same), features of nodes, nodes of
+        one's own, and further lines of the job script's header.
+    environment
+        ``{"modules": [...], "conda": name, "venv": folder, "variables": {...}}``: what jobs set up first.
+    scratch
+        Folder for a node's temporary files, such as ``"$TMPDIR"``.
     idle_timeout, lease
-        The pilot ends after this time without work, and after this time in any case: seconds, or ``"30min"``.
+        The pilot ends after this time without work (30 min), and after this time in any case (12 h).
+    replace
+        What happens to nodes that end: ``"always"`` they are replaced, before their walltime too; only when they
+        ``"failed"``; ``"never"``.
+    placement
+        Where the supervisor lives: ``"login"``, this host; ``"job"``, inside the first node's batch job.
+    kinds
+        More kinds of nodes, by name: ``{"gpu": {"nodes": 1, "gpus": 2, "queue": "gpu"}}``.
 
     Raises
     ------
@@ -54,6 +86,8 @@ def submit(
         A value can't be used; nothing was started.
     Conflict
         A live pilot has that name.
+    Refused, Unavailable
+        With placement ``"job"``: the batch system said no, or nothing. Else the pilot's ``reason`` says so.
 
     Examples
     --------
@@ -62,36 +96,51 @@ def submit(
     >>> pilot.wait().client().submit(sum, [1, 2]).result()  # doctest: +SKIP
     3
     """
-    description, found = describe(
-        site=site, name=name, nodes=nodes, cores=cores, memory=memory, idle_timeout=idle_timeout, lease=lease
-    )
+    asked = {
+        "site": site, "name": name, "nodes": nodes, "cores": cores, "memory": memory, "gpus": gpus,
+        "walltime": walltime, "queue": queue, "account": account, "constraint": constraint, "exclusive": exclusive,
+        "directives": directives, "environment": environment, "scratch": scratch, "idle_timeout": idle_timeout,
+        "lease": lease, "replace": replace, "placement": placement, "kinds": kinds,
+    }  # fmt: skip
+    description, found = describe(**{field: value for field, value in asked.items() if value is not None}, **others)
     stored = description.model_dump(mode="json", exclude={"name", "site"})
+    now = utcnow()
     record = claim(
         PILOTS, name, found.name, lambda chosen: PilotRecord(
-            name=chosen, site=found.name, created=utcnow(), description=stored, nodes_wanted=description.nodes,
-            reason="the supervisor is starting",
+            name=chosen, site=found.name, created=now, begun=now, description=stored,
+            settings=found.model_dump(mode="json"), wanted=description.wanted(),
+            nodes_wanted=sum(description.wanted().values()), reason="the supervisor is starting",
+            lease_end=now + timedelta(seconds=description.lease),
         )
     )  # fmt: skip
     try:
-        with Path(PILOTS.folder(record.name), "supervisor.log").open("ab") as log:
-            subprocess.run(
-                [sys.executable, "-m", "pilothouse.pilots.detach", record.name],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": _search_path(),
-                    "DASK_TEMPORARY_DIRECTORY": str(scratch_folder(record.name)),
-                },
-                check=True,
-            )
-    except (OSError, subprocess.CalledProcessError) as error:
+        if (description.placement or found.placement) == "job" and found.system != "local":
+            launch_in_job(record)
+        else:
+            launch_here(record.name)
+    except BaseException:
         forget(PILOTS, record.name)
-        raise Unavailable(f"the supervisor can't be started: {error}") from None
+        raise
     if "ipykernel" in sys.modules:
         threading.Thread(target=_import_views, name="pilothouse-views", daemon=True).start()
     return Pilot(record.name)
+
+
+def script(site: str = "local", **description: Any) -> str:
+    """The job script that each of such a pilot's nodes would be submitted with; nothing is submitted.
+
+    Parameters
+    ----------
+    site, description
+        As for :func:`submit`.
+
+    Raises
+    ------
+    InvalidInput
+        A value can't be used.
+    """
+    checked, found = describe(site=site, **description)
+    return node_script(checked, found, checked.name or found.name)
 
 
 def _import_views() -> None:
@@ -160,11 +209,3 @@ def default_pilot() -> Pilot:
         return submit("local", name="local", nodes=2)
     except Conflict:  # another process was quicker
         return Pilot("local")
-
-
-def _search_path() -> str:
-    """Where this process finds modules beyond its installation: the nodes shall find a notebook's neighbours too."""
-    installed = tuple({sys.prefix, sys.base_prefix})
-    places = [os.path.abspath(place) for place in sys.path]
-    own = [place for place in places if not place.startswith(installed) and os.path.isdir(place)]
-    return os.pathsep.join(dict.fromkeys(own))

@@ -1,7 +1,8 @@
 """The supervisor: the detached process that owns one pilot and its runs.
 
-It holds the Dask scheduler, keeps the set-point of nodes, drives the runs, keeps the lease and answers on
-a Unix socket. It outlives kernels, browsers and servers; when it goes, its nodes go.
+It holds the Dask scheduler, keeps the set-point of nodes, drives the runs, keeps the lease and answers its clients.
+It outlives kernels, browsers and servers. When it dies, another one can take its pilot over: what it owned is in the
+pilot's record, its journal and the folders of its runs.
 """
 
 from __future__ import annotations
@@ -10,29 +11,36 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import secrets
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import psutil
 
-from pilothouse.errors import Conflict, InvalidInput, PilothouseError
+from pilothouse.errors import PilothouseError
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import remove_leftovers, scratch_folder
+from pilothouse.pilots.first_node import FirstNode
+from pilothouse.pilots.jobs import node_job
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
 from pilothouse.pilots.nodes import Nodes
+from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
+from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.records import PILOTS, PilotRecord, ProcessRef, State
+from pilothouse.pilots.requests import Requests
 from pilothouse.pilots.run_host import NodeHost, RunHost
-from pilothouse.pilots.site import sites
+from pilothouse.pilots.site import Site
+from pilothouse.pilots.sweep import sweep_queue
+from pilothouse.pilots.takeover import adopt_nodes, resume_runs
 from pilothouse.pilots.tls import make_certificate, security
-from pilothouse.state import utcnow
+from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +51,33 @@ HEARTBEAT = 30.0
 
 
 class Supervisor:
-    """One pilot's owner."""
+    """One pilot's owner.
 
-    def __init__(self, record: PilotRecord, queue: Queue) -> None:
+    Parameters
+    ----------
+    first
+        Name of the node whose job this process runs in, where its placement is ``"job"``; else empty.
+    """
+
+    def __init__(self, record: PilotRecord, queue: Queue, first: str = "") -> None:
         self.record = record
         self.queue = queue
+        self.site = Site.model_validate(record.settings)
         self.folder = PILOTS.folder(record.name)
         self.journal = Journal(self.folder / "events.jsonl")
         self.scratch = scratch_folder(record.name)
-        self._ending = asyncio.Event()
-        self._wake = asyncio.Event()
-        self._end: tuple[State, str] = (State.FINISHED, "")
-        self._active = utcnow()
+        self.asking = Direct(queue) if self.site.system == "local" else Polling(queue, self.site)
+        self.nodes = Nodes(
+            record, queue, self.asking, self.journal, self.folder,
+            lambda node, kind: node_job(record, node, kind), self.changed,
+        )  # fmt: skip
+        self.first = FirstNode(self, first) if first else None
+        self.ending = asyncio.Event()
+        self.wake = asyncio.Event()
+        self.active = utcnow()
         self.scheduler: Any = None
         self.runs: RunHost
+        self._end: tuple[State, str] = (State.FINISHED, "")
 
     # ------------------------------------------------------------------ life
 
@@ -65,40 +86,59 @@ class Supervisor:
         record = self.record
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.end, State.FINISHED, f"ended by {number.name}")
+            loop.add_signal_handler(number, self._signalled, number)
         me = psutil.Process()
         record.supervisor = ProcessRef(host=socket.gethostname(), pid=me.pid, started=me.create_time())
         record.state, record.scratch = State.STARTING, str(self.scratch)
-        lease = float(record.description["lease"])
-        record.lease_end = utcnow() + timedelta(seconds=lease)
-        handlers: dict[str, control.Handler] = {
-            "scale": self._op(self._scale),
-            "cancel": self._op(self._cancel),
-            "launch": self._op(self._launch),
-            "stop": self._stop_run,
-            "frame": self._frame,
-            "status": self._status,
-        }
-        tls = make_certificate(self.folder, lease)
-        self.nodes = Nodes(record, self.queue, self.journal, self.folder, self.scratch, tls, self._changed)
+        if record.lease_end is None:
+            record.lease_end = utcnow() + timedelta(seconds=float(record.description["lease"]))
+        tls = make_certificate(self.folder, max((record.lease_end - utcnow()).total_seconds(), 0.0))
+        adopted = adopt_nodes(record, self.journal)
+        servers: list[Any] = []
         try:
-            await self.nodes.keep()  # they start while the scheduler does
+            await self._keep_nodes()  # they start while the scheduler does
             await self._start_scheduler(tls)
             self._node_host = NodeHost(self.scheduler)
-            self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self._touch)
+            self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self.touch)
             self.nodes.watch(self.scheduler, self._node_host)
-            socket_path = control.runtime_folder() / f"{record.name}-{me.pid}.sock"
-            server = await control.serve(socket_path, handlers)
-            record.socket = str(socket_path)
-            self.journal.add("started", pid=me.pid, scheduler=self.scheduler.address)
-            self._changed()
+            if self.first:
+                await self.first.start()
+            servers = await self._listen(tls, me.pid)
+            self.journal.add("started", pid=me.pid, host=socket.gethostname(), scheduler=self.scheduler.address)
+            resume_runs(record, self.runs, self.journal, adopted)
+            self.changed()
             try:
                 await self._keep()
             finally:
-                server.close()
-                socket_path.unlink(missing_ok=True)
+                for server in servers:
+                    server.close()
+                if record.socket:
+                    control.unlink(record.socket)
         finally:
             await self._shut_down()
+
+    async def _listen(self, tls: dict[str, str], pid: int) -> list[Any]:
+        """On a Unix socket, except in a job; beyond this host for all sites that have other hosts."""
+        handlers = Requests(self).handlers
+        servers: list[Any] = []
+        if self.site.system != "local":
+            token = secrets.token_urlsafe(32)
+            write_atomic(self.folder / "token", token.encode())
+            server, self.record.control = await control.serve_tls(self._address(), tls, token, handlers)
+            servers.append(server)
+        if self.first is None:
+            path = control.runtime_folder() / f"{self.record.name}-{pid}.sock"
+            servers.append(await control.serve(path, handlers))
+            self.record.socket = str(path)
+        return servers
+
+    def _address(self) -> str:
+        """The address of this host that nodes and other login nodes can reach."""
+        from distributed.utils import get_ip, get_ip_interface
+
+        if self.site.system == "local":
+            return "127.0.0.1"
+        return str(get_ip_interface(self.site.interface) if self.site.interface else get_ip())
 
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
@@ -106,7 +146,7 @@ class Supervisor:
 
         dask.config.set(QUIET)
         self.scheduler = await Scheduler(
-            host="127.0.0.1",
+            host=self._address(),
             port=0,
             security=security(tls),
             dashboard=False,
@@ -121,144 +161,179 @@ class Supervisor:
         server = self.scheduler.http_server
         pages.connect(self.scheduler.http_application, server, self.scheduler, prefix="/")
         self.record.dashboard = f"http://127.0.0.1:{server.port}/status"
-        self._changed()
+        self.changed()
 
     async def _keep(self) -> None:
         beat = 0.0
         dashboard: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
-        while not self._ending.is_set():
-            try:
-                await self.nodes.keep()
-                if self.nodes.exhausted and not self._node_host.nodes:
-                    self.end(State.FAILED, self.nodes.exhausted)
-                self._check_clocks()
-                if dashboard is None and len(self._node_host.nodes) >= self.record.nodes_wanted:
-                    dashboard = asyncio.create_task(self._start_dashboard())
-                if loop.time() - beat > HEARTBEAT:
-                    beat = loop.time()
-                    self._changed()
-            except PilothouseError as error:
-                self.journal.add("trouble", reason=str(error))
-                logger.warning("%s", error)
+        sweeping = asyncio.create_task(self._sweep())
+        adapting = self._adapting()
+        while not self.ending.is_set():
+            adapting()
+            await self._keep_nodes()
+            self._check_clocks()
+            if dashboard is None and self.site.dashboard and len(self._node_host.nodes) >= self.record.nodes_wanted:
+                dashboard = asyncio.create_task(self._start_dashboard())
+            if loop.time() - beat > HEARTBEAT:
+                beat = loop.time()
+                self.changed()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK):
-                    await self._wake.wait()
-            self._wake.clear()
+                    await self.wake.wait()
+            self.wake.clear()
+        sweeping.cancel()
+
+    async def _keep_nodes(self) -> None:
+        """One look at the nodes. A batch system that does not answer is waited for: it never means an end."""
+        try:
+            await self.nodes.keep()
+            if self.first:
+                await self.first.keep()
+        except PilothouseError as error:
+            if self.nodes.trouble != str(error):
+                self.journal.add("trouble", reason=str(error))
+                logger.warning("%s", error)
+            self.nodes.trouble = str(error)
+            self.changed()
+        gone = not any(not node.state.ended for node in self.record.nodes)
+        if self.nodes.exhausted and gone:
+            self.end(State.FAILED, self.nodes.exhausted)
+
+    def _adapting(self) -> Any:
+        from pilothouse.pilots.adaptive import Load
+
+        load, loop = Load(), asyncio.get_running_loop()
+
+        def look() -> None:
+            if self.record.adapt is not None:
+                wanted = load.wanted(self.record, self.scheduler, 1 if self.runs.live else 0, loop.time())
+                if wanted != self.record.nodes_wanted:
+                    self.set_point(wanted, "load")
+
+        return look
+
+    async def _sweep(self) -> None:
+        """End jobs of ours whose pilot has gone."""
+        if self.site.system != "local":
+            try:
+                for orphan in await sweep_queue(self.queue, self.site):
+                    self.journal.add("orphan ended", job=orphan.job, pilot=orphan.pilot)
+            except PilothouseError as error:
+                logger.warning("no sweep: %s", error)
 
     def _check_clocks(self) -> None:
         record, now = self.record, utcnow()
-        no_node_yet = not any(node.state is State.RUNNING for node in record.nodes)
+        no_node_yet = bool(record.nodes_wanted) and not any(node.state is State.RUNNING for node in record.nodes)
         if no_node_yet or self.runs.live or any(worker.processing for worker in self.scheduler.workers.values()):
-            self._active = now
+            self.active = now
         idle_s = float(record.description["idle_timeout"])
-        idle_end = None if self.runs.live else self._active + timedelta(seconds=idle_s)
+        idle_end = None if self.runs.live else self.active + timedelta(seconds=idle_s)
         news = (idle_end is None) != (record.idle_end is None)
         record.idle_end = idle_end
         if news:
-            self._changed()
+            self.changed()
         if idle_end is not None and now > idle_end:
             self.end(State.FINISHED, f"idle for {idle_s:g} s")
         if record.lease_end is not None and now > record.lease_end:
             self.end(State.FINISHED, "the lease is over")
 
+    # ------------------------------------------------------------------ end
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self.first is not None and self.first.successor is not None:  # its job ends, not the pilot
+            self.first.handing_over = True
+            self.ending.set()
+            self.wake.set()
+        else:
+            self.end(State.FINISHED, f"ended by {number.name}")
+
     async def _shut_down(self) -> None:
-        state, reason = self._end
         record = self.record
+        if self.first is not None and self.first.handing_over:
+            await self.first.hand_over()
+            return
+        state, reason = self._end
         record.state, record.reason = State.DRAINING, reason
-        self._changed()
+        self.changed()
         if self.scheduler is not None:
             await self.runs.close(reason or "the pilot ends")
         await self.nodes.cancel_all()
+        if self.first is not None:
+            await self.first.stop()
         if self.scheduler is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(3):
                     await self.scheduler.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
         remove_leftovers(self.folder)
-        for name in ("tls.key", "tls.pem", "scheduler.json"):
+        for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
             (self.folder / name).unlink(missing_ok=True)
         record.state, record.ended, record.idle_end, record.lease_end = state, utcnow(), None, None
-        record.socket = record.scheduler = record.dashboard = ""
+        record.socket = record.control = record.scheduler = record.dashboard = ""
         self.journal.add(state.value, reason=reason)
         PILOTS.write(record)
 
     def end(self, state: State, reason: str) -> None:
         """Begin to end; the first reason counts."""
-        if not self._ending.is_set():
+        if not self.ending.is_set():
             self._end = state, reason
-            self._ending.set()
-            self._wake.set()
+            self.ending.set()
+            self.wake.set()
 
-    def _changed(self) -> None:
+    # ------------------------------------------------------------------ what others change
+
+    def set_point(self, wanted: int, why: str) -> None:
+        """Keep `wanted` nodes of the first kind beside those of the others."""
+        kinds = self.record.wanted
+        others = sum(number for kind, number in kinds.items() if kind != "node")
+        kinds["node"] = max(wanted - others, 0)
+        self.record.nodes_wanted = sum(kinds.values())
+        self.journal.add("scale", nodes=self.record.nodes_wanted, why=why)
+        self.nodes.reset_limit()
+        self.changed()
+        self.wake.set()
+
+    def changed(self) -> None:
+        """Write the record, with the pilot's state as its nodes make it."""
         record = self.record
-        if not self._ending.is_set():
-            running = any(node.state is State.RUNNING for node in record.nodes)
-            if running:
-                record.state, record.reason = State.RUNNING, self.nodes.exhausted
-            elif record.state is State.RUNNING:
+        if not self.ending.is_set():
+            states = {node.state for node in record.nodes}
+            if State.RUNNING in states:
+                record.state, record.reason = State.RUNNING, self.nodes.summary
+            elif record.state is State.RUNNING and record.nodes_wanted:
                 record.state, record.reason = State.STARTING, "no node is running; they are being replaced"
+            elif State.PENDING in states and not states & {State.STARTING, State.DRAINING} and self.scheduler:
+                record.state, record.reason = State.PENDING, self.nodes.summary
+            elif record.state is not State.RUNNING:
+                record.state, record.reason = State.STARTING, self.nodes.summary
         record.heartbeat = utcnow()
         PILOTS.write(record)
 
-    def _touch(self) -> None:
-        self._active = utcnow()
-
-    # ------------------------------------------------------------- what clients ask
-
-    def _op(self, function: Callable[..., Any]) -> control.Handler:
-        async def handler(**arguments: Any) -> tuple[Any, bytes]:
-            self._touch()
-            return function(**arguments), b""
-
-        return handler
-
-    def _scale(self, nodes: int | None = None, by: int = 0) -> int:
-        wanted = self.record.nodes_wanted + by if nodes is None else nodes
-        limit = next(site.nodes for site in sites() if site.name == self.record.site)
-        if not 0 <= wanted <= limit:
-            raise InvalidInput(
-                f"nodes={wanted}: site {self.record.site!r} has 0 to {limit} nodes for a pilot", field="nodes"
-            )
-        if wanted != self.record.nodes_wanted:
-            self.journal.add("scale", nodes=wanted)
-            self.record.nodes_wanted = wanted
-            self.nodes.reset_limit()
-            self._changed()
-            self._wake.set()
-        return wanted
-
-    def _cancel(self) -> None:
-        self.end(State.FINISHED, "cancelled")
-
-    def _launch(self, name: str) -> None:
-        if self._ending.is_set():
-            raise Conflict(f"the pilot {self.record.name!r} is ending", field="pilot")
-        self.runs.launch(name)
-        self.journal.add("run launched", run=name)
-
-    async def _stop_run(self, name: str) -> tuple[None, bytes]:
-        await self.runs.stop(name)
-        return None, b""
-
-    async def _status(self, name: str) -> tuple[Any, bytes]:
-        return self.runs.status(name), b""
-
-    async def _frame(self, name: str, since: int = 0, wait: float = 0.0) -> tuple[Any, bytes]:
-        return await self.runs.frame(name, since, wait)
+    def touch(self) -> None:
+        """Somebody works with the pilot."""
+        self.active = utcnow()
 
 
-def main(name: str) -> None:
-    """Own the pilot called `name` until it ends."""
+def main(name: str, first: str = "") -> None:
+    """Own the pilot called `name` until it ends; inside the job of its node `first`, where that is given."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
     name_process("pilothouse")
     record = PILOTS.read(name)
+    if record.state.ended and record.state is not State.LOST:
+        return  # a successor whose pilot ended before its job began
     try:
         importlib.import_module("distributed")  # once, for this process and all its nodes
-        asyncio.run(Supervisor(record, LocalQueue(fork_template())).run())
+        site = Site.model_validate(record.settings)
+        queue = LocalQueue(fork_template()) if site.system == "local" else queue_for(site)
+        asyncio.run(Supervisor(record, queue, first).run())
     except BaseException as error:
         logger.exception("the supervisor ends")
         record.state, record.ended = State.FAILED, utcnow()
         record.reason = f"the supervisor failed: {type(error).__name__}: {error}"
         PILOTS.write(record)
         raise
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -10,6 +10,12 @@ from typing import Any
 from pilothouse.state import utcnow, write_atomic
 
 
+def tls_files(folder: Path) -> dict[str, str]:
+    """Where a pilot's certificate and key are: ``tls_ca``, ``tls_cert``, ``tls_key``."""
+    certificate = str(folder / "tls.pem")
+    return {"tls_ca": certificate, "tls_cert": certificate, "tls_key": str(folder / "tls.key")}
+
+
 def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
     """Make a self-signed certificate that scheduler, workers and clients of one pilot share.
 
@@ -46,7 +52,7 @@ def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
         key_path,
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
-    return {"tls_ca": str(cert_path), "tls_cert": str(cert_path), "tls_key": str(key_path)}
+    return tls_files(folder)
 
 
 def security(tls: dict[str, str]) -> Any:

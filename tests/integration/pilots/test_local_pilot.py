@@ -21,7 +21,8 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable, WaitTimeout
 from pilothouse.pilots import Pilot, Run, control
-from pilothouse.pilots.records import PILOTS
+from pilothouse.pilots.records import PILOTS, PilotRecord
+from pilothouse.state import utcnow
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
@@ -276,5 +277,6 @@ def test_waiting_ends_in_time_and_on_interrupt_and_says_what_goes_on(local_pilot
 
 
 def test_a_supervisor_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    record = PilotRecord(name="gone", site="local", created=utcnow(), socket=str(tmp_path / "nobody.sock"))
     with pytest.raises(Unavailable, match="can't be reached"):
-        control.call(str(tmp_path / "nobody.sock"), "ping")
+        control.call(record, "ping")

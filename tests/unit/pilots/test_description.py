@@ -9,7 +9,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import InvalidInput
 from pilothouse.pilots.description import PilotDescription
-from pilothouse.pilots.site import describe
+from pilothouse.pilots.discovery import describe
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,30 @@
 """Batch systems, one file each, behind one protocol."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pilothouse.pilots.queues.protocols import Queue
+    from pilothouse.pilots.site import Site
+
+
+def queue_for(site: Site) -> Queue:
+    """The batch system of `site`.
+
+    Raises
+    ------
+    InvalidInput
+        Nothing installed knows it.
+    """
+    for point in entry_points(group="pilothouse.queues", name=site.system):
+        queue: Queue = point.load()(site)
+        return queue
+    known = sorted({"local", *(point.name for point in entry_points(group="pilothouse.queues"))})
+    raise InvalidInput(
+        f"system={site.system!r} of site {site.name!r}: nothing installed knows it; there are {', '.join(known)}",
+        field="system",
+    )

@@ -14,16 +14,19 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pilothouse.errors import Unavailable
+from pilothouse.errors import Refused
 from pilothouse.pilots import node
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
+from pilothouse.pilots.script import job_script
+from pilothouse.pilots.site import QueueLimits
+from pilothouse.state import utcnow
 
 
 class LocalQueue:
@@ -37,45 +40,61 @@ class LocalQueue:
 
     def __init__(self, template: socket.socket) -> None:
         self._template = template
-        self._scratch: dict[str, Path] = {}
+        self._jobs: dict[str, Job] = {}
         self._ended: dict[str, int] = {}
+
+    def script(self, job: Job) -> str:
+        """What a shell would start; here a process is forked."""
+        return job_script(job, "")
 
     async def submit(self, job: Job) -> str:
         """Start the job's process; its id is the process's."""
+        assert job.scratch is not None  # noqa: S101  # the supervisor is on this host
         job.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         request = {
-            "arguments": list(job.arguments),
+            "arguments": list(job.command[3:]),
             "log": str(job.log),
-            "environment": dict(job.environment),
+            "environment": {**job.environment, **job.description.environment.variables},
             "folder": str(job.scratch),
         }
         try:
             pid = str(_exchange(self._template, request)["pid"])
         except (OSError, ValueError) as error:
-            raise Unavailable(f"node {job.name} can't be started: {error}") from None
-        self._scratch[pid] = job.scratch
+            raise Refused(f"node {job.name} can't be started: {error}") from None
+        self._jobs[pid] = job
         return pid
 
-    async def poll(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """The state of these processes."""
+    async def poll(self) -> dict[str, JobStatus]:
+        """The state of the processes."""
         self._look()
         host = socket.gethostname()
         found = {}
-        for job in ids:
-            if job not in self._scratch:
-                continue
-            code = self._ended.get(job)
+        for pid, job in list(self._jobs.items()):
+            code = self._ended.get(pid)
             if code is None:
-                found[job] = JobStatus(State.RUNNING, host=host, pid=int(job))
+                found[pid] = JobStatus(State.RUNNING, host=host, pid=int(pid), tag=job.tag)
                 continue
-            shutil.rmtree(self._scratch[job], ignore_errors=True)
+            self._end(pid)
             why = f"killed by signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            found[job] = JobStatus(State.FINISHED if code == 0 else State.FAILED, why)
+            state = State.FINISHED if code == 0 else State.FAILED
+            found[pid] = JobStatus(state, why, host=host, tag=job.tag, exit_code=code)
         return found
+
+    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """There is none: the listing has them all."""
+        return {}
+
+    async def limits(self) -> list[QueueLimits]:
+        """There are no queues here."""
+        return []
+
+    async def estimate(self, job: Job) -> datetime | None:
+        """It would start at once."""
+        return utcnow()
 
     async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
         """SIGTERM to the node, SIGKILL to its process group after `grace` seconds."""
-        known = [job for job in ids if job in self._scratch]
+        known = [job for job in ids if job in self._jobs]
         for job in known:
             if job not in self._ended:
                 with contextlib.suppress(ProcessLookupError):
@@ -85,9 +104,15 @@ class LocalQueue:
             await asyncio.sleep(0.02)
             self._look()
         for job in known:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(int(job), signal.SIGKILL)
-            shutil.rmtree(self._scratch.pop(job), ignore_errors=True)
+            self._end(job)
+
+    def _end(self, pid: str) -> None:
+        """Nothing of the job stays: neither what it started nor its folder."""
+        job = self._jobs.pop(pid, None)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int(pid), signal.SIGKILL)
+        if job is not None and job.scratch is not None:
+            shutil.rmtree(job.scratch, ignore_errors=True)
 
     def _look(self) -> None:
         """Learn which processes have ended."""
@@ -161,7 +186,6 @@ def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         os.environ.update(environment)
-        tempfile.tempdir = None  # TMPDIR is another one now
         os.chdir(folder)
         if "numpy.random" in sys.modules:  # else all nodes would draw the same numbers
             sys.modules["numpy.random"].seed()

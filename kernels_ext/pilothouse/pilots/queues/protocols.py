@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from pilothouse.pilots.description import NodeKind, PilotDescription
 from pilothouse.pilots.records import State
+from pilothouse.pilots.site import QueueLimits, Site
 
 #: One BLAS thread for each of a worker's threads.
 ONE_BLAS_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -20,52 +23,102 @@ class Job:
 
     Attributes
     ----------
-    arguments
-        Command line of :mod:`pilothouse.pilots.node`.
+    name
+        The node's name.
+    tag
+        The job's name in the batch system, from :func:`pilothouse.pilots.naming.tag`: by it orphans are known.
+    command
+        What the job has to execute, from :func:`node_command` and the like.
     log
-        The file for what it prints.
-    scratch
-        Its working folder, which goes with it.
+        The file for what it prints, on the shared file system.
+    description, kind, site
+        What the pilot asked for, the kind of this node with everything filled in, and the site's customs.
     environment
         Variables to set.
+    after
+        Id of a job that must have ended, however, before this one starts; empty for none.
+    scratch
+        A folder of this host that goes with the job, where the job runs on this host.
     """
 
     name: str
-    arguments: Sequence[str]
+    tag: str
+    command: Sequence[str]
     log: Path
-    scratch: Path
-    environment: Mapping[str, str]
+    description: PilotDescription
+    kind: NodeKind
+    site: Site
+    environment: Mapping[str, str] = field(default_factory=dict)
+    after: str = ""
+    scratch: Path | None = None
 
-    @property
-    def command(self) -> list[str]:
-        """What the job has to execute."""
-        return [sys.executable, "-m", "pilothouse.pilots.node", *self.arguments]
+
+def node_command(arguments: Sequence[str], site: Site) -> list[str]:
+    """The command line of a node."""
+    return [site.python or sys.executable, "-m", "pilothouse.pilots.node", *arguments]
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What the batch system says of a job."""
+    """What the batch system says of a job.
+
+    Attributes
+    ----------
+    state
+        ``pending``, ``running``, ``finished`` or ``failed``.
+    reason
+        Why it waits, or how it ended, in the batch system's words.
+    tag
+        The job's name.
+    host
+        Where it runs.
+    expected_start, ends
+        When it should start; when its walltime is over. UTC.
+    exit_code
+        Of an ended one, where known; negative: the signal.
+    """
 
     state: State
     reason: str = ""
     host: str = ""
     pid: int = 0
+    tag: str = ""
+    expected_start: datetime | None = None
+    ends: datetime | None = None
+    exit_code: int | None = None
 
 
 class Queue(Protocol):
-    """Submit, poll, cancel. No method blocks the event loop for longer than a system call."""
+    """A batch system. Made with its :class:`~pilothouse.pilots.site.Site`; no method blocks the event loop.
+
+    Every method raises :class:`~pilothouse.errors.Unavailable` when the batch system does not answer, within the
+    site's ``timeout``: that never means that jobs are gone. Registered as an entry point of the group
+    ``pilothouse.queues``; the name is the site's ``system``.
+    """
+
+    def script(self, job: Job) -> str:
+        """The job script that :meth:`submit` hands over."""
 
     async def submit(self, job: Job) -> str:
         """Hand the job over and return the batch system's id for it.
 
         Raises
         ------
-        PilothouseError
-            The batch system refused, in its own words.
+        Refused
+            The batch system said no; the message has its own words.
         """
 
-    async def poll(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """The state of these jobs. A job that is left out is one of which nothing can be said now."""
+    async def poll(self) -> dict[str, JobStatus]:
+        """The state of all jobs of the user that the batch system lists, by id: one command, however many jobs."""
+
+    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """How these jobs ended, which :meth:`poll` no longer lists; without those of which nothing is known (yet)."""
 
     async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
         """End these jobs, within `grace` seconds by their own hand; ended or unknown ones are no error."""
+
+    async def limits(self) -> list[QueueLimits]:
+        """The batch system's queues, and what a job in each may have."""
+
+    async def estimate(self, job: Job) -> datetime | None:
+        """When the job would start if it were submitted now (UTC); None when the batch system can't tell."""

@@ -1,0 +1,67 @@
+"""dask-jobqueue: it knows how each batch system wants to be asked. Its job classes write our jobs' headers."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+from pilothouse.errors import Unavailable
+from pilothouse.pilots.queues.protocols import Job
+
+#: Batch system -> dask-jobqueue's class for one job of it.
+CLASSES = {
+    "slurm": "SLURMJob",
+    "sge": "SGEJob",
+    "oar": "OARJob",
+    "pbs": "PBSJob",
+    "lsf": "LSFJob",
+    "htcondor": "HTCondorJob",
+}
+
+
+def dask_job(system: str, job: Job, *, walltime: str | None, directives: list[str], **options: Any) -> Any:
+    """dask-jobqueue's object for `job`: its ``job_header`` is the header of the script.
+
+    Parameters
+    ----------
+    system
+        dask-jobqueue's word for the batch system: a key of :data:`CLASSES`.
+    walltime
+        As the batch system writes it; None for none.
+    directives
+        More lines of the header, without the batch system's mark.
+    options
+        What this class has beside what all have: ``queue``, ``account``, ``resource_spec`` ...
+
+    Raises
+    ------
+    Unavailable
+        dask-jobqueue is not installed.
+    """
+    try:
+        import dask
+
+        module = importlib.import_module(f"dask_jobqueue.{system}")
+    except ImportError as error:
+        raise Unavailable(
+            f"batch systems need dask-jobqueue ({error}): pip install 'pilothouse[batch]'", field="site"
+        ) from None
+    with warnings.catch_warnings(), dask.config.set({f"jobqueue.{system}.walltime": None}):
+        warnings.simplefilter("ignore")  # about workers and memory rounding, which are ours
+        return getattr(module, CLASSES[system])(
+            name=job.name,
+            job_name=job.tag,
+            cores=job.kind.cores,
+            memory=int(job.kind.memory or 0) or "1 GiB",
+            processes=1,
+            walltime=walltime,
+            job_extra_directives=directives,
+            **options,
+        )
+
+
+def clock(seconds: float) -> str:
+    """A walltime as ``HH:MM:SS``."""
+    whole = max(int(seconds), 1)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"

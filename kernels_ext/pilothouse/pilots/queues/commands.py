@@ -1,0 +1,71 @@
+"""Batch commands: argument lists with a time-out, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+
+from pilothouse.errors import Refused, Unavailable
+
+#: As much as any listing of a user's jobs needs; a command that prints more has gone mad.
+_LIMIT = 64 * 2**20
+
+
+async def output(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    text: str = "",
+    environment: Mapping[str, str] | None = None,
+    errors: bool = False,
+) -> str:
+    """What the command prints.
+
+    Parameters
+    ----------
+    timeout
+        Seconds; the command is killed then.
+    text
+        For its standard input.
+    environment
+        Variables beside our own.
+    errors
+        Whether what it prints to standard error is wanted too.
+
+    Raises
+    ------
+    Refused
+        It ended with an error: the message is what it said.
+    Unavailable
+        There is no such command, or it did not end in time.
+    """
+    # What it prints is parsed: in plain English, with English dates.
+    settings = {**os.environ, "LC_ALL": "C", **(environment or {})}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=settings,
+            limit=_LIMIT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unavailable(f"the command {argv[0]} can't be run here: {error.strerror or error}") from None
+    try:
+        async with asyncio.timeout(timeout):
+            out, err = await process.communicate(text.encode() if text else None)
+    except TimeoutError:
+        raise Unavailable(f"the command {argv[0]} did not answer within {timeout:g} s") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
+            await process.wait()
+    if process.returncode:
+        said = "\n".join(part.decode(errors="replace").strip() for part in (err, out) if part.strip())
+        raise Refused(f"{argv[0]}: {said or f'exit code {process.returncode}'}")
+    return (err + out if errors else out).decode(errors="replace")

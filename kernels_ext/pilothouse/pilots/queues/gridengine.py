@@ -1,0 +1,363 @@
+"""Grid Engine: ``qsub``, one ``qstat`` for all of a user's jobs, ``qacct`` for those that have left, ``qdel``."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import re
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
+
+from pydantic import ByteSize
+
+from pilothouse.errors import Refused, Unavailable
+from pilothouse.pilots.cluster import clock, dask_job
+from pilothouse.pilots.description import duration_s
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.records import State
+from pilothouse.pilots.script import job_script
+from pilothouse.pilots.site import QueueLimits, Site
+
+#: Parallel environments of one host go by these names; others are told by their allocation rule.
+SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "serial")
+#: What sites call memory that is granted, the usual one first.
+MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
+GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
+#: What an answer has in it when it is the master that can't be reached.
+_UNREACHABLE = re.compile(r"commlib error|unable to (contact|send message to) qmaster|SGE_ROOT|got (select|send) error")
+#: Why a job waits: Grid Engine's words, and what they mean.
+MEANING = (
+    (r"because it is full|offers only hc:slots=0\b", "no slots are free"),
+    (r"PE .* because it only offers (\d+) slots", r"no host has that many slots free (\1)"),
+    (r"job dropped because of job dependencies", "waits for another job to end"),
+    (r"Job is in hold state", "held"),
+    (r"because it is overloaded", "its hosts are overloaded"),
+    (r"because it is (temporarily not available|disabled|suspended)", r"a queue is \1"),
+    (r"dropped because of (user|quota|.*limit)", "as many of your jobs run as you may have at once"),
+    (r"\((-l [^)]*)\).* because of cluster queue", r"\1 is more than the queue allows: it will never start"),
+    (r"\((-l [^)]*)\) cannot run at host .*offers only \w\w:(\S+)", r"\1 is more than a host offers (\2)"),
+)
+#: Messages about queues that the job does not want.
+_BESIDE_THE_POINT = re.compile(r"not contained in its hard queue list|Job is in error state")
+
+
+@dataclass(frozen=True)
+class Customs:
+    """What an installation calls things.
+
+    Attributes
+    ----------
+    environment
+        The parallel environment for several slots of one host.
+    resources
+        What can be asked for with ``-l``, and whether a request is "NO" reservation, counted for each slot ("YES")
+        or for the whole "JOB".
+    """
+
+    environment: str = "smp"
+    resources: dict[str, str] = field(default_factory=dict)
+
+    def memory(self, size: int, slots: int) -> str:
+        """The request for so many bytes; empty where memory can't be asked for."""
+        granted = [name for name in MEMORY if self.resources.get(name, "NO") != "NO"]
+        name = granted[0] if granted else "mem_free"
+        if name not in self.resources:
+            return ""
+        share = size // slots if self.resources[name] == "YES" else size
+        return f"-l {name}={max(share // 2**20, 1)}M"
+
+    def gpus(self, count: int) -> str:
+        """The request for so many GPUs."""
+        known = [name for name in GPUS if name in self.resources]
+        return f"-l {known[0] if known else GPUS[0]}={count}"
+
+
+class GridEngineQueue:
+    """One Grid Engine: the one that the environment (``SGE_ROOT``, ``SGE_CELL``) means."""
+
+    def __init__(self, site: Site) -> None:
+        self._timeout = site.timeout
+        self._customs: Customs | None = None
+        self._accounting = True
+
+    def script(self, job: Job) -> str:
+        """The script for qsub. What its memory, its GPUs and its slots are called here is asked the first time."""
+        if self._customs is None:
+            self._customs = _customs(self._timeout)
+        kind, customs = job.kind, self._customs
+        slots = kind.cores or 1
+        own = " ".join(kind.directives or [])
+        # -r n: a node that is started twice is none. -w e: what can never run is refused at once.
+        directives = [f"-o {shlex.quote(str(job.log))}", "-S /bin/bash", "-r n", "-w e"]
+        if slots > 1 and "-pe " not in own:
+            directives.append(f"-pe {customs.environment} {slots}")
+        if kind.memory and not any(f"{name}=" in own for name in MEMORY):
+            directives.append(customs.memory(int(kind.memory), slots))
+        if kind.gpus:
+            directives.append(customs.gpus(kind.gpus))
+        if kind.constraint:
+            directives.append(f"-l {kind.constraint}")
+        if kind.exclusive:
+            directives.append("-l exclusive=true")
+        if job.after:
+            directives.append(f"-hold_jid {job.after}")
+        written = dask_job(
+            "sge", job, queue=kind.queue, project=job.description.account,
+            walltime=clock(kind.walltime) if kind.walltime else None,
+            directives=[*filter(None, directives), *(kind.directives or [])],
+            job_directives_skip=["-cwd"],  # a job whose folder a host lacks never starts; home is everywhere
+        )  # fmt: skip
+        return job_script(job, written.job_header)
+
+    async def submit(self, job: Job) -> str:
+        """``qsub``, the script on its standard input."""
+        script = await asyncio.to_thread(self.script, job)
+        text = await self._ask(["qsub", "-terse"], text=script)
+        number = text.strip().rpartition("\n")[2]
+        if not number.isdecimal():
+            raise Unavailable(f"qsub answered {text.strip()[:200]!r} in place of a job's number")
+        return number
+
+    async def poll(self) -> dict[str, JobStatus]:
+        """One ``qstat``, and one more while jobs of ours wait: for what they wait."""
+        found = parse_qstat(await self._ask(["qstat", "-xml", "-r", "-s", "prs", "-u", getpass.getuser()]))
+        stuck = [
+            job for job, status in found.items()
+            if status.state is not State.RUNNING and status.tag.startswith(tag())
+        ]  # fmt: skip
+        if stuck:
+            try:
+                reasons = parse_reasons(await self._ask(["qstat", "-xml", "-j", ",".join(stuck)]))
+            except Refused:  # one of them has just gone
+                reasons = {}
+            found |= {job: _because(found[job], reasons.get(job, "")) for job in stuck}
+        broken = [job for job in stuck if found[job].state is State.FAILED]
+        await self.cancel(broken)  # a job in Grid Engine's error state stays in the queue for ever
+        return found
+
+    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """One ``qacct`` for all jobs of ours, where accounts are kept; they lag behind by up to fifteen seconds."""
+        if not ids or not self._accounting:
+            return {}
+        try:
+            text = await self._ask(["qacct", "-j", f"{tag()}*"])
+        except Refused as error:
+            self._accounting = "not found" in str(error)  # else there are none to be read here, nor tomorrow
+            return {}
+        return {job: status for job, status in parse_qacct(text).items() if job in ids}
+
+    async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
+        """``qdel``: Grid Engine kills at once; a job's own TMPDIR goes with it."""
+        if not ids:
+            return
+        try:
+            await self._ask(["qdel", *ids])
+        except Refused as error:
+            others = [
+                line for line in str(error).splitlines() if not re.search(r"does not exist|deletion|deleted", line)
+            ]
+            if others:
+                raise
+
+    async def limits(self) -> list[QueueLimits]:
+        """``qhost`` for what the hosts of each queue have, ``qconf`` for its walltime."""
+        hosts = await self._ask(["qhost", "-q", "-xml"])
+        try:
+            settings = await self._ask(["qconf", "-sq", "*"])
+        except Refused:  # not for everybody
+            settings = ""
+        return parse_limits(hosts, settings)
+
+    async def estimate(self, job: Job) -> datetime | None:
+        """Grid Engine does not tell."""
+        return None
+
+    async def _ask(self, argv: list[str], text: str = "") -> str:
+        try:
+            return await output(argv, text=text, timeout=self._timeout)
+        except Refused as error:
+            if _UNREACHABLE.search(str(error)):
+                raise Unavailable(f"Grid Engine does not answer: {error}") from None
+            raise
+
+
+def _customs(timeout: float) -> Customs:
+    """Ask ``qconf``, as far as it answers."""
+
+    def ask(*options: str) -> str:
+        try:
+            done = subprocess.run(["qconf", *options], capture_output=True, text=True, timeout=timeout, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        return done.stdout
+
+    names = ask("-spl").split()
+    names.sort(key=lambda name: SHARED_MEMORY.index(name) if name in SHARED_MEMORY else len(SHARED_MEMORY))
+    environments = (name for name in names if re.search(r"(?m)^allocation_rule\s+\$pe_slots", ask("-sp", name)))
+    return Customs(next(environments, "smp"), parse_resources(ask("-sc")))
+
+
+def parse_resources(text: str) -> dict[str, str]:
+    """``qconf -sc``: what can be asked for, and whether a request is counted (NO, YES for each slot, JOB)."""
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {row[0]: row[5] for row in rows if len(row) >= 8 and row[4] in ("YES", "FORCED")}
+
+
+def parse_qstat(text: str) -> dict[str, JobStatus]:
+    """``qstat -xml -r``: the jobs that run and those that wait."""
+    found = {}
+    for job in _tree(text, "qstat").iter("job_list"):
+        word, host = _text(job, "state"), _text(job, "queue_name").rpartition("@")[2]
+        state = _state(word)
+        started = _text(job, "JAT_start_time")
+        walltime = next((each.text for each in job.iter("hard_request") if each.get("name") == "h_rt"), "")
+        ends = None
+        if state is State.RUNNING and started and walltime:
+            ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=float(walltime))
+        # Of two jobs with one number (tasks of an array), one is enough: ours have none.
+        found[_text(job, "JB_job_number")] = JobStatus(
+            state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends
+        )
+    return found
+
+
+def parse_reasons(text: str) -> dict[str, str]:
+    """``qstat -xml -j``: why each job waits, or what went wrong when it should have started."""
+    tree = _tree(text, "qstat")
+    said: dict[str, list[str]] = {}
+    for job in tree.iterfind("djob_info/element"):
+        said[_text(job, "JB_job_number")] = [
+            re.sub(r"^[\d/]+ [\d:]+ (\[[\d:]+\]: )?", "", message.text or "") for message in job.iter("QIM_message")
+        ]
+    for message in tree.iterfind("messages/element/SME_message_list/element"):
+        for number in message.iter("ULNG_value"):
+            said.setdefault(number.text or "", []).append(_text(message, "MES_message"))
+    # What is true of all queues is said once, whether or not it is why a job waits: for those without a better reason.
+    everywhere = [
+        _text(message, "MES_message") for message in tree.iterfind("messages/element/SME_global_message_list/element")
+    ]
+    return {job: _meaning(messages) or _meaning(everywhere) for job, messages in said.items()}
+
+
+def parse_qacct(text: str) -> dict[str, JobStatus]:
+    """``qacct -j``: blocks of names and values."""
+    found = {}
+    for block in re.split(r"(?m)^=+\s*$", text):
+        values = {name: value.strip() for name, _, value in (line.partition(" ") for line in block.splitlines())}
+        if "jobnumber" not in values or "exit_status" not in values:
+            continue
+        status = int(re.match(r"\d*", values["exit_status"])[0] or 0)  # type: ignore[index]  # matches always
+        code, _, what = values.get("failed", "0").partition(":")
+        exit_code = 128 - status if status > 128 else status
+        reasons = []
+        if code.strip() == "37":
+            reasons.append("its walltime was over, or another limit")
+        elif code.strip() not in ("", "0", "100"):  # 100: it was killed, as its exit code says
+            reasons.append(what.strip())
+        if exit_code:
+            reasons.append(f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}")
+        state = State.FAILED if reasons else State.FINISHED
+        found[values["jobnumber"]] = JobStatus(
+            state,
+            ", ".join(reasons),
+            host=values.get("hostname", ""),
+            tag=values.get("jobname", ""),
+            exit_code=exit_code,
+        )
+    return found
+
+
+def parse_limits(hosts: str, settings: str) -> list[QueueLimits]:
+    """``qhost -q -xml`` and ``qconf -sq``: the queues for batch jobs."""
+    walltimes: dict[str, float | None] = {}
+    for block in re.split(r"(?m)^(?=qname\s)", settings.replace("\\\n", " ")):
+        values = dict(line.split(None, 1) for line in block.splitlines() if len(line.split(None, 1)) == 2)
+        if "qname" in values:
+            walltimes[values["qname"].strip()] = _limit(values.get("h_rt", ""))
+    found: dict[str, QueueLimits] = {}
+    for host in _tree(hosts, "qhost").iter("host"):
+        memory = _size(_value(host, "hostvalue", "mem_total"))
+        for each in host.iter("queue"):
+            name = each.get("name", "")
+            if "B" not in _value(each, "queuevalue", "qtype_string") and "P" not in _value(
+                each, "queuevalue", "qtype_string"
+            ):
+                continue
+            queue = found.setdefault(name, QueueLimits(name=name, walltime=walltimes.get(name), available=False))
+            queue.cores = max(queue.cores or 0, int(_value(each, "queuevalue", "slots") or 0))
+            queue.memory = ByteSize(max(queue.memory or 0, memory)) or None
+            closed = set(_value(each, "queuevalue", "state_string")) & set("dDuEsSCo")
+            queue.available = queue.available or not closed
+    return list(found.values())
+
+
+def _tree(text: str, command: str) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(text)  # noqa: S314  # the batch system's own answer
+    except ElementTree.ParseError as error:
+        raise Unavailable(f"{command} printed something else than XML ({error}): {text.strip()[:200]!r}") from None
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return (element.findtext(name) or "").strip()
+
+
+def _value(element: ElementTree.Element, kind: str, name: str) -> str:
+    return next(((each.text or "").strip() for each in element.findall(kind) if each.get("name") == name), "")
+
+
+def _state(letters: str) -> State:
+    if "E" in letters:
+        return State.FAILED
+    return State.PENDING if "q" in letters else State.RUNNING
+
+
+def _word(letters: str) -> str:
+    if "E" in letters:
+        return "Grid Engine could not start it"
+    if "d" in letters:
+        return "being deleted"
+    if "q" in letters:
+        return "held" if "h" in letters else ""
+    return "suspended" if set(letters) & set("sST") else ""
+
+
+def _because(status: JobStatus, reason: str) -> JobStatus:
+    if not reason:
+        return status
+    failed = status.state is State.FAILED
+    return JobStatus(status.state, f"{status.reason}: {reason}" if failed else reason, tag=status.tag)
+
+
+def _meaning(messages: Iterable[str]) -> str:
+    meant = []
+    for message in messages:
+        if _BESIDE_THE_POINT.search(message):
+            continue
+        for pattern, words in MEANING:
+            if match := re.search(pattern, message):
+                meant.append(match.expand(words))
+                break
+        else:
+            meant.append(message)
+    return "; ".join(list(dict.fromkeys(meant))[:3])
+
+
+def _limit(text: str) -> float | None:
+    """``"1:00:00"`` or seconds, the first of ``"1:00:00,[host=2:00:00]"``; None for INFINITY."""
+    try:
+        return duration_s(text.split(",")[0].strip())
+    except ValueError:
+        return None
+
+
+def _size(text: str) -> int:
+    """``"23.5G"`` in bytes: Grid Engine's capitals are powers of 1024."""
+    match = re.fullmatch(r"([\d.]+)([KMGTkmgt]?)", text)
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")) if match else 0

@@ -1,0 +1,211 @@
+"""One question to the batch system for a user and a host, whatever the number of pilots that want to know.
+
+Supervisors on one host share the latest answer through a file of the runtime folder; whoever needs a newer one
+asks, the others wait for it. While something changes, answers are a site's ``poll_least`` seconds old at most;
+while nothing does, the interval doubles up to ``poll_most``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pilothouse.pilots.control import runtime_folder
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues.protocols import JobStatus, Queue
+from pilothouse.pilots.records import State
+from pilothouse.pilots.site import Site
+from pilothouse.state import write_atomic
+
+#: Variables that say which batch system is meant.
+_MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_")
+
+
+class Asking(Protocol):
+    """How a pilot learns what the batch system says."""
+
+    async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus] | None:
+        """What is known of these jobs and of all others that are ours; None when it is not time to ask yet."""
+
+    def expect_change(self) -> None:
+        """Something was submitted, cancelled, or connected: what was said before this moment is stale."""
+
+    def look_now(self) -> None:
+        """Something happened that only the batch system can explain: ask at the next opportunity."""
+
+    async def gone(self, ids: Sequence[str], timeout: float) -> None:
+        """Wait until these jobs have ended, `timeout` seconds at most."""
+
+
+class Direct:
+    """Ask each time: for a queue that answers at once."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """Everything, now."""
+        return await self._queue.poll()
+
+    def expect_change(self) -> None:
+        """It shows in the next answer anyway."""
+
+    def look_now(self) -> None:
+        """The next answer is not far."""
+
+    async def gone(self, ids: Sequence[str], timeout: float) -> None:
+        """Such a queue has let them go when ``cancel`` returns."""
+
+
+class Polling:
+    """One question for all pilots of a user and host (an :class:`Asking`).
+
+    Attributes
+    ----------
+    asked
+        How many commands this process has had to run.
+    """
+
+    def __init__(self, queue: Queue, site: Site) -> None:
+        self._queue = queue
+        self._least, self._most = site.poll_least, site.poll_most
+        self._interval = site.poll_least
+        self._due = 0.0
+        self._newer = 0.0
+        self._last: dict[str, JobStatus] = {}
+        self._missing: dict[str, int] = {}
+        mine = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(_MEANT_BY))
+        digest = hashlib.sha256("\n".join([site.system, site.name, *mine]).encode()).hexdigest()[:12]
+        self._file = runtime_folder() / f"poll-{digest}.json"
+        self.asked = 0
+
+    def expect_change(self) -> None:
+        """Ask soon, and for something newer than this moment."""
+        self._newer = time.time()
+        self._interval = self._least
+        self._due = min(self._due, time.monotonic() + (self._least if self._last else 0.0))
+
+    def look_now(self) -> None:
+        """Ask at the next opportunity."""
+        self._newer = time.time()
+        self._due = 0.0
+
+    async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus] | None:
+        """What is known of these jobs, or None when it is not time to ask yet.
+
+        A job that has left the listing and the history three times in a row has failed: its end was not seen.
+
+        Raises
+        ------
+        Unavailable
+            The batch system does not answer; the next try is put off.
+        """
+        now = time.monotonic()
+        if now < self._due:
+            return None
+        self._due = now + self._interval
+        try:
+            listed = await self._ask()
+        except Exception:
+            self._interval = min(self._interval * 2, self._most)
+            raise
+        mine = tag()
+        found = {job: status for job, status in listed.items() if job in ids or status.tag.startswith(mine)}
+        found |= await self._departed([job for job in ids if job not in listed])
+        if found == self._last:
+            self._interval = min(self._interval * 1.5, self._most)
+        else:
+            self._interval = self._least
+        self._last = dict(found)
+        self._due = now + self._interval
+        return found
+
+    async def gone(self, ids: Sequence[str], timeout: float) -> None:
+        """Ask until they have ended, often at first."""
+        deadline, pause = time.monotonic() + timeout, 0.1
+        while ids and time.monotonic() < deadline:
+            self._newer = time.time()
+            listed = await self._ask()
+            if all(job not in listed or listed[job].state.ended for job in ids):
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+
+    async def _departed(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        self._missing = {job: self._missing.get(job, 0) + 1 for job in ids}
+        found = await self._queue.history(ids) if ids else {}
+        for job, times in self._missing.items():
+            if times >= 3 and job not in found:
+                found[job] = JobStatus(State.FAILED, "the batch system does not know the job any more")
+        return found
+
+    async def _ask(self) -> dict[str, JobStatus]:
+        async with _alone(self._file.with_suffix(".lock")):
+            oldest = max(self._newer, time.time() - self._interval)
+            said = _read(self._file)
+            if said is not None and said[0] >= oldest:
+                return said[1]
+            begun = time.time()
+            self.asked += 1
+            listed = await self._queue.poll()
+            _write(self._file, begun, listed)
+            return listed
+
+
+class _alone:  # noqa: N801  # reads as a word: async with _alone(path)
+    """A lock among processes of this host; it goes with the process that holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    async def __aenter__(self) -> None:
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+    async def __aexit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def _write(path: Path, time_s: float, statuses: dict[str, JobStatus]) -> None:
+    plain = {job: {**asdict(status), "state": status.state.value} for job, status in statuses.items()}
+    with contextlib.suppress(OSError):  # a full disk must not stop the pilot: others ask for themselves
+        write_atomic(path, json.dumps({"time": time_s, "jobs": plain}, default=_iso).encode())
+
+
+def _read(path: Path) -> tuple[float, dict[str, JobStatus]] | None:
+    try:
+        data = json.loads(path.read_bytes())
+        return float(data["time"]), {job: JobStatus(**dict(_plain(status))) for job, status in data["jobs"].items()}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _plain(status: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in status.items():
+        if name == "state":
+            yield name, State(value)
+        elif name in ("expected_start", "ends") and value is not None:
+            yield name, datetime.fromisoformat(value)
+        else:
+            yield name, value
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} has no place in a poll")
