@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 
 from pydantic import ByteSize
 
-from pilothouse.errors import InvalidInput
+from pilothouse.errors import InvalidInput, PilothouseError
+from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.description import PilotDescription, check
+from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.site import Site
 
 #: Emulated nodes of one computer share its cores; past this many they only get in each other's way.
 LOCAL_NODES = 64
+#: Command of a batch system -> the batch system.
+COMMANDS = {"sinfo": "slurm"}
 
 
 def sites() -> list[Site]:
     """What can be allocated from here, and its limits."""
-    return [local_site()]
+    return [local_site(), *_found()]
+
+
+def _found() -> list[Site]:
+    """The batch systems whose commands this host has."""
+    found = []
+    for command, system in COMMANDS.items():
+        if shutil.which(command):
+            site = Site(name=system, system=system)
+            with contextlib.suppress(PilothouseError):
+                found.append(site.model_copy(update={"queues": blocking(queue_for(site).limits())}))
+    return found
 
 
 def local_site() -> Site:

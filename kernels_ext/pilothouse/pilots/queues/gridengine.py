@@ -16,7 +16,6 @@ from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
-from pilothouse.pilots.description import duration_s
 from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
@@ -351,10 +350,10 @@ def _meaning(messages: Iterable[str]) -> str:
 
 def _limit(text: str) -> float | None:
     """``"1:00:00"`` or seconds, the first of ``"1:00:00,[host=2:00:00]"``; None for INFINITY."""
-    try:
-        return duration_s(text.split(",")[0].strip())
-    except ValueError:
+    parts = text.split(",")[0].strip().split(":")
+    if not all(part.isdecimal() for part in parts):
         return None
+    return float(sum(int(part) * 60**power for power, part in enumerate(reversed(parts))))
 
 
 def _size(text: str) -> int:
