@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from pilothouse import data, market, md, pilots, streams
-    from pilothouse.pilots import Pilot, Run, attach, runs, sites, submit
+    from pilothouse.pilots import Pilot, Run, attach, runs, script, sites, submit, sweep
 
-__all__ = ["Pilot", "Run", "attach", "data", "market", "md", "pilots", "runs", "sites", "streams", "submit"]
+__all__ = [
+    "Pilot", "Run", "attach", "data", "market", "md", "pilots", "runs", "script", "sites", "streams", "submit", "sweep",
+]  # fmt: skip
 
 _MODULES = {"data", "errors", "market", "md", "pilots", "streams"}
-_FROM_PILOTS = {"Pilot", "Run", "attach", "runs", "sites", "submit"}
+_FROM_PILOTS = {"Pilot", "Run", "attach", "runs", "script", "sites", "submit", "sweep"}
 
 
 def __getattr__(name: str) -> Any:

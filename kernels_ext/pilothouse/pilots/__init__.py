@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from pilothouse.pilots.discovery import sites as sites
     from pilothouse.pilots.handle import Pilot as Pilot
     from pilothouse.pilots.listing import Handles
+    from pilothouse.pilots.orphans import sweep as sweep
     from pilothouse.pilots.run import Run as Run
     from pilothouse.pilots.run import runs as runs
     from pilothouse.pilots.site import Site as Site
     from pilothouse.pilots.submission import attach as attach
     from pilothouse.pilots.submission import default_pilot as default_pilot
     from pilothouse.pilots.submission import pilot_for as pilot_for
+    from pilothouse.pilots.submission import script as script
     from pilothouse.pilots.submission import submit as submit
 
-__all__ = ["Pilot", "Run", "Site", "attach", "default_pilot", "runs", "sites", "submit"]
+__all__ = ["Pilot", "Run", "Site", "attach", "default_pilot", "runs", "script", "sites", "submit", "sweep"]
 
 _WHERE = {
     "Pilot": "handle",
@@ -32,8 +34,10 @@ _WHERE = {
     "default_pilot": "submission",
     "pilot_for": "submission",
     "runs": "run",
+    "script": "submission",
     "sites": "discovery",
     "submit": "submission",
+    "sweep": "orphans",
 }
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import reconcile
+from pilothouse.pilots.description import FIRST
 from pilothouse.pilots.journal import Journal, logs
 from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
 from pilothouse.pilots.run import Run, _mimebundle
+from pilothouse.pilots.tasks.executing import Executes
 from pilothouse.pilots.waiting import wait_until
 from pilothouse.state import check_name, utcnow, write_atomic
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 ANSWER_S = 30.0
 
 
-class Pilot:
+class Pilot(Executes):
     """One allocation that belongs to the user, with a name, a lease and nodes that come and go.
 
     Parameters
@@ -143,15 +145,87 @@ class Pilot:
         self._ask("scale", nodes=_count(nodes, 0))
         return self
 
-    def extend(self, n: int = 1) -> Pilot:
-        """Add `n` nodes; returns at once."""
-        self._ask("scale", by=_count(n, 1))
+    def extend(self, n: int = 1, *, kind: str = FIRST, walltime: str | float | None = None) -> Pilot:
+        """Add `n` nodes; returns at once.
+
+        Parameters
+        ----------
+        kind
+            Of which kind, for a pilot that has several.
+        walltime
+            Of the nodes of this kind that are submitted from now on.
+        """
+        self._ask("scale", by=_count(n, 1), kind=kind, walltime=walltime)
         return self
 
-    def shrink(self, n: int = 1) -> Pilot:
+    def shrink(self, n: int = 1, *, kind: str = FIRST) -> Pilot:
         """Give `n` nodes back: pending ones first; data on a running one moves to the others before it goes."""
-        self._ask("scale", by=-_count(n, 1))
+        self._ask("scale", by=-_count(n, 1), kind=kind)
         return self
+
+    def renew(self) -> Pilot:
+        """Replace each node by a new one before its walltime is over, one after the other; returns at once.
+
+        A node goes when its replacement is there, and what it holds moves first. A pilot with ``replace="always"``
+        does so by itself.
+        """
+        self._ask("renew")
+        return self
+
+    def adapt(self, minimum: int = 0, maximum: int = 4) -> Pilot:
+        """Follow the load between `minimum` and `maximum` nodes, until the pilot is scaled by hand again.
+
+        More nodes come at once; fewer only after some calm, and no job is given back before it has been there for
+        as long as it took to get.
+        """
+        self._ask("adapt", minimum=_count(minimum, 0), maximum=_count(maximum, 1))
+        return self
+
+    def recover(self) -> Pilot:
+        """Go on with a lost pilot: a new supervisor under the same name, from what the old one had committed.
+
+        Jobs that still run are adopted, the set-point is restored, and runs that can go on do; ``not_recovered``
+        lists what could not be.
+
+        Raises
+        ------
+        Conflict
+            The pilot is not lost, its lease is over, or somebody else is recovering it.
+        """
+        from pilothouse.pilots.recovery import recover
+
+        self._client = None
+        recover(self.name)
+        return self
+
+    @property
+    def not_recovered(self) -> list[str]:
+        """What its present supervisor could not go on with, a line each."""
+        return self.record.not_recovered
+
+    def script(self, node: str | None = None) -> str:
+        """The job script of `node`, or the one that the next node would be submitted with.
+
+        Raises
+        ------
+        NotFound
+            The pilot never had such a node.
+        """
+        from pilothouse.pilots.jobs import script_of
+
+        return script_of(self.record, None if node is None else check_name(node, field="node"))
+
+    def cost(self) -> dict[str, float]:
+        """What the pilot has used so far.
+
+        Returns
+        -------
+        dict
+            ``node_hours``, ``core_hours``, ``gpu_hours``, and ``queue_hours``, which its jobs spent waiting.
+        """
+        from pilothouse.pilots.history import cost
+
+        return cost(self.record)
 
     def cancel(self, timeout: float = 20.0) -> Pilot:
         """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error."""

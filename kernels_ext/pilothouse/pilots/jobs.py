@@ -7,12 +7,13 @@ import os
 import sys
 from datetime import timedelta
 
+from pilothouse.errors import NotFound
 from pilothouse.pilots.alive import scratch_folder
 from pilothouse.pilots.description import NodeKind, PilotDescription
+from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, node_command
 from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord
-from pilothouse.pilots.script import job_script
 from pilothouse.pilots.site import Site
 from pilothouse.pilots.tls import tls_files
 from pilothouse.state import home, utcnow
@@ -59,14 +60,26 @@ def supervisor_job(record: PilotRecord, node: NodeRecord, kind: NodeKind, after:
 
 def node_script(description: PilotDescription, site: Site, name: str) -> str:
     """The script of the first node of a pilot that is not there yet."""
-    from pilothouse.pilots.queues import queue_for
-
     stored = description.model_dump(mode="json", exclude={"name", "site"})
     record = PilotRecord(
         name=name, site=site.name, created=utcnow(), description=stored, settings=site.model_dump(mode="json"),
         lease_end=utcnow() + timedelta(seconds=description.lease),
     )  # fmt: skip
-    job = node_job(record, NodeRecord(name=f"{name}-1"), description.kind())
+    return script_of(record, None)
+
+
+def script_of(record: PilotRecord, node: str | None) -> str:
+    """The script with which `node` was submitted, or the one for the next node."""
+    from pilothouse.pilots.queues import queue_for
+
+    if node is not None:
+        try:
+            return (PILOTS.root / record.name / f"{node}.sh").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise NotFound(f"node={node!r}: the pilot {record.name!r} has no such node", field="node") from None
+    site = Site.model_validate(record.settings)
+    kind = PilotDescription.model_validate({**record.description, "site": record.site}).kind()
+    job = node_job(record, NodeRecord(name=f"{record.name}-{record.next_node}"), kind)
     return job_script(job, "") if site.system == "local" else queue_for(site).script(job)
 
 

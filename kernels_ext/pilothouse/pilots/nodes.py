@@ -19,7 +19,7 @@ from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.records import NodeRecord, PilotRecord, State
 from pilothouse.pilots.run_host import NodeHost
 from pilothouse.pilots.site import Site
-from pilothouse.state import utcnow
+from pilothouse.state import utcnow, write_atomic
 
 #: After this many failures in a row without a node that came up, the pilot stops trying.
 LIMIT = 5
@@ -261,12 +261,16 @@ class Nodes:
         asked = self.description.kind(kind)
         name = f"{record.name}-{record.next_node}"
         record.next_node += 1
-        node = NodeRecord(name=name, kind=kind, cores=asked.cores or 1, since=utcnow(), submitted=utcnow())
+        node = NodeRecord(
+            name=name, kind=kind, cores=asked.cores or 1, gpus=asked.gpus or 0, since=utcnow(), submitted=utcnow()
+        )
         record.nodes.append(node)
         self._changed()  # before the batch system hears of it: a job must never be without a record
         self._asking.expect_change()
         try:
-            node.job = await self._queue.submit(self._make_job(node, asked))
+            job = self._make_job(node, asked)
+            write_atomic(self._folder / f"{name}.sh", self._queue.script(job).encode())
+            node.job = await self._queue.submit(job)
         except Unavailable as error:
             node.reason = str(error)  # it may be in the queue all the same: the next poll tells
             raise

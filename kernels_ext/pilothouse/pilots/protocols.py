@@ -58,6 +58,10 @@ class RunContext(Protocol):
         """Names of the nodes that are running now."""
 
     @property
+    def scheduler(self) -> Any:
+        """The pilot's Dask scheduler itself, in the supervisor's loop: what the nodes have, what futures have become."""
+
+    @property
     def dask(self) -> dict[str, Any]:
         """What a node process needs to reach the pilot's Dask scheduler: pass it on in `config`, then call
         ``pilothouse.pilots.child.dask_client(config["dask"])`` there.

@@ -43,6 +43,7 @@ class NodeRecord(BaseModel):
     pid: int = 0
     address: str = ""
     cores: int = 1
+    gpus: int = 0
     since: datetime | None = Field(default=None, description="when it came into this state")
     submitted: datetime | None = None
     started: datetime | None = Field(default=None, description="when its job was first seen to run")

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from pilothouse.telemetry import Frame  # numpy, which a list of runs does without
 
 
+#: Kinds of runs whose handle can do more.
+HANDLES = {"tasks": "pilothouse.pilots.tasks.handle:Task"}
+
+
 class Run:
-    """A run: parameters, telemetry, log, result, end.
+    """A run: parameters, telemetry, log, result, end. ``Run(name)`` is the handle that belongs to the run's kind.
 
     Parameters
     ----------
@@ -38,9 +42,18 @@ class Run:
         No run has that name.
     """
 
+    def __new__(cls, name: str) -> Run:
+        record = RUNS.read(name)
+        if cls is Run and record.kind in HANDLES:
+            module, _, own = HANDLES[record.kind].partition(":")
+            cls = getattr(importlib.import_module(module), own)
+        return super().__new__(cls)
+
     def __init__(self, name: str) -> None:
-        RUNS.read(name)
         self.name = name
+
+    def __reduce__(self) -> tuple[type[Run], tuple[str]]:
+        return Run, (self.name,)
 
     @property
     def record(self) -> RunRecord:

@@ -98,6 +98,11 @@ class NodeHost:
         scheduler.stream_handlers["pilothouse_exit"] = self._on_exit
 
     @property
+    def scheduler(self) -> Any:
+        """The pilot's Dask scheduler."""
+        return self._scheduler
+
+    @property
     def nodes(self) -> list[str]:
         """Names of the connected nodes, in the order in which they came."""
         return [str(worker.name) for worker in self._scheduler.workers.values()]
@@ -169,6 +174,11 @@ class Context:
     def nodes(self) -> Sequence[str]:
         """Names of the nodes that are running now."""
         return self._host.nodes
+
+    @property
+    def scheduler(self) -> Any:
+        """The pilot's Dask scheduler itself."""
+        return self._host.scheduler
 
     @property
     def dask(self) -> dict[str, Any]:

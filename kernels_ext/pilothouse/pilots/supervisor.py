@@ -29,6 +29,7 @@ from pilothouse.pilots.jobs import node_job
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
 from pilothouse.pilots.nodes import Nodes
+from pilothouse.pilots.orphans import sweep_queue
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
 from pilothouse.pilots.queues.polling import Direct, Polling
@@ -37,7 +38,6 @@ from pilothouse.pilots.records import PILOTS, PilotRecord, ProcessRef, State
 from pilothouse.pilots.requests import Requests
 from pilothouse.pilots.run_host import NodeHost, RunHost
 from pilothouse.pilots.site import Site
-from pilothouse.pilots.sweep import sweep_queue
 from pilothouse.pilots.takeover import adopt_nodes, resume_runs
 from pilothouse.pilots.tls import make_certificate, security
 from pilothouse.state import utcnow, write_atomic

@@ -22,9 +22,9 @@ from typing import Any, NoReturn
 
 from pilothouse.errors import Refused
 from pilothouse.pilots import node
+from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
-from pilothouse.pilots.script import job_script
 from pilothouse.pilots.site import QueueLimits
 from pilothouse.state import utcnow
 

@@ -11,10 +11,10 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
 from pilothouse.pilots.description import _seconds
+from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
-from pilothouse.pilots.script import job_script
 from pilothouse.pilots.site import QueueLimits, Site
 
 #: Slurm's states as ours; those in neither table have ended badly.

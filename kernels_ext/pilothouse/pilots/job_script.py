@@ -1,0 +1,38 @@
+"""Job scripts: the batch system's header, then what is the same everywhere."""
+
+from __future__ import annotations
+
+import shlex
+
+from pilothouse.pilots.queues.protocols import Job
+
+
+def job_script(job: Job, header: str) -> str:
+    """The script of `job` below `header`: set up the environment, be the node, clean up.
+
+    Without an epilogue the node takes the shell's place, so that signals of the batch system reach it. It holds
+    paths of keys, never keys.
+    """
+    environment = job.description.environment
+    lines = ["#!/bin/bash", *header.splitlines(), ""]
+    lines += [f"module load {shlex.quote(module)}" for module in environment.modules]
+    if environment.conda:
+        lines += ['eval "$(conda shell.bash hook)"', f"conda activate {shlex.quote(environment.conda)}"]
+    if environment.venv:
+        lines.append(f". {shlex.quote(f'{environment.venv}/bin/activate')}")
+    variables = {**job.environment, **environment.variables}
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += job.site.prologue
+    command = shlex.join(job.command)
+    if not job.site.epilogue:
+        return "\n".join([*lines, f"exec {command}", ""])
+    return "\n".join([
+        *lines,
+        f"{command} &",
+        "node=$!",
+        'trap \'kill -TERM "$node"\' TERM INT',
+        'while kill -0 "$node" 2>/dev/null; do wait "$node"; code=$?; done',
+        *job.site.epilogue,
+        'exit "$code"',
+        "",
+    ])  # fmt: skip

@@ -1,0 +1,117 @@
+"""Orphans: jobs with our tag and no live record. They are listed, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pilothouse.pilots.blocking import blocking
+from pilothouse.pilots.control import runtime_folder
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues import queue_for
+from pilothouse.pilots.queues.protocols import Queue
+from pilothouse.pilots.records import PILOTS, PilotRecord, State
+from pilothouse.pilots.site import Site
+from pilothouse.state import Unreadable, utcnow
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A job of ours whose pilot no longer wants it.
+
+    Attributes
+    ----------
+    site, job
+        Where it is, and the batch system's id.
+    pilot, node
+        For which it was submitted.
+    state
+        ``pending`` or ``running``.
+    why
+        Why it is an orphan.
+    """
+
+    site: str
+    job: str
+    pilot: str
+    node: str
+    state: State
+    why: str
+
+
+async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end: bool = True) -> list[Orphan]:
+    """Find the orphans in one batch system, and end them.
+
+    Parameters
+    ----------
+    spare_lost
+        Leave the jobs of a pilot that was lost a short time ago (the site's ``patience``): it may be recovered.
+    end
+        Whether to end them.
+    """
+    found = []
+    for job, status in (await queue.poll()).items():
+        if status.state.ended or not status.tag.startswith(tag()):
+            continue
+        node = status.tag.removeprefix(tag())
+        pilot = node.rpartition("-")[0]
+        why = _why(PILOTS.find(pilot), job, site, spare_lost)
+        if why:
+            found.append(Orphan(site.name, job, pilot, node, status.state, why))
+    if end and found:
+        await queue.cancel([orphan.job for orphan in found])
+    return found
+
+
+def _why(record: PilotRecord | Unreadable | None, job: str, site: Site, spare_lost: bool) -> str:
+    """Why the job is an orphan; empty when it is none."""
+    if record is None:
+        return "its pilot has no record"
+    if isinstance(record, Unreadable):
+        return ""  # nothing is known: nothing is ended
+    if not record.state.ended:
+        return ""  # its supervisor sorts its jobs out
+    if record.state is not State.LOST:
+        return f"its pilot is {record.state.value}"
+    recent = record.ended is not None and utcnow() - record.ended < timedelta(seconds=site.patience)
+    return "" if spare_lost and recent else "its pilot is lost"
+
+
+def sweep(*, end: bool = True) -> list[Orphan]:
+    """List what pilots have left behind on all sites, and end it.
+
+    Jobs with our tag whose pilot has ended, is lost or has no record; sockets of supervisors that have gone.
+
+    Parameters
+    ----------
+    end
+        False only lists.
+
+    Raises
+    ------
+    Unavailable
+        A batch system does not answer.
+    """
+    from pilothouse.pilots.discovery import sites
+    from pilothouse.pilots.submission import pilots
+
+    for pilot in pilots():  # finds out which are lost
+        assert pilot.record  # noqa: S101
+    found: list[Orphan] = []
+    for site in sites():
+        if site.system != "local":
+            found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
+    if end:
+        _remove_sockets()
+    return found
+
+
+def _remove_sockets() -> None:
+    import psutil
+
+    for path in runtime_folder().glob("*-*.sock"):
+        pid = path.stem.rpartition("-")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            with contextlib.suppress(OSError):
+                path.unlink()
