@@ -1,0 +1,228 @@
+"""Drives a run of tasks: waits for what comes first, gets cores, gives batches to the nodes, keeps the ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from pilothouse.errors import Failed
+from pilothouse.pilots.protocols import RunContext
+from pilothouse.pilots.tasks import mpi, predecessors
+from pilothouse.pilots.tasks.board import Board
+from pilothouse.pilots.tasks.cores import Allocation, Capacity, Cores, Need
+from pilothouse.pilots.tasks.ends import Ends
+from pilothouse.pilots.tasks.station import Slot, Station
+
+#: The specification, in the run's folder.
+SPECIFICATION = "tasks.json"
+#: Seconds between two samples.
+SAMPLE_S = 0.1
+#: Seconds that launchers have to end what runs, when the run is stopped.
+STOP_S = 1.2
+
+
+class TaskDriver:
+    """A run of the kind ``tasks``: one executable, or thousands, as :mod:`.specification` describes them.
+
+    It ends when all have ended; as failed when one has. What has ended is in the folder's ``tasks.jsonl`` and is
+    not run again when the run is driven a second time.
+    """
+
+    resumable = True
+
+    async def run(self, context: RunContext) -> None:
+        """Drive the run to its end."""
+        self.context = context
+        self.specification = spec = await asyncio.to_thread(read_specification, context.folder)
+        self.need = Need(spec["cores"], spec["gpus"], spec["ranks"] or 1)
+        self.board = Board(spec["tasks"], spec["retries"], Ends(context.folder), context.log)
+        self.cores = Cores.of(context.scheduler)
+        self.stations: dict[str, Station] = {}
+        self.complete = asyncio.Event()
+        self._mark = secrets.token_hex(8)
+        self._crashed: set[str] = set()
+        self._warned = False
+        sampling = asyncio.create_task(self._sample_regularly())
+        try:
+            if not self.board.complete and await self._unless_stopped(
+                predecessors.wait(spec["after"], context.scheduler)
+            ):
+                self.cores.add(self)
+                await self._unless_stopped(self.complete.wait())
+        finally:
+            self.cores.remove(self)
+            sampling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sampling
+            await asyncio.gather(*(station.stop(STOP_S) for station in self.stations.values()))
+            for station in self.stations.values():
+                for slot in station.slots.values():
+                    self.cores.release(slot.allocation)
+            self.cores.dispatch()
+            if spec["holder"]:
+                predecessors.let_go(spec["holder"], context.scheduler)
+        self._sample()
+        if failure := self.board.failure():
+            raise Failed(failure)
+
+    async def _unless_stopped(self, waiting: Any) -> bool:
+        """Whether `waiting` came to its end before the run was stopped."""
+        wait, stop = asyncio.ensure_future(waiting), asyncio.create_task(self.context.stopping.wait())
+        try:
+            await asyncio.wait({wait, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if wait.done():
+                wait.result()
+            return wait.done()
+        finally:
+            for task in (wait, stop):
+                task.cancel()
+            await asyncio.gather(wait, stop, return_exceptions=True)
+
+    # ------------------------------------------------------------------ cores come and go
+
+    def wanted(self) -> int:
+        """How many allocations it could use."""
+        if self.board.pending and not self._warned:
+            self._warn()
+        return len(self.board.pending)
+
+    def _warn(self) -> None:
+        """Say once when none of the nodes that are there will do."""
+        nodes = self.cores.nodes()
+        if nodes and not any(self.need.ranks_on(node) for node in nodes.values()):
+            self._warned = True
+            most = max(nodes.values(), key=lambda node: (node.cores, node.gpus))
+            self.context.log(
+                f"waits for a node of {self.need.cores} cores and {self.need.gpus} GPUs; "
+                f"the largest one has {most.cores} and {most.gpus}"
+            )
+
+    def place(self, allocation: Allocation) -> None:
+        """Give this allocation a batch."""
+        nodes = self.cores.nodes()
+        alone = len(allocation.parts) > 1
+        slots = sum(max(1, node.cores // max(1, self.need.cores * self.need.ranks)) for node in nodes.values())
+        batch = self.board.take(len(self.board.pending) if alone else slots)
+        slot = Slot(allocation, {task["task"]: task for task in batch})
+        part = allocation.parts[0]
+        if alone:
+            self._spread(batch[0], allocation, nodes)
+        self._station(part.node).give(slot, {
+            "number": allocation.number, "gpus": part.gpus,
+            "node_gpus": nodes[part.node].gpus, "tasks": batch,
+        })  # fmt: skip
+
+    def _spread(self, task: dict[str, Any], allocation: Allocation, nodes: dict[str, Capacity]) -> None:
+        """Say how many ranks go where; the rest of the ranks' places stay empty."""
+        left, parts = self.need.ranks, []
+        for part in allocation.parts:
+            ranks = min(left, self.need.ranks_on(nodes[part.node]))
+            parts.append((part.node, nodes[part.node].host, ranks))
+            left -= ranks
+        task["hosts"], task["nodes"] = mpi.hosts_of(parts)
+        task["gpus"] = {part.node: part.gpus for part in allocation.parts}
+        task["node_gpus"] = {part.node: nodes[part.node].gpus for part in allocation.parts}
+
+    def _station(self, node: str) -> Station:
+        if node not in self.stations:
+            spec = self.specification
+            names = ("stage", "cores", "ranks", "timeout", "launcher")
+            config = {
+                "node": node, "mark": self._mark, "sweep": node in self._crashed, "common": {n: spec[n] for n in names},
+                "folder": str(self.context.folder), "work": spec["work"], "many": spec["many"],
+            }  # fmt: skip
+            self.stations[node] = Station(self.context, node, config, self._heard, self._gone)
+        return self.stations[node]
+
+    # ------------------------------------------------------------------ what launchers say
+
+    def _heard(self, station: Station, message: dict[str, Any]) -> None:
+        if "ended" in message:
+            for end in message["ended"]:
+                self._others(station, end["task"], {"op": "kill", "task": end["task"], "why": "its task has ended"})
+            self.board.hear(message["ended"], station.node)
+            for number in message["free"]:
+                self.cores.release(station.slots.pop(number).allocation)
+            if self.board.complete:
+                self.complete.set()
+            elif message["free"]:
+                self.cores.dispatch()
+        elif "proxies" in message:
+            self._start_proxies(station, message["proxies"], message["commands"])
+        elif "proxy" in message:
+            order = {"op": "kill", "task": message["proxy"], "why": f"it could not be started {message['error']}"}
+            for other in self.stations.values():
+                other.tell(order)
+
+    def _task(self, station: Station, number: int) -> dict[str, Any]:
+        return next((slot.tasks[number] for slot in station.slots.values() if number in slot.tasks), {})
+
+    def _others(self, station: Station, number: int, order: dict[str, Any]) -> None:
+        for node in self._task(station, number).get("nodes", ())[1:]:
+            if node in self.stations:
+                self.stations[node].tell(order)
+
+    def _start_proxies(self, station: Station, number: int, commands: list[list[str]]) -> None:
+        task = self._task(station, number)
+        for node, command in zip(task["nodes"], commands, strict=True):
+            own = {**task, "gpus": task["gpus"][node], "node_gpus": task["node_gpus"][node]}
+            self._station(node).tell({"op": "proxy", "task": own, "command": command})
+
+    def _gone(self, station: Station, why: str) -> None:
+        """A launcher, or its node, has ended."""
+        node = station.node
+        if self.stations.get(node) is station:
+            del self.stations[node]
+        self._crashed.add(node)
+        for slot in station.slots.values():
+            for number in slot.tasks:
+                self._others(station, number, {"op": "kill", "task": number, "why": "its task has ended"})
+            self.board.lose(slot.tasks, node, why)
+            self.cores.release(slot.allocation)
+        station.slots.clear()
+        for other in self.stations.values():  # MPI tasks that had a part there
+            for slot in other.slots.values():
+                for number, task in slot.tasks.items():
+                    if node in task.get("nodes", ()):
+                        other.tell({"op": "kill", "task": number, "why": f"{node}, one of its nodes, is gone"})
+        if self.board.complete:
+            self.complete.set()
+        self.cores.dispatch()
+
+    # ------------------------------------------------------------------ what is shown
+
+    async def _sample_regularly(self) -> None:
+        shown = None
+        while True:
+            now = (len(self.board.running), len(self.board.ended))
+            if now != shown:
+                shown = now
+                self._sample()
+            await asyncio.sleep(SAMPLE_S)
+
+    def _sample(self) -> None:
+        board = self.board
+        failed = float(len(board.failed)) if board.ended else 0.0
+        self.context.telemetry.append(
+            time.time(), {"running": float(len(board.running)), "done": len(board.ended) - failed, "failed": failed}
+        )
+        self.context.progress(len(board.ended), board.total, "tasks")
+
+    @staticmethod
+    def load_result(folder: Path) -> Any:
+        """The files that a task left, by name; the table of many tasks: see :meth:`Task.result`."""
+        from pilothouse.pilots.tasks.table import outputs, table
+
+        return table(folder) if read_specification(folder)["many"] else outputs(folder, 0)
+
+
+def read_specification(folder: Path) -> dict[str, Any]:
+    """What the run in `folder` is."""
+    found: dict[str, Any] = json.loads((folder / SPECIFICATION).read_bytes())
+    found["work"] = found["work"] or str(folder / "work")
+    return found

@@ -1,0 +1,94 @@
+"""The command lines of MPI: the launcher of a node, and Hydra's way of spanning nodes without ssh.
+
+With ``-launcher manual`` mpich's ``mpiexec`` prints a command line for each host (``HYDRA_LAUNCH: ...``) and
+waits for somebody to start it there: the pilot's launchers do.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from pilothouse.errors import Failed
+
+#: Tried in this order where neither ``launcher=`` nor $PILOTHOUSE_MPIEXEC says what to take.
+KNOWN = ("mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun")
+LAUNCH, END = "HYDRA_LAUNCH:", "HYDRA_LAUNCH_END"
+
+
+def launcher(chosen: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The command that starts MPI programs on this node.
+
+    Raises
+    ------
+    Failed
+        There is none.
+    """
+    words = list(chosen) or shlex.split(environment.get("PILOTHOUSE_MPIEXEC", ""))
+    for name in words[:1] or KNOWN:
+        if path := shutil.which(name, path=environment.get("PATH")):
+            return [path, *words[1:]]
+    looked = f"{words[0]!r} was" if words else f"none of {', '.join(KNOWN)} was"
+    raise Failed(f"{looked} found for an MPI program; load the site's MPI, or name its starter with launcher=")
+
+
+def is_hydra(command: Sequence[str]) -> bool:
+    """Whether the launcher is mpich's (or Intel's) Hydra."""
+    try:
+        answer = subprocess.run([command[0], "--version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "hydra" in (answer.stdout + answer.stderr).lower()
+
+
+def on_one_node(command: Sequence[str], hydra: bool, ranks: int, argv: Sequence[str]) -> list[str]:
+    """All ranks on this node. Hydra is told to look for no batch system, for the pilot has given out its nodes."""
+    flags = ["-rmk", "user", "-launcher", "fork", "-hosts", "127.0.0.1"] if hydra else []
+    return [*command, *flags, "-n", str(ranks), *argv]
+
+
+def on_nodes(command: Sequence[str], hosts: Sequence[tuple[str, int]], ranks: int, argv: Sequence[str]) -> list[str]:
+    """Ranks on several hosts, each with how many it takes; the command prints what to start there."""
+    listed = ",".join(f"{host}:{number}" for host, number in hosts)
+    return [*command, "-rmk", "user", "-launcher", "manual", "-hosts", listed, "-n", str(ranks), *argv]
+
+
+def proxies(lines: Sequence[str]) -> list[list[str]]:
+    """The command line for each host, in the hosts' order, from what ``mpiexec`` printed."""
+    found = {}
+    for line in lines:
+        words = shlex.split(line.removeprefix(LAUNCH))
+        found[int(words[words.index("--proxy-id") + 1])] = words
+    return [found[number] for number in sorted(found)]
+
+
+def hosts_of(parts: Sequence[tuple[str, str, int]]) -> tuple[list[tuple[str, int]], list[str]]:
+    """Hydra's hosts for nodes (name, host, ranks), and the node on which each host's proxy is started.
+
+    Nodes of one host (a pilot on a workstation) are told apart by loopback addresses; when only some share
+    a host, those are one to Hydra.
+    """
+    if len({host for _, host, _ in parts}) == 1:
+        named = [(f"127.0.0.{number}", ranks) for number, (_, _, ranks) in enumerate(parts, start=1)]
+        return named, [node for node, _, _ in parts]
+    ranks: dict[str, int] = {}
+    nodes: dict[str, str] = {}
+    for node, host, number in parts:
+        ranks[host] = ranks.get(host, 0) + number
+        nodes.setdefault(host, node)
+    return list(ranks.items()), list(nodes.values())
+
+
+def visible_gpus(indices: Sequence[int], node_gpus: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """``CUDA_VISIBLE_DEVICES`` for a task with the node's GPUs `indices`, out of those that the node itself may see."""
+    if not node_gpus:
+        return {}
+    own = [name for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(own[i] if i < len(own) else str(i) for i in indices)}
+
+
+def threads(cores: int) -> dict[str, str]:
+    """As many OpenMP and BLAS threads as cores."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(cores))

@@ -1,0 +1,52 @@
+"""Where a task's files lie: its working folder, and what it prints."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """The files of a run's tasks, in the run's folder unless the user chose a working folder.
+
+    Attributes
+    ----------
+    folder
+        The run's own.
+    work
+        The working folder, or the folder that has one for each of many tasks.
+    many
+        Whether the run is one of many tasks (``map_execute``).
+    """
+
+    folder: Path
+    work: Path
+    many: bool
+
+    def working(self, task: int) -> Path:
+        """The working folder of a task."""
+        return self.work / f"{task:05}" if self.many else self.work
+
+    def printed(self, task: int, stream: str) -> Path:
+        """The file with what a task prints; `stream` is ``stdout`` or ``stderr``."""
+        return self.folder / "printed" / f"{task:05}.{stream}" if self.many else self.folder / f"{stream}.log"
+
+
+def is_pattern(name: str) -> bool:
+    """Whether an output is given by a pattern, such as ``*.dcd``."""
+    return glob.has_magic(name)
+
+
+def missing(folder: Path, outputs: Sequence[str]) -> list[str]:
+    """Those of `outputs` that are not there."""
+    return [name for name in outputs if not found(folder, name)]
+
+
+def found(folder: Path, name: str) -> dict[str, Path]:
+    """The files in `folder` that the output `name` means, by their names within it."""
+    if not is_pattern(name):
+        return {name: folder / name} if (folder / name).exists() else {}
+    return {match: folder / match for match in sorted(glob.glob(name, root_dir=folder, recursive=True))}

@@ -1,0 +1,82 @@
+"""What a task waits for: runs of the user, and futures of the pilot's Dask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from pilothouse.errors import Failed, NotFound
+from pilothouse.pilots.alive import reconcile_run
+from pilothouse.pilots.records import RUNS, RunRecord, State
+
+#: Seconds between two looks.
+LOOK = 0.05
+
+
+def hold(keys: Sequence[str], holder: str, dask_scheduler: Any = None) -> list[str]:
+    """In the scheduler: keep what `keys` stand for on behalf of `holder`; the keys that are not known there."""
+    known = [key for key in keys if key in dask_scheduler.tasks]
+    dask_scheduler.client_desires_keys(keys=known, client=holder)
+    return [key for key in keys if key not in known]
+
+
+def let_go(holder: str, dask_scheduler: Any = None) -> None:
+    """In the scheduler: what `holder` kept may go."""
+    if holder in dask_scheduler.clients:
+        dask_scheduler.remove_client(holder)
+
+
+async def wait(after: Sequence[dict[str, str]], scheduler: Any) -> None:
+    """Wait until all have ended well.
+
+    Parameters
+    ----------
+    after
+        ``{"run": name, "created": time}`` or ``{"key": Dask's key}`` each.
+
+    Raises
+    ------
+    Failed
+        One has not; the message says which, and why.
+    """
+    waiting = list(after)
+    while waiting:
+        waiting = [
+            each for each in waiting if not (_run_ended(each) if "run" in each else _future_ended(each, scheduler))
+        ]
+        if waiting:
+            await asyncio.sleep(LOOK)
+
+
+def _run_ended(after: dict[str, str]) -> bool:
+    name = after["run"]
+    try:
+        record = reconcile_run(RUNS.read(name))
+    except NotFound:
+        raise Failed(f"after {name!r}, which is not there any more") from None
+    if record.created.isoformat() != after["created"]:
+        raise Failed(f"after {name!r}, whose name a later run has taken: how it ended can't be told any more")
+    if record.state.ended and (why := why_not(record)):
+        raise Failed(f"after {name!r}, which {why}")
+    return record.state.ended
+
+
+def why_not(record: RunRecord) -> str:
+    """Why nothing can follow a run that has ended; empty when it ended well."""
+    if record.state is not State.FINISHED:
+        said = {State.FAILED: "failed", State.LOST: "was lost"}[record.state]
+        return f"{said}: {record.reason}"
+    if record.kind == "tasks" and record.reason == "stopped":  # a stream that was stopped has its result
+        return "was stopped"
+    return ""
+
+
+def _future_ended(after: dict[str, str], scheduler: Any) -> bool:
+    task = scheduler.tasks.get(after["key"])
+    if task is None:
+        raise Failed(f"after the Dask future {after['key']!r}, which was cancelled or is not there any more")
+    if task.state == "erred":
+        blamed = task.exception_blame or task
+        raise Failed(f"after the Dask future {after['key']!r}, which failed: {blamed.exception_text}")
+    return bool(task.state == "memory")
