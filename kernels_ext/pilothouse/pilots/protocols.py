@@ -59,7 +59,7 @@ class RunContext(Protocol):
 
     @property
     def scheduler(self) -> Any:
-        """The pilot's Dask scheduler itself, in the supervisor's loop: what the nodes have, what futures have become."""
+        """The pilot's Dask scheduler itself: what the nodes have, what futures have become."""
 
     @property
     def dask(self) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Run:
     """
 
     def __new__(cls, name: str) -> Run:
+        """The handle that belongs to the run's kind."""
         record = RUNS.read(name)
         if cls is Run and record.kind in HANDLES:
             module, _, own = HANDLES[record.kind].partition(":")
@@ -215,7 +216,7 @@ class Run:
     def __repr__(self) -> str:
         record = self.record
         reason = f": {record.reason.splitlines()[0]}" if record.reason else ""
-        return f"<Run {record.name!r} ({record.kind} on {record.pilot}) {record.state}{reason}>"
+        return f"<{type(self).__name__} {record.name!r} ({record.kind} on {record.pilot}) {record.state}{reason}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
         return _mimebundle("run_mimebundle", self)

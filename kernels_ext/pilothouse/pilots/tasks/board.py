@@ -66,7 +66,7 @@ class Board:
         if self._seconds is not None:
             share = -(-len(self.pending) // max(1, slots))
             length = max(1, min(BATCH, share, int(BATCH_S / max(self._seconds, 1e-4))))
-        batch = []
+        batch: list[dict[str, Any]] = []
         while self.pending and len(batch) < length:
             if self._losses.get(self.pending[0]) and batch:  # it may be what ends nodes: alone
                 break

@@ -7,6 +7,7 @@ import contextlib
 import json
 import secrets
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,9 @@ class TaskDriver:
         if failure := self.board.failure():
             raise Failed(failure)
 
-    async def _unless_stopped(self, waiting: Any) -> bool:
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, Any]) -> bool:
         """Whether `waiting` came to its end before the run was stopped."""
-        wait, stop = asyncio.ensure_future(waiting), asyncio.create_task(self.context.stopping.wait())
+        wait, stop = asyncio.create_task(waiting), asyncio.create_task(self.context.stopping.wait())
         try:
             await asyncio.wait({wait, stop}, return_when=asyncio.FIRST_COMPLETED)
             if wait.done():

@@ -225,7 +225,7 @@ class Launcher:
 
     def _pump(self, number: int, process: subprocess.Popen[bytes], out: Path) -> None:
         """Tell what is to be started on other nodes; the rest of what the launcher prints is the program's."""
-        lines = []
+        lines: list[str] = []
         assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
         with out.open("ab", buffering=0) as file:
             while line := process.stdout.readline():
@@ -328,7 +328,7 @@ class Launcher:
 
 
 def _descendants() -> list[Any]:
-    """This process's descendants; those that have ended are reaped on the way."""
+    """What descends from this process; those that have ended are reaped on the way."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

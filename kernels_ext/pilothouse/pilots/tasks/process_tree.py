@@ -34,7 +34,7 @@ def tree(pid: int, mark: str) -> list[psutil.Process]:
 
 
 def marked(start: str) -> list[psutil.Process]:
-    """This user's processes with a mark that begins so, wherever they hang."""
+    """The user's processes with a mark that begins so, wherever they hang."""
     me = os.getuid()
     return [p for p in psutil.process_iter() if _owner(p) == me and _mark(p).startswith(start)]
 

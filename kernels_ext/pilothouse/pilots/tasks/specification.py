@@ -1,4 +1,4 @@
-"""What is to be executed: what the user wrote, checked before anything is started, as the JSON that the driver reads."""
+"""What is to be executed: what the user wrote, checked, as the JSON that the driver reads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pilots.description import Duration
 
+_BRACES = "(a brace itself is doubled: {{ }})"
 Whole = Annotated[int, Field(strict=True)]
 
 
@@ -92,12 +93,12 @@ class _Filler:
         except KeyError as error:
             known = ", ".join(map(str, self._parameters)) or "none"
             raise InvalidInput(
-                f"{field}: {text!r} wants the parameter {error.args[0]!r}; given are {known} (braces are doubled: {{{{ }}}})",
+                f"{field}: {text!r} wants the parameter {error.args[0]!r}; given are {known} {_BRACES}",
                 field="parameters",
             ) from None
         except (ValueError, IndexError, AttributeError, TypeError) as error:
             raise InvalidInput(
-                f"{field}={text!r}: {error}; {{name}} stands for a parameter, braces are doubled: {{{{ }}}}",
+                f"{field}={text!r}: {error}; {{name}} stands for a parameter {_BRACES}",
                 field=field,
             ) from None
 
