@@ -7,8 +7,10 @@ others and forgets the rest, however the test ended.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,3 +128,18 @@ class PrivateHosts:
                 time.sleep(0.05)
             else:
                 return
+
+
+def run_tests(hosts: PrivateHosts, name: str, options: Sequence[str]) -> int:
+    """Run the tests of folder ``tests/integration/NAME`` on the first of `hosts`; pytest's exit status.
+
+    Where there can't be such hosts, that is said and no failure, except with ``CI=true``.
+    """
+    command = [sys.executable, "-m", "pytest", f"tests/integration/{name}", *options]
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hosts)
+        except (RuntimeError, OSError) as error:
+            print(f"left out: the tests on {name} need root and its packages of Debian.\n{error}", file=sys.stderr)
+            return int(os.environ.get("CI") == "true")
+        return subprocess.call(hosts.wrap(["env", f"PILOTHOUSE_TEST_BATCH={name}", *command]))

@@ -16,11 +16,11 @@ from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
+from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
-from pilothouse.pilots.script import job_script
 from pilothouse.pilots.site import QueueLimits, Site
 
 #: Parallel environments of one host go by these names; others are told by their allocation rule.
@@ -29,7 +29,7 @@ SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "seria
 MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
 GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
 #: What an answer has in it when it is the master that can't be reached.
-_UNREACHABLE = re.compile(r"commlib error|unable to (contact|send message to) qmaster|SGE_ROOT|got (select|send) error")
+_UNREACHABLE = re.compile(r"commlib error|unable to (contact|send message to) qmaster|SGE_ROOT|got (select|send) error|qmaster name")
 #: Why a job waits: Grid Engine's words, and what they mean.
 MEANING = (
     (r"because it is full|offers only hc:slots=0\b", "no slots are free"),
@@ -65,7 +65,9 @@ class Customs:
     def memory(self, size: int, slots: int) -> str:
         """The request for so many bytes; empty where memory can't be asked for."""
         granted = [name for name in MEMORY if self.resources.get(name, "NO") != "NO"]
-        name = granted[0] if granted else "mem_free"
+        # Where none is granted, a host that has as much: what is free now may be so for a moment only, and -w e
+        # would refuse the job for it.
+        name = granted[0] if granted else "mem_total"
         if name not in self.resources:
             return ""
         share = size // slots if self.resources[name] == "YES" else size
@@ -96,7 +98,7 @@ class GridEngineQueue:
         directives = [f"-o {shlex.quote(str(job.log))}", "-S /bin/bash", "-r n", "-w e"]
         if slots > 1 and "-pe " not in own:
             directives.append(f"-pe {customs.environment} {slots}")
-        if kind.memory and not any(f"{name}=" in own for name in MEMORY):
+        if kind.memory and not any(f"{name}=" in own for name in (*MEMORY, "mem_total")):
             directives.append(customs.memory(int(kind.memory), slots))
         if kind.gpus:
             directives.append(customs.gpus(kind.gpus))
@@ -116,8 +118,9 @@ class GridEngineQueue:
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
-        script = await asyncio.to_thread(self.script, job)
-        text = await self._ask(["qsub", "-terse"], text=script)
+        if self._customs is None:
+            self._customs = await asyncio.to_thread(_customs, self._timeout)
+        text = await self._ask(["qsub", "-terse"], text=self.script(job))
         number = text.strip().rpartition("\n")[2]
         if not number.isdecimal():
             raise Unavailable(f"qsub answered {text.strip()[:200]!r} in place of a job's number")
@@ -147,7 +150,8 @@ class GridEngineQueue:
         try:
             text = await self._ask(["qacct", "-j", f"{tag()}*"])
         except Refused as error:
-            self._accounting = "not found" in str(error)  # else there are none to be read here, nor tomorrow
+            # Else there are no accounts to be read here, nor tomorrow.
+            self._accounting = bool(re.search(r"not found|no jobs running since startup", str(error)))
             return {}
         return {job: status for job, status in parse_qacct(text).items() if job in ids}
 

@@ -1,0 +1,37 @@
+"""The queue for OAR, on OAR."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pilothouse.errors import Refused
+from pilothouse.pilots.queues.oar import OARQueue
+from pilothouse.pilots.queues.protocols import JobStatus
+from tests.oar.cluster import CORES, NODES
+from tests.queue_contract import Bench, QueueContract
+
+pytestmark = pytest.mark.oar
+
+
+class TestOAR(QueueContract):
+    hosts = NODES
+    cores = CORES
+    system = "oar"
+    make = OARQueue
+
+    def check_waiting(self, status: JobStatus) -> None:
+        assert status.reason == "no resources that fit are free"
+
+    def test_a_property_that_is_not_there_is_refused(self, bench: Bench) -> None:
+        with pytest.raises(Refused, match='column "colour" does not exist'):
+            asyncio.run(bench.submit("true", constraint="colour = 'red'"))
+
+    def test_a_constraint_chooses_the_host(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600", constraint=f"network_address = '{NODES[1]}'")
+            status = await bench.until(number, lambda status: status.host)
+            assert status.host == NODES[1]
+
+        asyncio.run(steps())

@@ -1,0 +1,220 @@
+"""What every queue must do on its real batch system; `QueueContract` is inherited by a test class for each."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ByteSize
+
+from pilothouse.errors import Refused, Unavailable
+from pilothouse.pilots.description import PilotDescription
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
+from pilothouse.pilots.records import State
+from pilothouse.pilots.site import Site
+from pilothouse.state import utcnow
+
+#: Batch systems that look at their queue every few seconds, on a machine that does other things too.
+PATIENCE_S = 120.0
+
+
+class Bench:
+    """A queue, jobs made with few words, and waiting for what the batch system says of them."""
+
+    def __init__(self, queue: Queue, site: Site, folder: Path) -> None:
+        self.queue, self.site, self.folder = queue, site, folder
+        self.ids: list[str] = []
+
+    def job(self, command: str, name: str = "p-1", after: str = "", **fields: Any) -> Job:
+        description = PilotDescription.model_validate({"site": self.site.name, "walltime": "10min", **fields})
+        return Job(
+            name=name,
+            tag=tag(name),
+            command=["/bin/sh", "-c", command],
+            log=self.folder / f"{name}.log",
+            description=description,
+            kind=description.kind(),
+            site=self.site,
+            after=after,
+        )
+
+    async def submit(self, command: str, name: str = "p-1", after: str = "", **fields: Any) -> str:
+        number = await self.queue.submit(self.job(command, name, after, **fields))
+        self.ids.append(number)
+        return number
+
+    async def status(self, number: str) -> JobStatus | None:
+        """As the supervisor asks: the listing, then the history."""
+        listed = await self.queue.poll()
+        return listed.get(number) or (await self.queue.history([number])).get(number)
+
+    async def until(self, number: str, condition: Callable[[JobStatus], object]) -> JobStatus:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            status = await self.status(number)
+            if status is not None and condition(status):
+                return status
+            assert time.monotonic() < deadline, f"job {number}: {status}"
+            await asyncio.sleep(0.2)
+
+    async def gone(self, number: str) -> None:
+        """Until it is no longer among those that wait or run."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (status := (await self.queue.poll()).get(number)) is not None and not status.state.ended:
+            assert time.monotonic() < deadline, f"job {number}: {status}"
+            await asyncio.sleep(0.2)
+
+
+class QueueContract:
+    """The contract; a subclass has a fixture `queue` and says how large the cluster is."""
+
+    hosts: tuple[str, ...]
+    cores: int
+    system: str
+    make: Callable[[Site], Queue]
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path, state_home: Path) -> Iterator[Bench]:
+        site = Site(name=self.system, system=self.system)
+        bench = Bench(type(self).make(site), site, tmp_path)
+        yield bench
+
+        async def clean() -> None:
+            await bench.queue.cancel(bench.ids)
+            for number in bench.ids:
+                await bench.gone(number)
+
+        asyncio.run(clean())
+
+    def test_a_job_that_fails_has_its_exit_code_and_its_log(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("hostname; echo trouble >&2; exit 7")
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.state, status.exit_code, status.reason) == (State.FAILED, 7, "exit code 7")
+            assert status.tag == tag("p-1")
+            words = (bench.folder / "p-1.log").read_text().split()
+            assert words[0] in self.hosts
+            assert "trouble" in words
+
+        asyncio.run(steps())
+
+    def test_a_job_that_ends_well_has_finished(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("true")
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.state, status.exit_code, status.reason) == (State.FINISHED, 0, "")
+
+        asyncio.run(steps())
+
+    def test_a_running_job_has_its_host_and_its_end(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600", walltime="20min", cores=self.cores)
+            status = await bench.until(number, lambda status: status.state is State.RUNNING and status.host)
+            assert status.host in self.hosts
+            assert status.tag == tag("p-1")
+            assert status.ends is not None
+            assert abs(status.ends - utcnow() - timedelta(minutes=20)) < timedelta(minutes=2)
+
+        asyncio.run(steps())
+
+    def test_jobs_that_find_no_room_wait_and_say_why(self, bench: Bench) -> None:
+        async def steps() -> None:
+            first = [
+                await bench.submit("sleep 600", f"p-{number}", cores=self.cores) for number in range(len(self.hosts))
+            ]
+            waiting = await bench.submit("sleep 600", "p-9", cores=self.cores)
+            hosts = [(await bench.until(number, lambda status: status.host)).host for number in first]
+            assert sorted(hosts) == sorted(self.hosts)
+            status = await bench.until(waiting, lambda status: status.reason)
+            assert status.state is State.PENDING
+            self.check_waiting(status)
+            await bench.queue.cancel(first[:1])
+            await bench.until(waiting, lambda status: status.state is State.RUNNING)
+
+        asyncio.run(steps())
+
+    def check_waiting(self, status: JobStatus) -> None:
+        """What this batch system says of a job for which there is no room."""
+        raise NotImplementedError
+
+    def test_a_job_waits_for_another_to_end_however_it_ends(self, bench: Bench) -> None:
+        async def steps() -> None:
+            first = await bench.submit("sleep 600")
+            second = await bench.submit("true", "p-2", after=first)
+            await bench.until(first, lambda status: status.state is State.RUNNING)
+            status = await bench.until(second, lambda status: "wait" in status.reason)
+            assert status.state is State.PENDING
+            await bench.queue.cancel([first])
+            await bench.until(second, lambda status: status.state is State.FINISHED)
+
+        asyncio.run(steps())
+
+    def test_cancelled_jobs_go_running_or_waiting(self, bench: Bench) -> None:
+        async def steps() -> None:
+            running = await bench.submit("touch started; sleep 600")
+            await bench.until(running, lambda status: status.state is State.RUNNING)
+            waiting = await bench.submit("sleep 600", "p-2", after=running)
+            await bench.queue.cancel([waiting, running])
+            await bench.gone(running)
+            await bench.gone(waiting)
+            await bench.queue.cancel([waiting, running, "987654"])  # neither ended nor unknown ones are errors
+
+        asyncio.run(steps())
+
+    def test_a_queue_that_is_not_there_is_refused_in_the_batch_systems_words(self, bench: Bench) -> None:
+        with pytest.raises(Refused, match=r"queue.*nowhere|nowhere.*queue"):
+            asyncio.run(bench.submit("true", queue="nowhere"))
+
+    def test_what_no_host_has_is_refused(self, bench: Bench) -> None:
+        with pytest.raises(Refused):
+            asyncio.run(bench.submit("true", cores=self.cores + 1))
+
+    def test_a_job_past_its_walltime_is_ended(self, bench: Bench) -> None:
+        async def steps() -> None:
+            job = bench.job("sleep 600")
+            job = dataclasses.replace(job, kind=job.kind.model_copy(update={"walltime": 4.0}))
+            number = await bench.queue.submit(job)
+            bench.ids.append(number)
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert status.state is State.FAILED
+            assert "walltime" in status.reason
+
+        asyncio.run(steps())
+
+    def test_its_queues_have_what_its_hosts_have(self, bench: Bench) -> None:
+        limits = asyncio.run(bench.queue.limits())
+        assert all(queue.available for queue in limits)
+        assert {queue.cores for queue in limits} == {self.cores}
+
+    def test_options_of_a_description_reach_the_job(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit(
+                'echo "$GREETING from $PWD"; exit 0',
+                memory=str(ByteSize(256 * 2**20)),
+                environment={"variables": {"GREETING": "it's me"}},
+            )
+            await bench.until(number, lambda status: status.state is State.FINISHED)
+            assert "it's me from " in (bench.folder / "p-1.log").read_text()
+
+        asyncio.run(steps())
+
+    def test_without_its_commands_it_is_unavailable(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[Coroutine[Any, Any, object]] = [
+            bench.queue.poll(),
+            bench.queue.history(["1"]),
+            bench.queue.cancel(["1"]),
+            bench.queue.limits(),
+            bench.queue.submit(bench.job("true")),
+        ]
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", str(bench.folder))
+            for each in asked:
+                with pytest.raises(Unavailable, match="can't be run here"):
+                    asyncio.run(each)
