@@ -29,7 +29,7 @@ SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "seria
 MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
 GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
 #: What an answer has in it when it is the master that can't be reached.
-_UNREACHABLE = re.compile(r"commlib error|unable to (contact|send message to) qmaster|SGE_ROOT|got (select|send) error|qmaster name")
+_UNREACHABLE = re.compile(r"commlib error|unable to (contact|send message to) qmaster|SGE_ROOT|qmaster name")
 #: Why a job waits: Grid Engine's words, and what they mean.
 MEANING = (
     (r"because it is full|offers only hc:slots=0\b", "no slots are free"),
