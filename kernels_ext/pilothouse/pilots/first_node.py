@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pilothouse.errors import NotFound, PilothouseError
 from pilothouse.pilots.jobs import node_arguments, supervisor_job
 from pilothouse.pilots.queues.protocols import JobStatus, node_command
-from pilothouse.pilots.records import PILOTS, NodeRecord, State
+from pilothouse.pilots.records import NodeRecord, State
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class FirstNode:
         record.next_node += 1
         node = NodeRecord(name=name, role="successor", submitted=utcnow(), since=utcnow(), cores=kind.cores or 1)
         record.nodes.append(node)
-        self._supervisor.changed()
+        self._supervisor.changed(True)
         try:
             node.job = await self._supervisor.queue.submit(supervisor_job(record, node, kind, after=self.node.job))
         except PilothouseError:
@@ -116,4 +116,4 @@ class FirstNode:
         record.state = State.PENDING
         record.reason = f"job {successor.job if successor else ''} takes over"
         supervisor.journal.add("handed over", to=successor.job if successor else "")
-        PILOTS.write(record)
+        supervisor.changed(True)

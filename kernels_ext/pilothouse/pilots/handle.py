@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -194,7 +195,7 @@ class Pilot(Executes):
         """
         from pilothouse.pilots.recovery import recover
 
-        self._client = None
+        self._close_client()
         recover(self.name)
         return self
 
@@ -228,11 +229,17 @@ class Pilot(Executes):
         return cost(self.record)
 
     def cancel(self, timeout: float = 20.0) -> Pilot:
-        """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        if not self.state.ended:
+        """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error.
+
+        Of a lost pilot, the jobs that it has left are ended.
+        """
+        self._close_client()
+        record = self.record
+        if record.state is State.LOST:
+            from pilothouse.pilots.orphans import end_jobs
+
+            end_jobs(record)
+        if not record.state.ended:
             with contextlib.suppress(Conflict, Unavailable):
                 self._ask("cancel")
             wait_until(
@@ -242,6 +249,18 @@ class Pilot(Executes):
                 timeout=timeout,
             )
         return self
+
+    def _close_client(self) -> None:
+        if self._client is not None:
+            logger = logging.getLogger("distributed.client")
+            level = logger.level
+            logger.setLevel(logging.CRITICAL)  # that a scheduler has gone is known, and no news
+            try:
+                with contextlib.suppress(TimeoutError):
+                    self._client.close(timeout=1)
+            finally:
+                logger.setLevel(level)
+            self._client = None
 
     def client(self) -> Client:
         """A Dask client of the pilot (over TLS); the same one at each call, the process's default client.

@@ -119,8 +119,8 @@ class ProcessHost:
                 process.kill()
 
 
-async def serve(arguments: argparse.Namespace) -> bool:
-    """Be a worker until the scheduler goes or a signal comes; whether it was the signal (or the lease's end)."""
+async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
+    """Be a worker until the scheduler goes or `stop` is set."""
     import dask
     from distributed import Worker
 
@@ -142,22 +142,18 @@ async def serve(arguments: argparse.Namespace) -> bool:
         **where,
     )
     host = ProcessHost(worker)
-    loop = asyncio.get_running_loop()
-    closing: list[asyncio.Task[Any]] = []
 
-    def close() -> None:
-        closing.append(asyncio.create_task(worker.close()))
+    async def close() -> None:
+        await stop.wait()
+        await worker.close()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, close)
-    if arguments.until:
-        loop.call_later(max(arguments.until + LEASE_SLACK_S - time.time(), 0.0), close)
+    closing = asyncio.create_task(close())
     try:
         await worker
         await worker.finished()
     finally:
+        closing.cancel()
         await host.close()
-    return bool(closing)
 
 
 def _scheduler(path: Path) -> str:
@@ -185,6 +181,12 @@ async def _main(arguments: argparse.Namespace) -> None:
     """
     import distributed  # noqa: F401  # imported while the scheduler comes up
 
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if arguments.until:
+        loop.call_later(max(arguments.until + LEASE_SLACK_S - time.time(), 0.0), stop.set)
     path, served, patience = Path(arguments.scheduler_file), "", START_S
     while True:
         deadline = time.monotonic() + patience
@@ -192,15 +194,17 @@ async def _main(arguments: argparse.Namespace) -> None:
         while (found := _scheduler(path)) in ("", served):
             if time.monotonic() > deadline or _pilot_has_ended(arguments.record):
                 return
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
+                    return
             pause = min(pause * 1.2, 1.0)
         served, patience = found, arguments.patience
         try:
-            if await serve(arguments):
-                return
+            await serve(arguments, stop)
         except (TimeoutError, OSError) as error:  # the file was of one that is gone already
             logger.warning("the scheduler of %s does not answer: %s", path, error)
-        if not patience:
+        if stop.is_set() or not patience:
             return
 
 

@@ -41,7 +41,7 @@ class Nodes:
     make_job
         From a node's record and its kind to the job to submit.
     changed
-        Called when the record should be written.
+        Called when the record should be written; with True, before it returns.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Nodes:
         journal: Journal,
         folder: Path,
         make_job: Callable[[NodeRecord, NodeKind], Job],
-        changed: Callable[[], None],
+        changed: Callable[..., None],
     ) -> None:
         self._record = record
         self._queue = queue
@@ -66,6 +66,7 @@ class Nodes:
         self._not_before = 0.0
         self._renewing: list[str] = []
         self._draining: set[asyncio.Task[None]] = set()
+        self._cancelled: set[str] = set()
         self._scheduler: Any = None
         self.exhausted = ""
         self.trouble = ""
@@ -194,9 +195,9 @@ class Nodes:
             if node is not None:
                 node.job = job
                 self._journal.add("node submitted", node=node.name, job=job)
-            else:
+            elif job not in self._cancelled:
                 self._journal.add("orphan ended", job=job)
-                await self._queue.cancel([job])
+                await self._cancel(job)
         for node in unanswered.values():
             if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
                 self._record.nodes.remove(node)  # it was never submitted
@@ -206,7 +207,7 @@ class Nodes:
         now = utcnow()
         for node in list(self._record.nodes):
             if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
-                self._spawn(self._queue.cancel([node.job], grace=0.5))
+                self._spawn(self._cancel(node.job))
                 self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"))
             elif node.state is State.RUNNING and node.ends is not None and node.connected:
                 left = (node.ends - now).total_seconds()
@@ -249,36 +250,38 @@ class Nodes:
     # ------------------------------------------------------------------ more
 
     async def _submit_missing(self, kind: str, missing: int) -> None:
+        """Records first, then jobs: a job must never be without a record."""
+        record, asked, now = self._record, self.description.kind(kind), utcnow()
+        fresh = []
         for _ in range(missing):
+            name = f"{record.name}-{record.next_node}"
+            record.next_node += 1
+            fresh.append(
+                NodeRecord(name=name, kind=kind, cores=asked.cores or 1, gpus=asked.gpus or 0, since=now, submitted=now)
+            )
+        record.nodes += fresh
+        self._changed(True)
+        for position, node in enumerate(fresh):
             try:
-                await self._submit(kind)
-            except Refused as error:
+                await self._submit(node, asked)
+            except PilothouseError as error:
+                unanswered = isinstance(error, Unavailable)  # it may be in the queue: the next poll tells
+                node.reason = str(error)
+                for each in fresh[position + unanswered :]:
+                    record.nodes.remove(each)
+                self._changed(True)
+                if not isinstance(error, Refused):
+                    raise
                 self._refused(str(error))
                 return
 
-    async def _submit(self, kind: str) -> None:
-        record = self._record
-        asked = self.description.kind(kind)
-        name = f"{record.name}-{record.next_node}"
-        record.next_node += 1
-        node = NodeRecord(
-            name=name, kind=kind, cores=asked.cores or 1, gpus=asked.gpus or 0, since=utcnow(), submitted=utcnow()
-        )
-        record.nodes.append(node)
-        self._changed()  # before the batch system hears of it: a job must never be without a record
+    async def _submit(self, node: NodeRecord, asked: NodeKind) -> None:
+        job = self._make_job(node, asked)
+        write_atomic(self._folder / f"{node.name}.sh", self._queue.script(job).encode())
         self._asking.expect_change()
-        try:
-            job = self._make_job(node, asked)
-            write_atomic(self._folder / f"{name}.sh", self._queue.script(job).encode())
-            node.job = await self._queue.submit(job)
-        except Unavailable as error:
-            node.reason = str(error)  # it may be in the queue all the same: the next poll tells
-            raise
-        except PilothouseError:
-            record.nodes.remove(node)
-            self._changed()
-            raise
-        self._journal.add("node submitted", node=name, job=node.job)
+        node.submitted = node.since = utcnow()
+        node.job = await self._queue.submit(job)
+        self._journal.add("node submitted", node=node.name, job=node.job)
         self._trim()
 
     def _refused(self, why: str) -> None:
@@ -325,8 +328,12 @@ class Nodes:
                 async with asyncio.timeout(DRAIN_S):
                     await self._scheduler.retire_workers(names=[node.name], close_workers=False)
         self._asking.expect_change()
-        await self._queue.cancel([node.job])
+        await self._cancel(node.job)
         self._end(node, State.FINISHED, why)
+
+    async def _cancel(self, job: str) -> None:
+        self._cancelled.add(job)
+        await self._queue.cancel([job])
 
     async def cancel_all(self) -> None:
         """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
@@ -352,7 +359,8 @@ class Nodes:
     def failed(self, node: NodeRecord, status: JobStatus) -> None:
         """A node's job has ended, which nobody asked for."""
         came_up = node.connected is not None
-        last = tail(self.log(node.name), 3)
+        last = "\n".join(line for line in tail(self.log(node.name), 12).splitlines() if " INFO - " not in line)
+        last = "\n".join(last.splitlines()[-3:])
         self._end(node, State.FAILED, "\n".join(part for part in (status.reason, last) if part))
         if self.description.replace == "never":
             self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)

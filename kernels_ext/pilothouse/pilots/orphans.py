@@ -40,11 +40,15 @@ class Orphan:
     why: str
 
 
-async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end: bool = True) -> list[Orphan]:
+async def sweep_queue(
+    queue: Queue, site: Site, *, spare_lost: bool = True, end: bool = True, only: str = ""
+) -> list[Orphan]:
     """Find the orphans in one batch system, and end them.
 
     Parameters
     ----------
+    only
+        Those of the pilot of this name.
     spare_lost
         Leave the jobs of a pilot that was lost a short time ago (the site's ``patience``): it may be recovered.
     end
@@ -56,6 +60,8 @@ async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end:
             continue
         node = status.tag.removeprefix(tag())
         pilot = node.rpartition("-")[0]
+        if only and pilot != only:
+            continue
         why = _why(PILOTS.find(pilot), job, site, spare_lost)
         if why:
             found.append(Orphan(site.name, job, pilot, node, status.state, why))
@@ -76,6 +82,13 @@ def _why(record: PilotRecord | Unreadable | None, job: str, site: Site, spare_lo
         return f"its pilot is {record.state.value}"
     recent = record.ended is not None and utcnow() - record.ended < timedelta(seconds=site.patience)
     return "" if spare_lost and recent else "its pilot is lost"
+
+
+def end_jobs(record: PilotRecord) -> None:
+    """End what the lost pilot has left in its batch system."""
+    site = Site.model_validate(record.settings)
+    if site.system != "local":
+        blocking(sweep_queue(queue_for(site), site, spare_lost=False, only=record.name))
 
 
 def sweep(*, end: bool = True) -> list[Orphan]:

@@ -68,7 +68,7 @@ class Requests:
             record.nodes_wanted = total
             self._supervisor.journal.add("scale", nodes=total, kind=kind)
             self._supervisor.nodes.reset_limit()
-            self._supervisor.changed()
+            self._supervisor.changed(True)
             self._supervisor.wake.set()
         return total
 
@@ -94,7 +94,7 @@ class Requests:
             )
         self._record.adapt = Adapt(minimum=minimum, maximum=maximum)
         self._supervisor.journal.add("adapt", minimum=minimum, maximum=maximum)
-        self._supervisor.changed()
+        self._supervisor.changed(True)
 
     def _renew(self) -> list[str]:
         names = self._supervisor.nodes.renew()

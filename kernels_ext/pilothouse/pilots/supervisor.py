@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the nodes, the lease and the idle clock.
 TICK = 0.5
+#: Seconds in which changes of the record are gathered before it is written.
+WRITE_S = 0.02
 #: Seconds between two heartbeats in the record.
 HEARTBEAT = 30.0
 
@@ -78,6 +80,7 @@ class Supervisor:
         self.scheduler: Any = None
         self.runs: RunHost
         self._end: tuple[State, str] = (State.FINISHED, "")
+        self._writing: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------------ life
 
@@ -106,7 +109,7 @@ class Supervisor:
             servers = await self._listen(tls, me.pid)
             self.journal.add("started", pid=me.pid, host=socket.gethostname(), scheduler=self.scheduler.address)
             resume_runs(record, self.runs, self.journal, adopted)
-            self.changed()
+            self.changed(True)
             try:
                 await self._keep()
             finally:
@@ -255,7 +258,7 @@ class Supervisor:
             return
         state, reason = self._end
         record.state, record.reason = State.DRAINING, reason
-        self.changed()
+        self.changed(True)
         if self.scheduler is not None:
             await self.runs.close(reason or "the pilot ends")
         await self.nodes.cancel_all()
@@ -272,6 +275,8 @@ class Supervisor:
         record.state, record.ended, record.idle_end, record.lease_end = state, utcnow(), None, None
         record.socket = record.control = record.scheduler = record.dashboard = ""
         self.journal.add(state.value, reason=reason)
+        if self._writing is not None:
+            self._writing.cancel()
         PILOTS.write(record)
 
     def end(self, state: State, reason: str) -> None:
@@ -294,8 +299,18 @@ class Supervisor:
         self.changed()
         self.wake.set()
 
-    def changed(self) -> None:
+    def changed(self, now: bool = False) -> None:
+        """Write the record soon, many changes at once; or `now`, before anybody else hears of what it says."""
+        if now:
+            self._write()
+        elif self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(WRITE_S, self._write)
+
+    def _write(self) -> None:
         """Write the record, with the pilot's state as its nodes make it."""
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
         record = self.record
         if not self.ending.is_set():
             states = {node.state for node in record.nodes}

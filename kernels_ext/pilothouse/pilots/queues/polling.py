@@ -31,6 +31,10 @@ from pilothouse.state import write_atomic
 _MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_")
 
 
+#: How many times, and how many seconds apart, to ask after something that only the batch system can explain.
+EAGER, EAGER_S = 4, 0.4
+
+
 class Asking(Protocol):
     """How a pilot learns what the batch system says."""
 
@@ -84,6 +88,7 @@ class Polling:
         self._newer = 0.0
         self._last: dict[str, JobStatus] = {}
         self._missing: dict[str, int] = {}
+        self._eager = 0
         mine = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(_MEANT_BY))
         digest = hashlib.sha256("\n".join([site.system, site.name, *mine]).encode()).hexdigest()[:12]
         self._file = runtime_folder() / f"poll-{digest}.json"
@@ -96,9 +101,10 @@ class Polling:
         self._due = min(self._due, time.monotonic() + (self._least if self._last else 0.0))
 
     def look_now(self) -> None:
-        """Ask at the next opportunity."""
+        """Ask at the next opportunity, and a few times after that: batch systems need a moment to notice, too."""
         self._newer = time.time()
         self._due = 0.0
+        self._eager = EAGER
 
     async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus] | None:
         """What is known of these jobs, or None when it is not time to ask yet.
@@ -128,6 +134,9 @@ class Polling:
             self._interval = self._least
         self._last = dict(found)
         self._due = now + self._interval
+        if self._eager:
+            self._eager -= 1
+            self._due, self._newer = now + EAGER_S, time.time()
         return found
 
     async def gone(self, ids: Sequence[str], timeout: float) -> None:
