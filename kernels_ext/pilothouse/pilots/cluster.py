@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import signal
+import sys
 import warnings
 from typing import Any
 
@@ -42,7 +44,7 @@ def dask_job(system: str, job: Job, *, walltime: str | None, directives: list[st
     try:
         import dask
 
-        module = importlib.import_module(f"dask_jobqueue.{system}")
+        module = _imported(f"dask_jobqueue.{system}")
     except ImportError as error:
         raise Unavailable(
             f"batch systems need dask-jobqueue ({error}): pip install 'pilothouse[batch]'", field="site"
@@ -59,6 +61,21 @@ def dask_job(system: str, job: Job, *, walltime: str | None, directives: list[st
             job_extra_directives=directives,
             **options,
         )
+
+
+def _imported(name: str) -> Any:
+    """The module, without the handler of SIGINT that dask_jobqueue.runner (0.9.0) sets when it is imported.
+
+    It would end a kernel that the user only interrupts, take the supervisor's own, and fail in every other thread.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    real = signal.signal
+    signal.signal = lambda number, _: signal.getsignal(number)  # type: ignore[assignment]
+    try:
+        return importlib.import_module(name)
+    finally:
+        signal.signal = real
 
 
 def clock(seconds: float) -> str:
