@@ -58,6 +58,7 @@ def launch_in_job(record: PilotRecord) -> None:
     record.next_node += 1
     record.nodes.append(node)
     record.reason = "the job that holds the supervisor waits in the queue"
+    PILOTS.folder(record.name)  # for the log
     PILOTS.write(record)  # before the batch system hears of it: a job must never be without a record
     job = supervisor_job(record, node, kind)
     job = dataclasses.replace(job, environment={**job.environment, "PYTHONPATH": search_path()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,18 @@ from pilothouse.pilots.records import RUNS, RunRecord, State
 
 #: Seconds between two looks.
 LOOK = 0.05
+#: Seconds that Dask may take to hear of a future.
+UNDER_WAY_S = 10.0
 
 
-def hold(keys: Sequence[str], holder: str, dask_scheduler: Any = None) -> list[str]:
-    """In the scheduler: keep what `keys` stand for on behalf of `holder`; the keys that are not known there."""
+async def hold(keys: Sequence[str], holder: str, dask_scheduler: Any = None) -> list[str]:
+    """In the scheduler: keep what `keys` stand for on behalf of `holder`; the keys that are not known there.
+
+    What a client has submitted a moment ago may still be on its way.
+    """
+    deadline = time.monotonic() + UNDER_WAY_S
+    while not all(key in dask_scheduler.tasks for key in keys) and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
     known = [key for key in keys if key in dask_scheduler.tasks]
     dask_scheduler.client_desires_keys(keys=known, client=holder)
     return [key for key in keys if key not in known]

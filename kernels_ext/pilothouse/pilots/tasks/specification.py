@@ -218,6 +218,8 @@ def predecessor(after: object, scheduler: str) -> dict[str, str] | None:
             raise InvalidInput(
                 f"after: {after!r} is a future of another scheduler ({address}) than the pilot's", field="after"
             )
+        if after.cancelled():
+            raise InvalidInput(f"after: {after!r} was cancelled", field="after")
         return {"key": str(after.key)}
     raise InvalidInput(
         f"after: {after!r} is not a task, a run, the name of one, or a Dask future of the pilot", field="after"
