@@ -6,7 +6,7 @@ SOURCES := pyproject.toml lab_extension/hatch_build.py lab_extension/package-loc
   $(shell find lab_extension/src lab_extension/style lab_extension/schema widgets/js -type f 2>/dev/null)
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: setup lab tour test test-fast bench lint clean debian
+.PHONY: setup lab tour test test-fast test-batch bench lint clean debian
 
 setup: .venv/.ready
 
@@ -30,6 +30,13 @@ test: setup debian
 
 test-fast: setup
 	$(BIN)/pytest tests/unit tests/contract -m "not slow and not ui"
+
+# Pilots on a real Grid Engine and a real OAR, each on three hosts of its own inside this one: needs root.
+test-batch: setup
+	@sh .ci/debian gridengine-master gridengine-exec gridengine-client iproute2 postgresql libdbd-pg-perl openssh-server \
+	  oar-server oar-server-pgsql oar-user oar-user-pgsql oar-node
+	$(BIN)/python -m tests.gridengine
+	$(BIN)/python -m tests.oar
 
 bench: setup
 	for name in start streams md; do $(BIN)/python -m benchmarks $$name || failed=1; done; exit $${failed:-0}
