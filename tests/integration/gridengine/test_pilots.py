@@ -1,0 +1,20 @@
+"""Pilots on Grid Engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gridengine.cluster import NODES, SLOTS
+from tests.pilot_contract import PilotContract
+
+pytestmark = pytest.mark.gridengine
+
+
+class TestGridEngine(PilotContract):
+    system = "gridengine"
+    hosts = NODES
+    cores = SLOTS
+    delete = "qdel"
+
+    def check_waiting(self, reason: str) -> None:
+        assert "no slots are free" in reason

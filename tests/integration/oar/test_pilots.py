@@ -1,0 +1,20 @@
+"""Pilots on OAR."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.oar.cluster import CORES, NODES
+from tests.pilot_contract import PilotContract
+
+pytestmark = pytest.mark.oar
+
+
+class TestOAR(PilotContract):
+    system = "oar"
+    hosts = NODES
+    cores = CORES
+    delete = "oardel"
+
+    def check_waiting(self, reason: str) -> None:
+        assert reason == "no resources that fit are free"
