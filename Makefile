@@ -39,7 +39,7 @@ test-batch: setup
 	$(BIN)/python -m tests.oar
 
 bench: setup
-	for name in start streams md; do $(BIN)/python -m benchmarks $$name || failed=1; done; exit $${failed:-0}
+	for name in start pilots streams md; do $(BIN)/python -m benchmarks $$name || failed=1; done; exit $${failed:-0}
 
 lint: setup
 	$(BIN)/ruff check .

@@ -37,6 +37,16 @@ def compare(metric: str, ours: float, reference: float, bound: float | None = No
     return Row(metric, ours, reference, ratio, bound, bound is None or ratio <= bound)
 
 
+def within(metric: str, ours: float, bound: float) -> Row:
+    """A row without a peer: less is better and the bound is on our own figure."""
+    return Row(metric, ours, None, None, bound, ours <= bound)
+
+
+def missing(metric: str, peer: str) -> Row:
+    """A row that says that a peer is not installed."""
+    return Row(f"{metric}: {peer} is not installed", None, None, None, None, True)
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows as text."""
     cells = [Row._fields, *(tuple(_cell(value) for value in row) for row in rows)]

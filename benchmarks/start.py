@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.rows import Row, compare
+from benchmarks.rows import Row, compare, within
 
 
 def _python(code: str) -> float:
@@ -104,10 +104,6 @@ def _first_point() -> tuple[float, float, float]:
         return point, share, process.memory_info().rss / 2**20
 
 
-def _bound(metric: str, ours: float, bound: float) -> Row:
-    return Row(metric, ours, None, None, bound, ours <= bound)
-
-
 def rows() -> list[Row]:
     """Measure everything, one thing after the other."""
     with tempfile.TemporaryDirectory() as home:
@@ -116,12 +112,12 @@ def rows() -> list[Row]:
         dask = _median(_bare_dask)
         point, share, megabytes = _first_point()
         return [
-            _bound("import pilothouse (s)", _median(_imported), 0.150),
-            _bound("%load_ext pilothouse, added (s)", _median(_magics), 0.100),
-            _bound("Jupyter server extension, added to start-up (s)", _median(_server_extension), 0.050),
-            _bound("local pilot, 2 nodes ready (s)", ready, 2.5),
+            within("import pilothouse (s)", _median(_imported), 0.150),
+            within("%load_ext pilothouse, added (s)", _median(_magics), 0.100),
+            within("Jupyter server extension, added to start-up (s)", _median(_server_extension), 0.050),
+            within("local pilot, 2 nodes ready (s)", ready, 2.5),
             compare("the same, beside Dask's LocalCluster without TLS", ready, dask, 1.0),
-            _bound("stream run, first message through to the plot (s)", point, 1.5),
-            _bound("idle supervisor, share of a core", share, 0.01),
-            _bound("idle supervisor, memory (MB)", megabytes, 150.0),
+            within("stream run, first message through to the plot (s)", point, 1.5),
+            within("idle supervisor, share of a core", share, 0.01),
+            within("idle supervisor, memory (MB)", megabytes, 150.0),
         ]
