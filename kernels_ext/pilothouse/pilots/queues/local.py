@@ -20,6 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
+
 from pilothouse.errors import Refused
 from pilothouse.pilots import node
 from pilothouse.pilots.job_script import job_script
@@ -27,6 +29,9 @@ from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits
 from pilothouse.state import utcnow
+
+#: How a node is called among processes.
+_NODE = "pilothouse-node"
 
 
 class LocalQueue:
@@ -81,8 +86,9 @@ class LocalQueue:
         return found
 
     async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """There is none: the listing has them all."""
-        return {}
+        """Of nodes that another supervisor started: nobody can go on with them, and they end by themselves."""
+        why = "it ended with the supervisor that started it"
+        return {job: JobStatus(State.FAILED, why) for job in ids if not _is_node(job)}
 
     async def limits(self) -> list[QueueLimits]:
         """There are no queues here."""
@@ -118,6 +124,14 @@ class LocalQueue:
         """Learn which processes have ended."""
         with contextlib.suppress(OSError, ValueError):  # without its template, a queue knows nothing new
             self._ended.update(_exchange(self._template, {})["ended"])
+
+
+def _is_node(pid: str) -> bool:
+    """Whether the process is (still) a node; another one may have its number by now."""
+    try:
+        return psutil.Process(int(pid)).name() == _NODE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def fork_template() -> socket.socket:
@@ -181,7 +195,7 @@ def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        name_process("pilothouse-node")
+        name_process(_NODE)
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)

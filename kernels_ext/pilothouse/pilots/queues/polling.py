@@ -59,7 +59,9 @@ class Direct:
 
     async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """Everything, now."""
-        return await self._queue.poll()
+        found = await self._queue.poll()
+        unknown = [job for job in ids if job not in found]
+        return {**found, **await self._queue.history(unknown)} if unknown else found
 
     def expect_change(self) -> None:
         """It shows in the next answer anyway."""
