@@ -66,12 +66,16 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
+#: The newest shape of records that this version can read.
+SCHEMA_VERSION = 1
+
+
 class Record(BaseModel):
     """What every record has. Fields that a newer version wrote are kept when an older one rewrites it."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
-    schema_version: int = 1
+    schema_version: int = SCHEMA_VERSION
     name: str
 
 
@@ -173,6 +177,12 @@ class Records(Generic[R]):
             return Unreadable(path.stem, path, f"{where}: {first['msg']}")
         except OSError as error:
             return Unreadable(path.stem, path, error.strerror or str(error))
+        if record.schema_version > SCHEMA_VERSION:
+            return Unreadable(
+                path.stem,
+                path,
+                f"schema_version: {record.schema_version} is of a newer Pilothouse than this one: update",
+            )
         if record.name != path.stem or not NAME.fullmatch(path.stem):
             return Unreadable(path.stem, path, f"name: {record.name!r} is not the name that the file gives it")
         return record

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from pilothouse.pilots.control import answers
 from pilothouse.pilots.journal import Journal, tail
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.pilots.site import Site
@@ -45,6 +46,8 @@ def why_lost(record: PilotRecord) -> str:
         return "the supervisor did not start"
     if supervisor.host != socket.gethostname():
         if record.heartbeat is None or now - record.heartbeat < timedelta(seconds=SILENT_S):
+            return ""
+        if answers(record):  # clocks differ
             return ""
         return f"the supervisor on {supervisor.host} has not been heard of since {record.heartbeat:%H:%M:%S} UTC"
     if is_alive(supervisor):

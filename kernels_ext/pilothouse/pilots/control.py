@@ -142,6 +142,15 @@ def call(record: PilotRecord, op: str, timeout: float = 30.0, **arguments: Any) 
     return head["ok"], body
 
 
+def answers(record: PilotRecord, timeout: float = 3.0) -> bool:
+    """Whether the supervisor of `record` can be reached."""
+    try:
+        _connect(record, timeout)[0].close()
+    except OSError:
+        return False
+    return True
+
+
 def _connect(record: PilotRecord, timeout: float) -> tuple[socket.socket, dict[str, str]]:
     here = record.supervisor is not None and record.supervisor.host == socket.gethostname()
     if record.socket and (here or not record.control):

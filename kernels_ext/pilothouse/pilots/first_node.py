@@ -111,7 +111,7 @@ class FirstNode:
             await supervisor.runs.hand_over()
         await self.stop()
         successor = self.successor
-        supervisor.nodes.failed(self.node, JobStatus(State.FAILED, "its walltime is over"))
+        supervisor.nodes.end_node(self.node, State.FINISHED, "its job was told to end; the supervisor moves on")
         record.supervisor, record.control, record.scheduler, record.dashboard = None, "", "", ""
         record.state = State.PENDING
         record.reason = f"job {successor.job if successor else ''} takes over"

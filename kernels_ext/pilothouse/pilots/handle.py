@@ -107,7 +107,7 @@ class Pilot(Executes):
         Raises
         ------
         Failed, Lost
-            The pilot ended instead; the message says why.
+            The pilot ended instead, or has stopped trying to get more nodes; the message says why.
         WaitTimeout
             `timeout` seconds passed; the pilot goes on.
         """
@@ -124,6 +124,10 @@ class Pilot(Executes):
                 error = Lost if record.state is State.LOST else Failed
                 raise error(f"the pilot {self.name!r} is {record.state}: {record.reason or 'it was cancelled'}")
             have, wanted = count(record)
+            if record.gave_up and have < wanted:
+                raise Failed(
+                    f"the pilot {self.name!r} has {have} of {wanted} nodes and has stopped trying: {record.gave_up}"
+                )
             return record.answers and have >= wanted
 
         def what() -> tuple[str, float | None]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import InvalidInput
 from pilothouse.state import utcnow
+
+logger = logging.getLogger(__name__)
 
 
 class Journal:
@@ -20,12 +23,15 @@ class Journal:
     def add(self, what: str, **details: Any) -> None:
         """Note that `what` happened now."""
         line = json.dumps({"time": utcnow().isoformat(timespec="milliseconds"), "what": what, **details}) + "\n"
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line)
-            size = file.tell()
-        if size > self._limit:
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            self.path.write_text("".join(lines[len(lines) // 2 :]), encoding="utf-8")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line)
+                size = file.tell()
+            if size > self._limit:
+                lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+                self.path.write_text("".join(lines[len(lines) // 2 :]), encoding="utf-8")
+        except OSError as error:  # a full home must not end what is going on
+            logger.warning("%s can't be written (%s): %s", self.path, error.strerror, line.strip())
 
     def read(self) -> list[dict[str, Any]]:
         """All events, oldest first; a line cut off by a crash is left out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from pilothouse.pilots.records import NodeRecord, PilotRecord, State
 from pilothouse.pilots.run_host import NodeHost
 from pilothouse.pilots.site import Site
 from pilothouse.state import utcnow, write_atomic
+
+logger = logging.getLogger(__name__)
 
 #: After this many failures in a row without a node that came up, the pilot stops trying.
 LIMIT = 5
@@ -197,7 +200,7 @@ class Nodes:
                 self._journal.add("node submitted", node=node.name, job=job)
             elif job not in self._cancelled:
                 self._journal.add("orphan ended", job=job)
-                await self._cancel(job)
+                self._spawn(self._cancel(job))
         for node in unanswered.values():
             if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
                 self._record.nodes.remove(node)  # it was never submitted
@@ -329,11 +332,21 @@ class Nodes:
                     await self._scheduler.retire_workers(names=[node.name], close_workers=False)
         self._asking.expect_change()
         await self._cancel(node.job)
-        self._end(node, State.FINISHED, why)
+        self.end_node(node, State.FINISHED, why)
 
     async def _cancel(self, job: str) -> None:
+        """End the job, however long the batch system is out of reach."""
         self._cancelled.add(job)
-        await self._queue.cancel([job])
+        pause = 1.0
+        while job:
+            try:
+                await self._queue.cancel([job])
+            except PilothouseError as error:
+                logger.warning("%s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 60.0)
+            else:
+                return
 
     async def cancel_all(self) -> None:
         """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
@@ -348,7 +361,7 @@ class Nodes:
             self._journal.add("trouble", reason=str(error))
         for node in list(self._record.nodes):
             if not node.state.ended:
-                self._end(node, State.FINISHED, "the pilot ended")
+                self.end_node(node, State.FINISHED, "the pilot ended")
 
     # ------------------------------------------------------------------ book-keeping
 
@@ -361,7 +374,7 @@ class Nodes:
         came_up = node.connected is not None
         last = "\n".join(line for line in tail(self.log(node.name), 12).splitlines() if " INFO - " not in line)
         last = "\n".join(last.splitlines()[-3:])
-        self._end(node, State.FAILED, "\n".join(part for part in (status.reason, last) if part))
+        self.end_node(node, State.FAILED, "\n".join(part for part in (status.reason, last) if part))
         if self.description.replace == "never":
             self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
             self._record.nodes_wanted = sum(self._record.wanted.values())
@@ -375,10 +388,11 @@ class Nodes:
         if self._failures >= LIMIT:
             self._give_up(f"{self._failures} nodes failed in a row, the last one: {node.reason}")
 
-    def _end(self, node: NodeRecord, state: State, reason: str) -> None:
+    def end_node(self, node: NodeRecord, state: State, reason: str) -> None:
+        """The node has ended, and this is why: it goes into the pilot's history."""
         node.ended = utcnow()
         self._set(node, state, reason)
-        with (self._folder / "nodes.jsonl").open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), (self._folder / "nodes.jsonl").open("a", encoding="utf-8") as file:
             file.write(node.model_dump_json() + "\n")
 
     def _set(self, node: NodeRecord, state: State, reason: str) -> None:

@@ -88,6 +88,7 @@ class PilotRecord(Record):
     created: datetime
     begun: datetime | None = Field(default=None, description="when its present supervisor was asked for")
     generation: int = Field(default=1, description="how many supervisors it has had")
+    gave_up: str = Field(default="", description="why it has stopped trying to get more nodes")
     not_recovered: list[str] = Field(default_factory=list, description="what could not be gone on with")
     ended: datetime | None = None
     description: dict[str, Any] = Field(default_factory=dict)

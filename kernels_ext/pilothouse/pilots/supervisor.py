@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import secrets
 import shutil
 import signal
@@ -21,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from pilothouse.errors import PilothouseError
+from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import remove_leftovers, scratch_folder
 from pilothouse.pilots.first_node import FirstNode
@@ -193,12 +194,13 @@ class Supervisor:
             await self.nodes.keep()
             if self.first:
                 await self.first.keep()
-        except PilothouseError as error:
+        except (PilothouseError, OSError) as error:
             if self.nodes.trouble != str(error):
                 self.journal.add("trouble", reason=str(error))
                 logger.warning("%s", error)
             self.nodes.trouble = str(error)
             self.changed()
+        self.record.gave_up = self.nodes.exhausted
         gone = not any(not node.state.ended for node in self.record.nodes)
         if self.nodes.exhausted and gone:
             self.end(State.FAILED, self.nodes.exhausted)
@@ -302,11 +304,11 @@ class Supervisor:
     def changed(self, now: bool = False) -> None:
         """Write the record soon, many changes at once; or `now`, before anybody else hears of what it says."""
         if now:
-            self._write()
+            self._write(now)
         elif self._writing is None:
             self._writing = asyncio.get_running_loop().call_later(WRITE_S, self._write)
 
-    def _write(self) -> None:
+    def _write(self, now: bool = False) -> None:
         """Write the record, with the pilot's state as its nodes make it."""
         if self._writing is not None:
             self._writing.cancel()
@@ -323,7 +325,22 @@ class Supervisor:
             elif record.state is not State.RUNNING:
                 record.state, record.reason = State.STARTING, self.nodes.summary
         record.heartbeat = utcnow()
-        PILOTS.write(record)
+        latest = PILOTS.find(record.name)
+        if isinstance(latest, PilotRecord) and latest.generation > record.generation:
+            self._superseded()
+            return
+        try:
+            PILOTS.write(record)
+        except OSError as error:
+            logger.warning("the record can't be written: %s", error)
+            if now:
+                raise Unavailable(f"the record {PILOTS.path(record.name)} can't be written: {error.strerror}") from None
+
+    def _superseded(self) -> None:
+        """Another supervisor has this pilot: this one was cut off, and given up. Everything is that one's now."""
+        self.journal.add("superseded", host=socket.gethostname())
+        logging.shutdown()
+        os._exit(1)
 
     def touch(self) -> None:
         """Somebody works with the pilot."""
