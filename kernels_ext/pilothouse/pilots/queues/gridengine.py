@@ -40,7 +40,7 @@ MEANING = (
     (r"because it is (temporarily not available|disabled|suspended)", r"a queue is \1"),
     (r"dropped because of (user|quota|.*limit)", "as many of your jobs run as you may have at once"),
     (r"\((-l [^)]*)\).* because of cluster queue", r"\1 is more than the queue allows: it will never start"),
-    (r"\((-l [^)]*)\) cannot run at host .*offers only \w\w:(\S+)", r"\1 is more than a host offers (\2)"),
+    (r"\((-l [^)]*)\) cannot run at host .*offers only", r"\1 is more than a host offers"),
 )
 #: Messages about queues that the job does not want.
 _BESIDE_THE_POINT = re.compile(r"not contained in its hard queue list|Job is in error state")
@@ -260,7 +260,7 @@ def parse_qacct(text: str) -> dict[str, JobStatus]:
         exit_code = 128 - status if status > 128 else status
         reasons = []
         if code.strip() == "37":
-            reasons.append("its walltime was over, or another limit")
+            reasons.append("its walltime or another limit was reached")
         elif code.strip() not in ("", "0", "100"):  # 100: it was killed, as its exit code says
             reasons.append(what.strip())
         if exit_code:

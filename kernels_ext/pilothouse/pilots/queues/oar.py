@@ -32,8 +32,8 @@ MEANING = {"FRAG_JOB_REQUEST": "deleted", "WALLTIME": "its walltime was over"}
 MEMORY = ("mem", "memnode", "mem_node")
 GPUS = ("gpu_count", "gpudevice", "gpu")
 _UNREACHABLE = re.compile(r"DB connection error|DBI connect|[Cc]annot connect|[Cc]onnection refused|could not connect")
-#: What OAR says of every submission.
-_CHATTER = re.compile(r"^\[ADMISSION RULE\] (Set default|Modify resource)|^OAR_JOB_ID=-|^\s*$")
+#: What OAR says of every submission, or of every one that it refuses.
+_CHATTER = re.compile(r"^\[ADMISSION RULE\] (Set default|Modify resource)|^OAR_JOB_ID=-|^\[ERROR\] Oarsub failed|^\s*$")
 
 
 class OARQueue:
@@ -222,7 +222,9 @@ def _reason(word: str, job: dict[str, Any], exit_code: int | None) -> str:
             parts.append(f"waits for the end of job {', '.join(map(str, job['dependencies']))}")
         # "R=2,W=0:5:0,J=B,N=name (Karma=0.000,quota_ok)" says again what was asked for.
         said = re.sub(r"^R=\S+( |$)|\(|\)|Karma=[\d.]+,?|quota_ok,?", "", str(job.get("message") or "")).strip()
-        return "; ".join([*parts, *([said] if said else [])]) or "no resources that fit are free"
+        if not parts and not said and _time(job.get("scheduledStart")):  # it has been looked at
+            said = "no resources that fit are free"
+        return "; ".join([*parts, *([said] if said else [])])
     if word in WAITING or word in RUNNING:
         return "" if word not in ("Suspended", "toError") else {"toError": "being deleted"}.get(word, "suspended")
     events = job.get("events") or []
