@@ -11,10 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound
-from pilothouse.pilots.discovery import describe
 from pilothouse.pilots.handle import Pilot
-from pilothouse.pilots.jobs import node_script
-from pilothouse.pilots.launching import launch_here, launch_in_job
 from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
@@ -96,6 +93,10 @@ def submit(
     >>> pilot.wait().client().submit(sum, [1, 2]).result()  # doctest: +SKIP
     3
     """
+    # Whoever only attaches does without these.
+    from pilothouse.pilots.discovery import describe
+    from pilothouse.pilots.launching import launch_here, launch_in_job
+
     asked = {
         "site": site, "name": name, "nodes": nodes, "cores": cores, "memory": memory, "gpus": gpus,
         "walltime": walltime, "queue": queue, "account": account, "constraint": constraint, "exclusive": exclusive,
@@ -139,6 +140,9 @@ def script(site: str = "local", **description: Any) -> str:
     InvalidInput
         A value can't be used.
     """
+    from pilothouse.pilots.discovery import describe
+    from pilothouse.pilots.jobs import node_script
+
     checked, found = describe(site=site, **description)
     return node_script(checked, found, checked.name or found.name)
 
