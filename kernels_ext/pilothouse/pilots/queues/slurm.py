@@ -10,7 +10,6 @@ from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
-from pilothouse.pilots.description import _seconds
 from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
@@ -226,14 +225,14 @@ def _time(text: str) -> datetime | None:
 
 
 def _limit(text: str) -> float | None:
-    """``"1-00:00:00"``, ``"1:00:00"``, ``"5:00"`` (minutes), ``"infinite"``."""
-    if text.count(":") == 1 and "-" not in text:
-        text = f"0:{text}"
-    try:
-        seconds = _seconds(text)
-    except ValueError:
+    """``"1-00:00:00"``, ``"1:00:00"``, ``"5:00"`` and ``"5"`` (minutes), ``"infinite"``: seconds."""
+    days, dash, clock = text.rpartition("-")
+    parts = clock.split(":")
+    if not all(part.isdecimal() for part in (*parts, days or "0")):
         return None
-    return seconds if isinstance(seconds, float) else None
+    units = (3600, 60, 1) if dash or len(parts) == 3 else (60, 1)
+    seconds = sum(int(part) * unit for part, unit in zip(parts, units, strict=False))
+    return float(int(days or 0) * 86_400 + seconds)
 
 
 def _gpus(gres: str) -> int:

@@ -1,0 +1,92 @@
+"""What Slurm 22.05 printed, recorded on the emulated cluster, as states, reasons and limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from pilothouse.errors import Unavailable
+from pilothouse.pilots.queues.slurm import parse_sacct, parse_sinfo, parse_squeue
+from pilothouse.pilots.records import State
+
+SQUEUE = """\
+1|FAILED|NonZeroExitCode|1795383534|1795383537|n1|768|pilothouse-abc123-s-1|
+2|PENDING|PartitionNodeLimit|N/A|N/A||0|t.sh|
+3|RUNNING|None|1795383537|1795384137|n1|0|pilothouse-abc123-s-2|
+4|PENDING|Resources|1795384137|1795384737||0|name|with|bars|
+5|TIMEOUT|TimeLimit|1795383537|1795383600|n2|15|x|
+6|CANCELLED|None|1795383537|1795383600|n2|0|x|
+7|COMPLETED|None|1795383537|1795383600|n2|0|x|
+8|NODE_FAIL|None|1795383537|1795383600|n2|0|x|
+"""
+
+
+def test_a_job_s_state_host_and_times() -> None:
+    jobs = parse_squeue(SQUEUE)
+    running = jobs["3"]
+    assert (running.state, running.reason, running.host) == (State.RUNNING, "", "n1")
+    assert running.ends == datetime.fromtimestamp(1795384137, UTC)
+    assert running.tag == "pilothouse-abc123-s-2"
+    assert running.expected_start is None
+
+
+@pytest.mark.parametrize(
+    ("job", "reason", "start"),
+    [
+        ("2", "PartitionNodeLimit: larger than the partition allows: it will never start", None),
+        ("4", "Resources: no node that fits is free", datetime.fromtimestamp(1795384137, UTC)),
+    ],
+)
+def test_a_pending_job_says_why_and_when(job: str, reason: str, start: datetime | None) -> None:
+    found = parse_squeue(SQUEUE)[job]
+    assert (found.state, found.reason, found.expected_start) == (State.PENDING, reason, start)
+
+
+def test_a_name_may_have_bars() -> None:
+    assert parse_squeue(SQUEUE)["4"].tag == "name|with|bars"
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "reason", "code"),
+    [
+        ("1", State.FAILED, "failed, exit code 3", 3),
+        ("5", State.FAILED, "timeout, signal 15, its walltime was over", -15),
+        ("6", State.FAILED, "cancelled", 0),
+        ("7", State.FINISHED, "", 0),
+        ("8", State.FAILED, "node fail", 0),
+    ],
+)
+def test_an_ended_job_says_how(job: str, state: State, reason: str, code: int) -> None:
+    found = parse_squeue(SQUEUE)[job]
+    assert (found.state, found.reason, found.exit_code) == (state, reason, code)
+
+
+def test_garbage_is_not_taken_for_an_empty_queue() -> None:
+    with pytest.raises(Unavailable, match="slurm_load_jobs"):
+        parse_squeue("slurm_load_jobs error: Unable to contact slurm controller\n")
+
+
+def test_accounting_knows_jobs_that_have_left() -> None:
+    found = parse_sacct(
+        "11|COMPLETED|0:0|n1|pilothouse-abc123-s-1\n12|CANCELLED by 1000|0:15|n2|x\n"
+        "13|FAILED|3:0|n3|x\n14|RUNNING|0:0|n1|x\n"
+    )
+    assert (found["11"].state, found["11"].tag) == (State.FINISHED, "pilothouse-abc123-s-1")
+    assert (found["12"].state, found["12"].exit_code) == (State.FAILED, -15)
+    assert (found["13"].reason, found["13"].exit_code) == ("failed, exit code 3", 3)
+    assert "14" not in found
+
+
+def test_partitions_and_their_limits() -> None:
+    normal, debug, gpu = parse_sinfo(
+        "normal*|1:00:00|4|4000|(null)|(null)|up\n"
+        "normal*|1:00:00|8+|6000|fast,big|(null)|up\n"
+        "debug|5:00|4|4000|(null)|(null)|up\n"
+        "gpu|1-12:00:00|64|512000+|a100|gpu:a100:4(S:0-1),gpu:2|down\n"
+    )
+    assert (normal.name, normal.default, normal.walltime, normal.cores) == ("normal", True, 3600.0, 8)
+    assert normal.memory == 6000 * 2**20
+    assert normal.features == ["big", "fast"]
+    assert (debug.default, debug.walltime, debug.gpus) == (False, 300.0, 0)
+    assert (gpu.walltime, gpu.gpus, gpu.available) == (129_600.0, 6, False)
