@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from pathlib import Path
@@ -29,6 +30,8 @@ class Task(Run):
     name
         Of a run of the kind ``tasks``.
     """
+
+    _future: Future | None = None
 
     @property
     def _specification(self) -> dict[str, Any]:
@@ -140,14 +143,24 @@ class Task(Run):
         Parameters
         ----------
         client
-            Of the pilot; ``pilot.client()`` when left out.
+            Of the pilot; what ``pilot.client()`` gave last, or a new one, when left out.
         """
-        if client is None:
-            from pilothouse.pilots.handle import Pilot
-
-            client = Pilot(self.pilot).client()
+        client = client or self._client()
         key = f"pilothouse-{self.name}-{secrets.token_hex(4)}"
-        return client.submit(result_of, self.name, self.record.created.isoformat(), key=key, pure=False)
+        self._future = client.submit(result_of, self.name, self.record.created.isoformat(), key=key, pure=False)
+        return self._future  # held here too: Dask may drop one that is only an argument before it knows what follows
+
+    def _client(self) -> Client:
+        from distributed import default_client
+
+        from pilothouse.pilots.handle import Pilot
+
+        pilot = Pilot(self.pilot)
+        with contextlib.suppress(ValueError):  # there is none
+            client: Client = default_client()
+            if client.scheduler.address == pilot.record.scheduler:
+                return client
+        return pilot.client()
 
     def _only(self, task: int | None) -> int:
         number = len(self._specification["tasks"])

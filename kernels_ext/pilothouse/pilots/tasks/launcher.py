@@ -32,6 +32,8 @@ from pilothouse.pilots.tasks.staging import stage
 REPORT_S = 0.05
 #: Seconds from SIGTERM to SIGKILL of a task that took too long, and when everything has to end.
 TIMEOUT_GRACE_S, STOP_GRACE_S = 2.0, 0.4
+#: Seconds between two looks for failed ranks of a program that spans nodes.
+RANKS_S = 0.5
 _CHILD, _STOP = {"op": "child"}, {"op": "stop"}
 
 
@@ -104,6 +106,8 @@ class Launcher:
     def _next(self) -> dict[str, Any] | None:
         """The next message; None when it is time to report or to end something."""
         wait = min((running.deadline for running in self._running.values()), default=float("inf")) - time.monotonic()
+        if any(running.pump for running in self._running.values()):
+            wait = min(wait, RANKS_S)
         if self._ended:
             wait = min(wait, self._reported + REPORT_S - time.monotonic())
         try:
@@ -170,6 +174,7 @@ class Launcher:
             command = mpi.launcher(self._common["launcher"] or (), self._environment)
             self._mpi = command, mpi.is_hydra(command)
         command, hydra = self._mpi
+        argv = mpi.watched(argv, self._notes(task))
         if not task.get("hosts"):
             return mpi.on_one_node(command, hydra, ranks, argv)
         if not hydra:
@@ -177,6 +182,10 @@ class Launcher:
                 f"{command[0]} can't span the nodes of a pilot: take mpich's mpiexec (launcher=), or fewer ranks"
             )
         return mpi.on_nodes(command, [(host, int(n)) for host, n in task["hosts"]], ranks, argv)
+
+    def _notes(self, task: dict[str, Any]) -> Path:
+        """Where ranks that fail are noted."""
+        return self._places.printed(task["task"], "ranks").with_suffix(".failed")
 
     def _find(self, name: str, env: dict[str, str], folder: Path) -> None:
         """An MPI launcher reports a missing program in its own way, or hangs: say it first."""
@@ -253,7 +262,7 @@ class Launcher:
                 return
             running = self._running.pop(found.si_pid, None)
             if running is not None:
-                if running.late:
+                if running.late or self._common["ranks"]:  # launchers of MPI may lose ranks
                     process_tree.kill(self._tree(running))
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(found.si_pid, signal.SIGKILL)
@@ -273,10 +282,13 @@ class Launcher:
         if running.pump is not None:
             running.pump.join(1.0)
         error = running.why
-        if code < 0 and not error:
-            error = f"it was ended by {signal.Signals(-code).name}"
-        elif code and not error:
-            error = f"exit code {code}"
+        if self._common["ranks"] and (failed := mpi.first_failure(self._notes(task))):
+            self._notes(task).unlink()
+            text = f"rank {failed[0]}: {_ending(failed[1])}"
+            if error in ("", text):
+                code, error = failed[1], text
+        if code and not error:
+            error = _ending(code)
         elif not error and (gone := missing(self._places.working(task["task"]), task["outputs"])):
             error = f"it ended well but left no {', '.join(map(repr, gone))}"
         self._end(task, code, error, seconds)
@@ -302,6 +314,8 @@ class Launcher:
         """SIGTERM to what has to end, with all that it started; SIGKILL when that did not help."""
         now = time.monotonic()
         for running in self._running.values():
+            if running.pump and not running.why and (failed := mpi.first_failure(self._notes(running.task))):
+                running.why, running.deadline = f"rank {failed[0]}: {_ending(failed[1])}", now + TIMEOUT_GRACE_S
             if running.deadline > now:
                 continue
             if not running.late:
@@ -325,6 +339,10 @@ class Launcher:
         """End everything that descends from here: nothing is left on the node."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         process_tree.end(_descendants, STOP_GRACE_S)
+
+
+def _ending(code: int) -> str:
+    return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def _descendants() -> list[Any]:

@@ -10,12 +10,16 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pilothouse.errors import Failed
 
 #: Tried in this order where neither ``launcher=`` nor $PILOTHOUSE_MPIEXEC says what to take.
 KNOWN = ("mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun")
 LAUNCH, END = "HYDRA_LAUNCH:", "HYDRA_LAUNCH_END"
+#: Around each rank: notes which one failed, and how. Launchers tell that poorly, and Hydra (4.0) waits for ever when
+#: a rank on one of several hosts ends without a word.
+_WATCHED = 'notes=$1; shift; "$@" || { code=$?; echo "${PMI_RANK:-${OMPI_COMM_WORLD_RANK:-?}} $code" >> "$notes"; exit $code; }'
 
 
 def launcher(chosen: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -30,8 +34,8 @@ def launcher(chosen: Sequence[str], environment: Mapping[str, str]) -> list[str]
     for name in words[:1] or KNOWN:
         if path := shutil.which(name, path=environment.get("PATH")):
             return [path, *words[1:]]
-    looked = f"{words[0]!r} was" if words else f"none of {', '.join(KNOWN)} was"
-    raise Failed(f"{looked} found for an MPI program; load the site's MPI, or name its starter with launcher=")
+    looked = f"{words[0]!r} was not" if words else f"none of {', '.join(KNOWN)} was"
+    raise Failed(f"{looked} found to start an MPI program; load the site's MPI, or name its starter with launcher=")
 
 
 def is_hydra(command: Sequence[str]) -> bool:
@@ -41,6 +45,20 @@ def is_hydra(command: Sequence[str]) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return "hydra" in (answer.stdout + answer.stderr).lower()
+
+
+def watched(argv: Sequence[str], notes: Path) -> list[str]:
+    """`argv` so that a rank that fails is noted in the file `notes`."""
+    return ["/bin/sh", "-c", _WATCHED, "sh", str(notes), *argv]
+
+
+def first_failure(notes: Path) -> tuple[str, int] | None:
+    """The rank that failed first, and its exit code (negative: the signal)."""
+    try:
+        rank, code = notes.read_text().splitlines()[0].split()
+    except (FileNotFoundError, IndexError):
+        return None
+    return rank, int(code) if int(code) <= 128 else 128 - int(code)
 
 
 def on_one_node(command: Sequence[str], hydra: bool, ranks: int, argv: Sequence[str]) -> list[str]:

@@ -212,7 +212,7 @@ def predecessor(after: object, scheduler: str) -> dict[str, str] | None:
         if why := why_not(record):
             raise Conflict(f"after {record.name!r}, which {why}", field="after")
         return None
-    if hasattr(after, "key") and hasattr(after, "client"):
+    if hasattr(after, "key") and hasattr(after, "client") and hasattr(after, "cancelled"):
         address = getattr(getattr(after.client, "scheduler", None), "address", None)
         if address != scheduler:
             raise InvalidInput(
