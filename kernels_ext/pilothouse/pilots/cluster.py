@@ -22,8 +22,12 @@ CLASSES = {
 }
 
 
-def dask_job(system: str, job: Job, *, walltime: str | None, directives: list[str], **options: Any) -> Any:
+def dask_job(
+    system: str, job: Job, *, walltime: str | None, directives: list[str] | dict[str, object], **options: Any
+) -> Any:
     """dask-jobqueue's object for `job`: its ``job_header`` is the header of the script.
+
+    HTCondor's has a ``job_header_dict`` instead, and knows no walltime.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ def dask_job(system: str, job: Job, *, walltime: str | None, directives: list[st
     walltime
         As the batch system writes it; None for none.
     directives
-        More lines of the header, without the batch system's mark.
+        More lines of the header, without the batch system's mark; for HTCondor, more entries of its description.
     options
         What this class has beside what all have: ``queue``, ``account``, ``resource_spec`` ...
 
@@ -57,7 +61,7 @@ def dask_job(system: str, job: Job, *, walltime: str | None, directives: list[st
             cores=job.kind.cores,
             memory=int(job.kind.memory or 0) or "1 GiB",
             processes=1,
-            walltime=walltime,
+            **({} if walltime is None else {"walltime": walltime}),
             job_extra_directives=directives,
             **options,
         )

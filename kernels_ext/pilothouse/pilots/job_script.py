@@ -36,3 +36,8 @@ def job_script(job: Job, header: str) -> str:
         'exit "$code"',
         "",
     ])  # fmt: skip
+
+
+def own_log(job: Job) -> str:
+    """The line by which a job writes its own log, for batch systems that hand over what it prints when it has ended."""
+    return f"exec >>{shlex.quote(str(job.log))} 2>&1"

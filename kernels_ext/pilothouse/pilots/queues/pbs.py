@@ -1,0 +1,282 @@
+"""PBS Professional and OpenPBS: ``qsub``, ``qselect`` and one ``qstat`` for all of a user's jobs, ``qdel``.
+
+``qstat`` is read as text: its JSON is broken by what users have in their environments (OpenPBS issues 1255, 2541)
+and, in some versions, holds one job only (2672).
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate
+
+from pydantic import ByteSize
+
+from pilothouse.errors import Refused, Unavailable
+from pilothouse.pilots.cluster import clock, dask_job
+from pilothouse.pilots.job_script import job_script, own_log
+from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.records import State
+from pilothouse.pilots.site import QueueLimits, Site
+
+WAITING = set("QHWTM")
+RUNNING = set("RESUB")
+#: Exit codes below zero: why PBS itself ended a job, or could not start it.
+PBS_EXIT = {
+    -1: "PBS could not start it: its prologue or its files failed",
+    -2: "PBS could not start it after its files were there",
+    -3: "PBS could not start it, and would have tried again",
+    -10: "PBS could not start it: the user is not valid on the node",
+    -24: "it used more cores than it may",
+    -25: "it used more cores than it may",
+    -26: "it used more virtual memory than it may",
+    -27: "it used more memory than it may",
+    -28: "it used more CPU time than it may",
+    -29: "its walltime was over",
+}
+#: Jobs that are asked for and have gone: the others are printed nevertheless.
+_GONE = re.compile(r"Unknown Job Id|Job has finished|Job has been moved", re.IGNORECASE)
+_UNREACHABLE = re.compile(
+    r"cannot connect to server|Connection refused|errno=1\d\d|No default server|Communication fail"
+)
+_NUMBER = re.compile(r"\d+(\[\d*\])?(\.\S+)?")
+
+
+class PBSQueue:
+    """One PBS: the one that the commands' own settings (``PBS_CONF_FILE``) mean."""
+
+    def __init__(self, site: Site) -> None:
+        self._timeout = site.timeout
+        self._history = True
+
+    def script(self, job: Job) -> str:
+        """The script for qsub. PBS keeps what a job prints until it ends, so the job writes its log itself."""
+        kind = job.kind
+        chunk = [f"select=1:ncpus={kind.cores or 1}"]
+        if kind.memory:
+            chunk.append(f"mem={int(kind.memory) // 2**20}mb")
+        if kind.gpus:
+            chunk.append(f"ngpus={kind.gpus}")
+        if kind.constraint:
+            chunk.append(kind.constraint)
+        directives = ["-j oe", "-o /dev/null", "-r n", "-S /bin/bash"]
+        if kind.exclusive:
+            directives.append("-l place=excl")
+        if job.after:
+            directives.append(f"-W depend=afterany:{job.after}")
+        written = dask_job(
+            "pbs", job, queue=kind.queue, account=job.description.account, resource_spec=":".join(chunk),
+            walltime=clock(kind.walltime) if kind.walltime else None,
+            directives=[*directives, *(kind.directives or [])],
+        )  # fmt: skip
+        return job_script(job, f"{written.job_header}\n{own_log(job)}")
+
+    async def submit(self, job: Job) -> str:
+        """``qsub``, the script on its standard input."""
+        text = await self._ask(["qsub"], text=self.script(job))
+        number = text.strip()
+        if not _NUMBER.fullmatch(number):
+            raise Unavailable(f"qsub answered {number[:200]!r} in place of a job's number")
+        return number
+
+    async def poll(self) -> dict[str, JobStatus]:
+        """One ``qselect`` for whose jobs they are, and one ``qstat`` for all of them where there are any."""
+        text = await self._asked(["qselect", "-u", getpass.getuser()])
+        ids = text.split()
+        if strange := [job for job in ids if not _NUMBER.fullmatch(job)]:
+            raise Unavailable(f"qselect printed something else than jobs: {strange[0][:200]!r}")
+        return await self._jobs(["qstat", "-f"], ids) if ids else {}
+
+    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """``qstat -x``, where the site has PBS remember."""
+        if not ids or not self._history:
+            return {}
+        try:
+            found = await self._jobs(["qstat", "-x", "-f"], ids)
+        except Unavailable as error:
+            if "history" not in str(error):
+                raise
+            self._history = False  # "PBS is not configured to maintain job history": nor will it be tomorrow
+            return {}
+        return {job: status for job, status in found.items() if status.state.ended}
+
+    async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
+        """``qdel``: SIGTERM, and SIGKILL after PBS's own kill_delay."""
+        if not ids:
+            return
+        try:
+            await self._ask(["qdel", *ids])
+        except Refused as error:
+            lines = str(error).removeprefix("qdel: ").splitlines()
+            if any(line.strip() and not _GONE.search(line) for line in lines):
+                raise
+
+    async def limits(self) -> list[QueueLimits]:
+        """``qstat -Q`` for the queues, ``pbsnodes`` for what nodes have, ``qstat -B`` for the default queue."""
+        queues = await self._asked(["qstat", "-Q", "-f"])
+        server = await self._asked(["qstat", "-B", "-f"])
+        nodes = await self._asked(["pbsnodes", "-a"])
+        return parse_limits(queues, server, nodes)
+
+    async def estimate(self, job: Job) -> datetime | None:
+        """PBS tells only of jobs that it has."""
+        return None
+
+    async def _jobs(self, command: list[str], ids: Sequence[str]) -> dict[str, JobStatus]:
+        try:
+            text = await self._ask([*command, *ids])
+        except Refused as error:
+            text = str(error)
+            if not _GONE.search(text):
+                raise Unavailable(text) from None
+            return parse_qstat(text) if "Job Id: " in text else {}
+        return parse_qstat(text)
+
+    async def _asked(self, argv: list[str]) -> str:
+        try:
+            return await self._ask(argv)
+        except Refused as error:
+            raise Unavailable(str(error)) from None
+
+    async def _ask(self, argv: list[str], text: str = "") -> str:
+        try:
+            return await output(argv, text=text, timeout=self._timeout)
+        except Refused as error:
+            if _UNREACHABLE.search(str(error)):
+                raise Unavailable(f"PBS does not answer: {error}") from None
+            raise
+
+
+def parse_qstat(text: str) -> dict[str, JobStatus]:
+    """``qstat -f``: a paragraph for each job."""
+    found = {}
+    for title, job in _paragraphs(text):
+        if not title.startswith("Job Id: ") or "job_state" not in job:
+            continue
+        letter = job["job_state"][:1]
+        status = int(job["Exit_status"]) if re.fullmatch(r"-?\d+", job.get("Exit_status", "")) else None
+        walltime, used = (_seconds(job.get(name, "")) for name in ("Resource_List.walltime", "resources_used.walltime"))
+        overdue = walltime is not None and used is not None and used >= walltime
+        state = _state(letter, status)
+        started = _time(job.get("stime", ""))
+        exit_code = (256 - status if status >= 256 else status) if status is not None and status >= 0 else None
+        found[title.removeprefix("Job Id: ")] = JobStatus(
+            state,
+            _ended(status, exit_code, overdue) if state.ended else _reason(letter, job),
+            host=job.get("exec_host", "").partition("/")[0],
+            tag=job.get("Job_Name", ""),
+            expected_start=_time(job.get("estimated.start_time", "")) if state is State.PENDING else None,
+            ends=started + timedelta(seconds=walltime) if state is State.RUNNING and started and walltime else None,
+            exit_code=exit_code if state.ended else None,
+        )
+    if not found:
+        raise Unavailable(f"qstat printed something else than jobs: {text.strip()[:200]!r}")
+    return found
+
+
+def parse_limits(queues: str, server: str, nodes: str) -> list[QueueLimits]:
+    """``qstat -Q -f``, ``qstat -B -f`` and ``pbsnodes -a``: the queues, with what the nodes allow."""
+    default = next((values["default_queue"] for _, values in _paragraphs(server) if "default_queue" in values), "")
+    sizes = [values for _, values in _paragraphs(nodes) if "offline" not in values.get("state", "")]
+    most: dict[str, int] = {}
+    for name, count in (("ncpus", _count), ("mem", _size), ("ngpus", _count)):
+        most[name] = max((count(values.get(f"resources_available.{name}", "")) or 0 for values in sizes), default=0)
+    found = []
+    for title, queue in _paragraphs(queues):
+        if not title.startswith("Queue: "):
+            continue
+        name = title.removeprefix("Queue: ")
+        cores, gpus = (
+            _least(_count(queue.get(f"resources_max.{each}", "")), most[each]) for each in ("ncpus", "ngpus")
+        )
+        memory = _least(_size(queue.get("resources_max.mem", "")), most["mem"])
+        found.append(
+            QueueLimits(
+                name=name,
+                default=name == default,
+                available=queue.get("enabled") == "True" and queue.get("started") == "True",
+                walltime=_seconds(queue.get("resources_max.walltime", "")),
+                cores=cores or None,
+                memory=ByteSize(memory) if memory else None,
+                gpus=gpus,
+            )
+        )
+    if not found:
+        raise Unavailable(f"qstat printed something else than queues: {queues.strip()[:200]!r}")
+    return found
+
+
+def _paragraphs(text: str) -> list[tuple[str, dict[str, str]]]:
+    """A title at the margin, then indented names and values; lines that begin with a tab go on with the one before."""
+    found: list[tuple[str, dict[str, str]]] = []
+    name = ""
+    for line in text.splitlines():
+        if line[:1] == "\t" and found and name:
+            found[-1][1][name] += line[1:]
+        elif line[:1] == " " and found:
+            name, equals, value = line.strip().partition(" = ")
+            if equals:
+                found[-1][1][name] = value
+        elif line.strip():
+            found.append((line.strip(), {}))
+            name = ""
+    return found
+
+
+def _state(letter: str, status: int | None) -> State:
+    if letter in WAITING:
+        return State.PENDING
+    if letter in RUNNING:
+        return State.RUNNING
+    return State.FINISHED if status == 0 else State.FAILED
+
+
+def _reason(letter: str, job: dict[str, str]) -> str:
+    """Why a job waits; for people."""
+    if letter in RUNNING:
+        return {"S": "suspended", "U": "suspended: the node is in use", "E": ""}.get(letter, "")
+    if letter == "H":
+        return "waits for another job to end" if job.get("depend") else "held"
+    return re.sub(r"^Not Running: ", "", job.get("comment", ""))
+
+
+def _ended(status: int | None, exit_code: int | None, overdue: bool) -> str:
+    if status is None:
+        return "deleted before it started"
+    if status < 0:
+        return PBS_EXIT.get(status, f"PBS ended it ({status})")
+    parts = ["its walltime was over"] if overdue and status >= 256 else []
+    if exit_code:
+        parts.append(f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}")
+    return ", ".join(parts)
+
+
+def _time(text: str) -> datetime | None:
+    """``Fri Nov 11 17:57:05 2016``, in this host's time zone."""
+    parts = parsedate(text)
+    return datetime(*parts[:6]).astimezone(UTC) if parts else None  # local, as ctime() writes it
+
+
+def _seconds(text: str) -> float | None:
+    """``"24:00:00"`` or seconds."""
+    parts = text.split(":")
+    if not all(part.isdecimal() for part in parts):
+        return None
+    return float(sum(int(part) * 60**power for power, part in enumerate(reversed(parts))))
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _size(text: str) -> int | None:
+    """``"16384000kb"`` in bytes: PBS counts by 1024."""
+    match = re.fullmatch(r"(\d+)([kmgtp]?)b?", text.lower())
+    return int(match[1]) * 1024 ** " kmgtp".index(match[2] or " ") if match else None
+
+
+def _least(limit: int | None, most: int) -> int:
+    return min(limit, most) if limit is not None and most else (limit or most)

@@ -1,0 +1,207 @@
+"""Every batch system keeps the contract of queues. Slurm is real; PBS, LSF and HTCondor are fakes, named as such.
+
+Grid Engine and OAR are real too, and keep it inside their own hosts: tests/integration/gridengine and oar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pilothouse.errors import InvalidInput, Refused, Unavailable
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues.htcondor import HTCondorQueue
+from pilothouse.pilots.queues.lsf import LSFQueue
+from pilothouse.pilots.queues.pbs import PBSQueue
+from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.pilots.records import State
+from pilothouse.pilots.site import Site
+from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch
+from tests.queue_contract import Bench, QueueContract
+
+
+class FakeContract(QueueContract):
+    """The contract, and what else can only be asked of a batch system that misbehaves when told to."""
+
+    hosts = HOSTS
+    cores = CORES
+    listing: str
+    unknown = "987654"
+
+    @pytest.fixture(autouse=True)
+    def batch(self, tmp_path: Path) -> Iterator[FakeBatch]:
+        with fake_batch(self.system, tmp_path / "batch") as batch:
+            yield batch
+
+    def test_history_knows_the_jobs_that_have_ended_and_no_others(self, bench: Bench) -> None:
+        async def steps() -> None:
+            good, bad = await bench.submit("true"), await bench.submit("exit 3", "p-2")
+            running = await bench.submit("sleep 600", "p-3")
+            await bench.until(bad, lambda status: status.state.ended)
+            await bench.until(good, lambda status: status.state.ended)
+            known = await bench.queue.history([good, bad, running, self.unknown])
+            assert {job: status.state for job, status in known.items()} == {good: State.FINISHED, bad: State.FAILED}
+            assert known[bad].exit_code == 3
+            assert await bench.queue.history([]) == {}
+            assert await bench.queue.history([self.unknown]) == {}
+
+        asyncio.run(steps())
+
+    def test_a_user_without_jobs_has_an_empty_listing(self, bench: Bench) -> None:
+        assert asyncio.run(bench.queue.poll()) == {}
+
+    def test_a_job_that_dies_of_a_signal_says_which(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("kill -KILL $$")
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.state, status.exit_code, status.reason) == (State.FAILED, -9, "signal 9")
+
+        asyncio.run(steps())
+
+    def test_long_names_come_back_whole(self, bench: Bench) -> None:
+        async def steps() -> None:
+            name = "a-pilot-with-" + "a" * 60 + "-long-name-1"
+            number = await bench.submit("sleep 600", name)
+            assert (await bench.until(number, lambda status: status.tag)).tag == tag(name)
+
+        asyncio.run(steps())
+
+    def test_commands_that_hang_are_ended_in_time(self, tmp_path: Path, state_home: Path, batch: FakeBatch) -> None:
+        bench = self._impatient(tmp_path)
+        with batch.misbehaving(hang=True):
+            for each in (bench.queue.poll(), bench.queue.limits(), bench.queue.cancel(["1"])):
+                with pytest.raises(Unavailable, match=r"did not answer within 0\.5 s"):
+                    asyncio.run(each)
+            with pytest.raises(Unavailable, match=r"did not answer within 0\.5 s"):
+                asyncio.run(bench.submit("true"))
+        assert not batch.alive()
+        assert not batch.jobs()
+
+    def test_garbage_is_no_answer(self, bench: Bench, batch: FakeBatch) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600")
+            for command in self.listing.split():
+                wrong = batch.misbehaving(garbage=True, commands=[command])
+                with wrong, pytest.raises(Unavailable, match="something else than"):
+                    await bench.queue.poll()
+            with batch.misbehaving(garbage=True), pytest.raises(Unavailable, match="in place of a job's number"):
+                await bench.submit("true", "p-2")
+            with batch.misbehaving(garbage=True), pytest.raises(Unavailable):
+                await bench.queue.history([number])
+            assert not (await bench.queue.poll())[number].state.ended
+
+        asyncio.run(steps())
+
+    def test_a_listing_that_fails_is_no_answer(self, bench: Bench, batch: FakeBatch) -> None:
+        async def steps() -> None:
+            await bench.submit("sleep 600")
+            for command in self.listing.split():
+                wrong = batch.misbehaving(fail="a server is being moved", commands=[command])
+                with wrong, pytest.raises(Unavailable, match="a server is being moved"):
+                    await bench.queue.poll()
+
+        asyncio.run(steps())
+
+    def test_a_job_shown_twice_is_one(self, bench: Bench, batch: FakeBatch) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600")
+            with batch.misbehaving(twice=[batch.jobs()[0]["number"]]):
+                assert list(await bench.queue.poll()) == [number]
+
+        asyncio.run(steps())
+
+    def _impatient(self, folder: Path) -> Bench:
+        site = Site(name=self.system, system=self.system, timeout=0.5)
+        return Bench(type(self).make(site), site, folder)
+
+
+class TestFakePBS(FakeContract):
+    system = "pbs"
+    make = PBSQueue
+    listing = "qselect qstat"
+
+    def check_waiting(self, status: JobStatus) -> None:
+        assert status.reason == "Insufficient amount of resource: ncpus"
+
+    def test_a_queue_that_is_not_there_is_refused_in_the_batch_systems_words(self, bench: Bench) -> None:
+        with pytest.raises(Refused, match="qsub: Unknown queue"):
+            asyncio.run(bench.submit("true", queue="nowhere"))
+
+    def test_where_pbs_remembers_nothing_history_is_empty(self, bench: Bench, batch: FakeBatch) -> None:
+        batch.set(history=False)
+        assert asyncio.run(bench.queue.history(["101.fakepbs"])) == {}
+
+    def test_a_job_that_ends_between_two_commands_hides_no_other(self, bench: Bench, batch: FakeBatch) -> None:
+        async def steps() -> None:
+            ended, running = await bench.submit("true"), await bench.submit("sleep 600", "p-2")
+            await bench.until(ended, lambda status: status.state.ended)
+            asked = PBSQueue._jobs(bench.queue, ["qstat", "-f"], [ended, running])  # type: ignore[arg-type]
+            assert list(await asked) == [running]
+
+        asyncio.run(steps())
+
+
+class TestFakeLSF(FakeContract):
+    system = "lsf"
+    make = LSFQueue
+    listing = "bjobs"
+
+    def check_waiting(self, status: JobStatus) -> None:
+        assert status.reason == "Job requirements for reserving resource (mem) not satisfied: 2 hosts"
+
+    def test_a_job_past_its_walltime_is_ended(self, bench: Bench, batch: FakeBatch) -> None:
+        batch.set(minute=2)  # LSF counts walltimes in minutes; here they are short
+        super().test_a_job_past_its_walltime_is_ended(bench)
+
+    @pytest.mark.parametrize("code", [0, 255])
+    def test_no_jobs_at_all_is_no_failure(self, bench: Bench, batch: FakeBatch, code: int) -> None:
+        batch.set(none=code)  # LSB_BJOBS_CONSISTENT_EXIT_CODE
+        assert asyncio.run(bench.queue.poll()) == {}
+
+
+class TestFakeHTCondor(FakeContract):
+    system = "htcondor"
+    make = HTCondorQueue
+    listing = "condor_q"
+    unknown = "987654.0"
+
+    def check_waiting(self, status: JobStatus) -> None:
+        assert status.reason == "no machine of the pool that fits is free (no match found)"
+
+    def test_a_queue_that_is_not_there_is_refused_in_the_batch_systems_words(self, bench: Bench) -> None:
+        with pytest.raises(InvalidInput, match="queue='nowhere': HTCondor has no queue"):
+            asyncio.run(bench.submit("true", queue="nowhere"))
+
+    def test_what_no_host_has_is_refused(self, bench: Bench) -> None:
+        """HTCondor takes it, for tomorrow there may be such a machine; it says that there is none now."""
+
+        async def steps() -> None:
+            number = await bench.submit("true", cores=self.cores + 1)
+            status = await bench.until(number, lambda status: "no match found" in status.reason)
+            assert status.state is State.PENDING
+
+        asyncio.run(steps())
+
+    def test_a_job_waits_for_another_to_end_however_it_ends(self, bench: Bench) -> None:
+        with pytest.raises(Refused, match="can't have a job wait"):
+            asyncio.run(bench.submit("true", after="101.0"))
+
+    def test_cancelled_jobs_go_running_or_waiting(self, bench: Bench) -> None:
+        async def steps() -> None:
+            running = await bench.submit("sleep 600", cores=self.cores)
+            other = await bench.submit("sleep 600", "p-2", cores=self.cores)
+            waiting = await bench.submit("sleep 600", "p-3", cores=self.cores)
+            await bench.until(other, lambda status: status.state is State.RUNNING)
+            await bench.queue.cancel([waiting, running, other])
+            for number in (running, other, waiting):
+                await bench.gone(number)
+            await bench.queue.cancel([waiting, running, "987654.0"])
+
+        asyncio.run(steps())
+
+    def test_exclusive_nodes_are_no_thing_of_its(self, bench: Bench) -> None:
+        with pytest.raises(InvalidInput, match="HTCondor has no exclusive nodes"):
+            bench.queue.script(bench.job("true", exclusive=True))

@@ -1,0 +1,176 @@
+"""PBS's commands after the manual of OpenPBS 23: qsub, qselect, qstat -f [-x | -Q | -B], qdel, pbsnodes -a."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from engine import Engine, behave, refuse  # type: ignore[import-not-found]  # it is run as a script
+
+SERVER = "fakepbs"
+
+
+def main() -> None:
+    engine = Engine(Path(sys.argv[1]))
+    command, arguments = sys.argv[2], sys.argv[3:]
+    behave(engine, command)
+    engine.advance()
+    if command == "qsub":
+        qsub(engine, sys.stdin.read())
+    elif command == "qselect":
+        assert arguments == ["-u", getpass.getuser()], arguments
+        for job in engine.jobs():
+            if job["state"] != "ended":
+                print(f"{job['number']}.{SERVER}")
+    elif command == "qdel":
+        qdel(engine, arguments)
+    elif command == "pbsnodes":
+        nodes(engine)
+    elif arguments[0] == "-Q":
+        queues(engine)
+    elif arguments[0] == "-B":
+        print(f"Server: {SERVER}\n    server_state = Active\n    default_queue = workq\n")
+    else:
+        qstat(engine, arguments)
+
+
+def qsub(engine: Engine, script: str) -> None:
+    options = [line.removeprefix("#PBS ") for line in script.splitlines() if line.startswith("#PBS ")]
+    values: dict[str, str] = {}
+    for option in options:
+        flag, _, value = option.partition(" ")
+        values[f"{flag} {value.partition('=')[0]}" if flag in ("-l", "-W") else flag] = value
+    name = values["-N"]
+    if len(name) > 236 or not re.match(r"[A-Za-z_]", name):
+        refuse("qsub: illegal -N value", 1)
+    queue = values.get("-q", "workq")
+    if queue not in engine.settings["queues"]:
+        refuse("qsub: Unknown queue", 170)
+    chunk = dict(part.partition("=")[::2] for part in values["-l select"].split(":"))
+    cores = int(chunk["ncpus"])
+    if cores > engine.settings["cores"]:
+        refuse("qsub: Job violates queue and/or server resource limits", 188)
+    after = values.get("-W depend", "").rpartition(":")[2]
+    number = engine.submit(
+        script, name=name, queue=queue, cores=cores, walltime=seconds(values.get("-l walltime")),
+        after=int(after.partition(".")[0]) if after else None,
+    )  # fmt: skip
+    print(f"{number}.{SERVER}")
+
+
+def qstat(engine: Engine, arguments: list[str]) -> None:
+    remembered = "-x" in arguments
+    if remembered and not engine.settings.get("history", True):
+        refuse("qstat: PBS is not configured to maintain job history", 36)
+    code = 0
+    shown = engine.jobs()
+    for argument in arguments:
+        if argument.startswith("-"):
+            continue
+        jobs = [job for job in shown if f"{job['number']}.{SERVER}" == argument]
+        if not jobs:
+            sys.stderr.write(f"qstat: Unknown Job Id {argument}\n")
+            code = 153
+        for job in jobs:
+            if job["state"] == "ended" and not remembered:
+                sys.stderr.write(
+                    f"qstat: {argument} Job has finished, use -x or -H to obtain historical job information\n"
+                )
+                code = 35
+            else:
+                show(job)
+    raise SystemExit(code)
+
+
+def show(job: dict[str, Any]) -> None:
+    letters = {"pending": "Q", "running": "R", "ended": "F"}
+    letter = "H" if job["reason"] == "dependency" and job["state"] == "pending" else letters[job["state"]]
+    comments = {
+        "resources": "Not Running: Insufficient amount of resource: ncpus ",
+        "never": "Can Never Run: Insufficient amount of resource: ncpus ",
+    }
+    lines = {
+        "Job_Name": job["name"],
+        "Job_Owner": f"{getpass.getuser()}@login",
+        "job_state": letter,
+        "queue": job["queue"],
+    }
+    if job["started"]:
+        lines["exec_host"] = f"{job['host']}/0*{job['cores']}"
+        used = int((job["ended"] or time.time()) - job["started"])
+        lines["resources_used.walltime"] = clock(used + (job["cause"] == "walltime"))
+        lines["stime"] = time.asctime(time.localtime(job["started"]))
+    lines["Resource_List.walltime"] = clock(int(job["walltime"]))
+    if letter == "H":
+        lines["depend"] = f"afterany:{job['after']}.{SERVER}@{SERVER}"
+    if job["state"] == "pending" and job["reason"] in comments:
+        lines["comment"] = comments[job["reason"]]
+    if job["status"] is not None:
+        status = job["status"]
+        lines["Exit_status"] = str(-29 if job["cause"] == "walltime" else 256 - status if status < 0 else status)
+    # A variable of two lines, as users have them.
+    lines["Variable_List"] = (
+        f"PBS_O_HOME=/home/{getpass.getuser()},BASH_FUNC_module%%=() {{ eval `/usr/bin/modulecmd $*`\n}},PBS_O_LANG=C"
+    )
+    print(f"Job Id: {job['number']}.{SERVER}")
+    for name, value in lines.items():
+        print(folded(f"    {name} = {value}"))
+    print()
+
+
+def folded(line: str) -> str:
+    """As qstat breaks lines: after 79 characters, the rest behind a tab."""
+    parts = [line[:79]]
+    rest = line[79:]
+    while rest:
+        parts.append(rest[:71])
+        rest = rest[71:]
+    return "\n\t".join(parts)
+
+
+def queues(engine: Engine) -> None:
+    for name in engine.settings["queues"]:
+        print(
+            f"Queue: {name}\n    queue_type = Execution\n    total_jobs = 0\n    enabled = True\n    started = True\n"
+            f"    resources_max.ncpus = {engine.settings['cores']}\n    resources_max.walltime = 24:00:00\n"
+        )
+
+
+def nodes(engine: Engine) -> None:
+    for host, cores in engine.settings["hosts"].items():
+        print(
+            f"{host}\n     Mom = {host}\n     ntype = PBS\n     state = free\n     resources_available.host = {host}\n"
+            f"     resources_available.mem = 8388608kb\n     resources_available.ncpus = {cores}\n"
+        )
+
+
+def qdel(engine: Engine, arguments: list[str]) -> None:
+    code = 0
+    for argument in arguments:
+        number = argument.partition(".")[0]
+        said = engine.cancel(int(number))
+        if said == "unknown":
+            sys.stderr.write(f"qdel: Unknown Job Id {argument}\n")
+            code = 153
+        elif said == "ended":
+            sys.stderr.write(f"qdel: Job has finished {argument}\n")
+            code = 35
+    raise SystemExit(code)
+
+
+def seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    parts = [int(part) for part in text.removeprefix("walltime=").split(":")]
+    return float(parts[0] * 3600 + parts[1] * 60 + parts[2])
+
+
+def clock(whole: int) -> str:
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+main()
