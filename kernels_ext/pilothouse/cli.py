@@ -131,7 +131,9 @@ def _plain(found: Any) -> Any:
 
 
 def _show(found: Any) -> None:
-    if isinstance(found, Sequence) and not isinstance(found, str):
+    if hasattr(found, "rows"):  # it knows its table
+        print(found)
+    elif isinstance(found, Sequence) and not isinstance(found, str):
         rows = [_row(each) for each in _plain(found)]
         print(_table(rows) if rows else "(none)")
     elif hasattr(found, "record"):

@@ -200,16 +200,51 @@ SUBMIT = (
     arg("--nodes", type=int, metavar="N", help="how many nodes to keep running (default: 1)"),
     arg("--cores", type=int, metavar="N", help="cores of a node (default: 1)"),
     arg("--memory", metavar="SIZE", help="memory of a node, such as '4 GiB'"),
+    arg("--gpus", type=int, metavar="N", help="GPUs of a node (default: 0)"),
+    arg("--walltime", metavar="TIME", help="of each node's job, such as 2h (default: the site's)"),
+    arg("--queue", help="queue (partition) of the batch system (default: the site's)"),
+    arg("--account", help="account (project) that pays"),
+    arg("--constraint", metavar="FEATURES", help="features that a node must have"),
+    arg("--exclusive", action="store_true", default=None, help="share nodes with no other job"),
+    arg("--directive", action="append", metavar="LINE", help="one more line for the batch system; may be given again"),
+    arg("--module", action="append", metavar="NAME", help="environment module to load; may be given again"),
+    arg("--conda", metavar="NAME", help="conda environment of the nodes"),
+    arg("--venv", metavar="FOLDER", help="virtual environment of the nodes"),
+    arg("--variable", action="append", metavar="NAME=VALUE", help="environment variable; may be given again"),
+    arg("--scratch", metavar="FOLDER", help="for temporary files of a node, such as '$TMPDIR'"),
     arg("--idle-timeout", metavar="TIME", help="end after this time without work (default: 30min)"),
     arg("--lease", metavar="TIME", help="end after this time in any case (default: 12h)"),
+    arg("--replace", metavar="WHEN", help="replace nodes that end: always, failed, never (default: always)"),
+    arg("--placement", metavar="WHERE", help="of the supervisor: login, job (default: the site's)"),
     arg("--wait", action="store_true", help="return when all nodes are there"),
 )
+#: Options of `start` that are fields of a description by the same name.
+_FIELDS = (
+    "name", "nodes", "cores", "memory", "gpus", "walltime", "queue", "account", "constraint", "exclusive", "scratch",
+    "idle_timeout", "lease", "replace", "placement",
+)  # fmt: skip
 
 
 def _submit(options: argparse.Namespace) -> Call:
-    given = _given(options, "name", "nodes", "cores", "memory", "idle_timeout", "lease")
+    given = _given(options, *_FIELDS)
+    if options.directive:
+        given["directives"] = options.directive
+    if environment := _environment(options):
+        given["environment"] = environment
     call = Call("ph.submit", () if options.site is None else (options.site,), given)
     return call.then("wait") if options.wait else call
+
+
+def _environment(options: argparse.Namespace) -> dict[str, Any]:
+    found = _given(options, "conda", "venv")
+    if options.module:
+        found["modules"] = options.module
+    for word in options.variable or ():
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InvalidInput(f"variable={word!r} is not NAME=VALUE", field="environment.variables")
+        found.setdefault("variables", {})[name] = value
+    return found
 
 
 start = Verb("start", "start a pilot: ask a site for nodes", _submit, SUBMIT)

@@ -52,9 +52,9 @@ def _names(kinds: tuple[str, ...]) -> list[str]:
     if not kinds:
         return []
     if "sites" in kinds:
-        from pilothouse.pilots import sites
+        from pilothouse.pilots.discovery import site_names
 
-        return [site.name for site in sites()]
+        return site_names()
     from pilothouse.state import NAME, home
 
     found: list[str] = []

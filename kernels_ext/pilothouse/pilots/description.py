@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, ValidationError
 
 from pilothouse.errors import InvalidInput
 from pilothouse.state import NAME
@@ -16,6 +18,8 @@ _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d{2})(?::(\d{2}))?")
 #: Longest lease and idle time-out: 366 days.
 LONGEST_S = 366 * 86_400
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+#: What a form folds away: most users never need it.
+_ADVANCED: dict[str, JsonValue] = {"x-advanced": True}
 #: Name of the kind of node that the description's own fields describe.
 FIRST = "node"
 
@@ -104,16 +108,24 @@ class PilotDescription(BaseModel):
         validation_alias=AliasChoices("account", "project"),
         description="Account (project) that pays.",
     )
-    constraint: Line | None = Field(None, title="Constraint", description="Features that a node must have.")
-    exclusive: bool = Field(False, title="Exclusive", description="Share nodes with no other job.")
-    directives: list[Line] = Field([], title="Directives", description="More lines for the batch system, as they are.")
+    constraint: Line | None = Field(
+        None, json_schema_extra=_ADVANCED, title="Constraint", description="Features that a node must have."
+    )
+    exclusive: bool = Field(
+        False, json_schema_extra=_ADVANCED, title="Exclusive", description="Share nodes with no other job."
+    )
+    directives: list[Line] = Field(
+        [], json_schema_extra=_ADVANCED, title="Directives", description="More lines for the batch system, as they are."
+    )
     environment: Environment = Field(
         default_factory=lambda: Environment.model_validate({}),
-        title="Environment",
+        json_schema_extra=_ADVANCED,
+        title="Job environment",
         description="What jobs set up first.",
     )
     scratch: Line | None = Field(
         None,
+        json_schema_extra=_ADVANCED,
         title="Scratch folder",
         description="For temporary files of a node, such as '$TMPDIR'.",
     )
@@ -129,16 +141,19 @@ class PilotDescription(BaseModel):
     )
     replace: Literal["always", "failed", "never"] = Field(
         "always",
+        json_schema_extra=_ADVANCED,
         title="Replace nodes",
         description="Nodes that end: 'always' (before their walltime too), only when they 'failed', or 'never'.",
     )
     placement: Literal["login", "job"] | None = Field(
         None,
+        json_schema_extra=_ADVANCED,
         title="Placement",
         description="Where the supervisor lives: on the 'login' node, or in the first batch 'job'.",
     )
     kinds: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")], NodeKind] = Field(
         {},
+        json_schema_extra=_ADVANCED,
         title="More kinds of nodes",
         description="By name, beside the nodes above: {'gpu': {'gpus': 2}}.",
     )
@@ -163,15 +178,45 @@ class PilotDescription(BaseModel):
         return {FIRST: self.nodes, **{name: kind.nodes for name, kind in self.kinds.items()}}
 
 
+def near(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean walltime?"`` for ``walltim``; empty when nothing of `known` is near."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def fields_of(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The names that a value at `path` inside a `model` may have."""
+    fields = model.model_fields
+    for part in path:
+        if str(part) in fields:
+            inner = _model_in(fields[str(part)].annotation)
+            fields = inner.model_fields if inner else {}
+    return list(fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def explained(model: type[BaseModel], error: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The field that one of pydantic's `error` is about, and what is wrong with it."""
+    path = [part for part in error["loc"] if not str(part).startswith("function-")]
+    field = ".".join(map(str, path)) or None
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        known = fields_of(model, path[:-1])
+        message = f"there is no such field; there are {', '.join(known)}{near(str(path[-1]), known)}"
+    return field, f"{message[0].lower()}{message[1:]}"
+
+
 def check(model: type[BaseModel], values: dict[str, Any]) -> Any:
     """`values` as a `model`, or :class:`InvalidInput` that names the first field at fault, its value and the remedy."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-")) or None
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = f"there is no such field; there are {', '.join(model.model_fields)}"
+        field, message = explained(model, first)
         shown = f"{field}={first['input']!r}: " if field else ""
-        raise InvalidInput(f"{shown}{message[0].lower()}{message[1:]}", field=field) from None
+        raise InvalidInput(f"{shown}{message}", field=field) from None

@@ -113,7 +113,7 @@ def sweep(*, end: bool = True) -> list[Orphan]:
         assert pilot.record  # noqa: S101
     found: list[Orphan] = []
     for site in sites():
-        if site.system != "local":
+        if site.system != "local" and not site.trouble:
             found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
         _remove_sockets()

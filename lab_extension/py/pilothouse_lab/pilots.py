@@ -21,14 +21,20 @@ class Sites(Answer):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The sites with their limits."""
+        """The sites with their limits, and what of site files can't be used."""
 
-        def find() -> list[dict[str, Any]]:
+        def find() -> dict[str, Any]:
             from pilothouse.pilots import sites
 
-            return [site.model_dump(mode="json") for site in sites()]
+            found = sites()
+            return {
+                "items": [site.model_dump(mode="json") for site in found],
+                "unreadable": [
+                    {"name": each.name, "path": str(each.path), "reason": each.reason} for each in found.unreadable
+                ],
+            }
 
-        self.answer({"items": await in_thread(find)})
+        self.answer(await in_thread(find))
 
 
 class PilotSchema(Answer):
@@ -37,12 +43,15 @@ class PilotSchema(Answer):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The JSON Schema from which the form is made."""
+        """The JSON Schema from which the form is made; with ``site``, as narrow as that site is."""
+        site = self.get_query_argument("site", None)
 
         def find() -> dict[str, Any]:
             from pilothouse.pilots.description import PilotDescription
+            from pilothouse.pilots.discovery import site_named
+            from pilothouse.pilots.site_schema import form_schema
 
-            return PilotDescription.model_json_schema()
+            return PilotDescription.model_json_schema() if site is None else form_schema(site_named(site))
 
         self.answer(await in_thread(find))
 

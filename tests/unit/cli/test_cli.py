@@ -54,7 +54,10 @@ def test_runs_are_a_table(records: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(("command", "name"), [("pilots", "old"), ("runs", "km"), ("sites", "local")])
-def test_json_is_alone_on_stdout(records: Path, capsys: pytest.CaptureFixture[str], command: str, name: str) -> None:
+def test_json_is_alone_on_stdout(
+    records: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no batch system's commands
     assert main([command, "--json"]) == 0
     assert [each["name"] for each in json.loads(capsys.readouterr().out)] == [name]
 

@@ -116,6 +116,8 @@ def options_of(verb: Verb) -> list[str]:
     for argument in verb.arguments:
         flag, options = argument.flags[0], argument.options
         value = "2" if options.get("type") is int else "[1]" if "expression" in flag else "x"
+        if flag.startswith("--") and options.get("metavar") == "NAME=VALUE":
+            value = "A=x"
         if options.get("action") == "store_true":
             words.append(flag)
         elif flag.startswith("--"):
