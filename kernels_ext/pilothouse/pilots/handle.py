@@ -22,6 +22,8 @@ from pilothouse.state import check_name, utcnow, write_atomic
 if TYPE_CHECKING:
     from distributed import Client
 
+    from pilothouse.pilots.timeline import Timeline
+
 #: Seconds that a client gives a supervisor to answer for the first time.
 ANSWER_S = 30.0
 
@@ -231,6 +233,12 @@ class Pilot(Executes):
         from pilothouse.pilots.history import cost
 
         return cost(self.record)
+
+    def timeline(self) -> Timeline:
+        """What nodes, runs and supervisors did when: a picture in a cell, ``.figure()`` for Bokeh, text elsewhere."""
+        from pilothouse.pilots.timeline import timeline
+
+        return timeline(self.record)
 
     def cancel(self, timeout: float = 20.0) -> Pilot:
         """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error.
