@@ -88,10 +88,11 @@ class GridEngineQueue:
         self._accounting = True
 
     def script(self, job: Job) -> str:
-        """The script for qsub. What its memory, its GPUs and its slots are called here is asked the first time."""
-        if self._customs is None:
-            self._customs = _customs(self._timeout)
-        kind, customs = job.kind, self._customs
+        """The script for qsub. What memory, GPUs and slots are called here is asked, where it is not known yet."""
+        return self._script(job, self._customs or _customs(self._timeout))
+
+    def _script(self, job: Job, customs: Customs) -> str:
+        kind = job.kind
         slots = kind.cores or 1
         own = " ".join(kind.directives or [])
         # -r n: a node that is started twice is none. -w e: what can never run is refused at once.
@@ -118,9 +119,9 @@ class GridEngineQueue:
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
-        if self._customs is None:
-            self._customs = await asyncio.to_thread(_customs, self._timeout)
-        text = await self._ask(["qsub", "-terse"], text=self.script(job))
+        customs = self._customs or await asyncio.to_thread(_customs, self._timeout)
+        self._customs = customs if customs.resources else None  # where nothing was answered, ask again the next time
+        text = await self._ask(["qsub", "-terse"], text=self._script(job, customs))
         number = text.strip().rpartition("\n")[2]
         if not number.isdecimal():
             raise Unavailable(f"qsub answered {text.strip()[:200]!r} in place of a job's number")
