@@ -266,8 +266,7 @@ def test_bad_input_names_the_field_and_starts_nothing(
 def test_another_pilots_future_is_refused(local_pilot: Pilot) -> None:
     from distributed import Client
 
-    with Client(
-        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None, set_as_default=False
-    ) as own:
+    with Client(processes=False, n_workers=1, dashboard_address=None, set_as_default=False) as own:
+        future = own.submit(os.getpid)
         with pytest.raises(InvalidInput, match="another scheduler"):
-            local_pilot.execute(["true"], after=[own.submit(os.getpid)])
+            local_pilot.execute(["true"], after=[future])

@@ -19,7 +19,9 @@ KNOWN = ("mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun")
 LAUNCH, END = "HYDRA_LAUNCH:", "HYDRA_LAUNCH_END"
 #: Around each rank: notes which one failed, and how. Launchers tell that poorly, and Hydra (4.0) waits for ever when
 #: a rank on one of several hosts ends without a word.
-_WATCHED = 'notes=$1; shift; "$@" || { code=$?; echo "${PMI_RANK:-${OMPI_COMM_WORLD_RANK:-?}} $code" >> "$notes"; exit $code; }'
+_WATCHED = 'notes=$1; shift; "$@" || ' + (
+    '{ code=$?; echo "${PMI_RANK:-${OMPI_COMM_WORLD_RANK:-?}} $code" >> "$notes"; exit $code; }'
+)
 
 
 def launcher(chosen: Sequence[str], environment: Mapping[str, str]) -> list[str]:
