@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -110,6 +111,7 @@ class FirstNode:
         if supervisor.scheduler is not None:
             await supervisor.runs.hand_over()
         await self.stop()
+        shutil.rmtree(supervisor.scratch, ignore_errors=True)
         successor = self.successor
         supervisor.nodes.end_node(self.node, State.FINISHED, "its job was told to end; the supervisor moves on")
         record.supervisor, record.control, record.scheduler, record.dashboard = None, "", "", ""

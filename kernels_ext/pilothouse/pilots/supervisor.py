@@ -148,7 +148,7 @@ class Supervisor:
         import dask
         from distributed import Scheduler
 
-        dask.config.set(QUIET)
+        dask.config.set({**QUIET, "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(
             host=self._address(),
             port=0,
