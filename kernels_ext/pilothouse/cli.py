@@ -32,10 +32,17 @@ TOP: dict[str, Verb] = {
     "extend": verbs.extend,
     "shrink": verbs.shrink,
     "scale": verbs.scale,
+    "renew": verbs.renew,
+    "adapt": verbs.adapt,
+    "recover": verbs.recover,
     "cancel": verbs.cancel,
     "stop": verbs.stop,
     "logs": verbs.logs,
     "events": verbs.events,
+    "script": verbs.script,
+    "cost": verbs.cost,
+    "timeline": verbs.timeline,
+    "sweep": verbs.sweep,
 }
 NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
     "stream": ("streaming Mini-Apps", (verbs.stream, verbs.runs, verbs.stop)),
@@ -136,6 +143,8 @@ def _show(found: Any) -> None:
     elif isinstance(found, Sequence) and not isinstance(found, str):
         rows = [_row(each) for each in _plain(found)]
         print(_table(rows) if rows else "(none)")
+    elif isinstance(found, dict):
+        print(_table([_row(found)]))
     elif hasattr(found, "record"):
         print(_table([_row(_plain(found))]))
     else:

@@ -263,6 +263,40 @@ scale = Verb(
     "scale", "set the number of nodes of a pilot", lambda options: _count(options, "scale"),
     (_PILOT, arg("n", type=int, metavar="N", help="how many nodes to keep running")),
 )  # fmt: skip
+renew = Verb(
+    "renew", "replace each node of a pilot by a new one before its walltime is over",
+    lambda options: _handle(options).then("renew"), (_PILOT,),
+)  # fmt: skip
+adapt = Verb(
+    "adapt", "let a pilot follow its load between two numbers of nodes",
+    lambda options: _handle(options).then("adapt", options.minimum, options.maximum),
+    (
+        _PILOT, arg("minimum", type=int, metavar="MIN", help="the fewest nodes to keep"),
+        arg("maximum", type=int, metavar="MAX", help="the most nodes to ask for"),
+    ),
+)  # fmt: skip
+recover = Verb(
+    "recover", "go on with a pilot whose supervisor was lost", lambda options: _handle(options).then("recover"),
+    (_PILOT,),
+)  # fmt: skip
+sweep = Verb(
+    "sweep", "end jobs of yours that no pilot wants any more", lambda options: Call(
+        "ph.sweep", (), {"end": False} if options.list else {}
+    ),
+    (arg("--list", action="store_true", help="only list them"),),
+)  # fmt: skip
+script = Verb(
+    "script", "the job script of a pilot's node, or of the next one",
+    lambda options: _handle(options).then("script", *([] if options.node is None else [options.node])),
+    (_PILOT, arg("node", nargs="?", metavar="NODE", help="the node (default: the next one)")),
+)  # fmt: skip
+cost = Verb(
+    "cost", "hours of nodes, cores and GPUs that a pilot has used, and hours in the queue",
+    lambda options: _handle(options).then("cost"), (_PILOT,),
+)  # fmt: skip
+timeline = Verb(
+    "timeline", "what a pilot's nodes and runs did when", lambda options: _handle(options).then("timeline"), (_PILOT,)
+)
 cancel = Verb("cancel", "end a pilot with everything on it", lambda options: _handle(options).then("cancel"), (_PILOT,))
 runs = Verb("list", "list the runs, the latest first", lambda _: Call("ph.runs"))
 attach = Verb("attach", "the pilot or the run of that name, with its history", _handle, (_EITHER,))
@@ -365,7 +399,25 @@ psa = Verb(
 GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
     "pilot": (
         "Pilots: nodes of a site that are yours for a while.",
-        (pilots, start, show, extend, shrink, scale, cancel, logs, events, sites),
+        (
+            pilots,
+            start,
+            show,
+            extend,
+            shrink,
+            scale,
+            renew,
+            adapt,
+            recover,
+            cancel,
+            logs,
+            events,
+            script,
+            cost,
+            timeline,
+            sites,
+            sweep,
+        ),
     ),
     "runs": ("Runs: what was launched on pilots, alive and ended.", (runs, attach, stop, result, logs, events)),
     "stream": ("Streaming Mini-Apps.", (runs, stream, stop, logs, events)),
