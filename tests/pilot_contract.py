@@ -89,6 +89,19 @@ class PilotContract:
         """What this batch system says of a job for which there is no room."""
         raise NotImplementedError
 
+    def test_a_pilot_whose_supervisor_lives_in_its_first_job(self) -> None:
+        pilot = self.submit(1, placement="job").wait(timeout=PATIENCE_S)
+        try:
+            supervisor = pilot.record.supervisor
+            assert supervisor is not None
+            assert supervisor.host in self.hosts
+            pilot.extend(1).wait(timeout=PATIENCE_S)
+            assert set(pilot.client().run(socket.gethostname).values()) <= set(self.hosts)
+        finally:
+            pilot.cancel(timeout=PATIENCE_S)
+        assert pilot.state is State.FINISHED
+        eventually(lambda: not self.jobs(), "no job is left", within=PATIENCE_S)
+
     def test_its_site_is_found_and_keeps_what_can_not_be_from_the_queue(self) -> None:
         with pytest.raises(InvalidInput, match=f"queue='nowhere': site '{self.system}' has"):
             self.submit(1, queue="nowhere")

@@ -106,7 +106,8 @@ class GridEngine(PrivateHosts):
         accounting = "accounting=true reporting=false flush_time=00:00:01 joblog=false sharelog=00:00:00"
         # Tests are root's; what an ended job was is known to qacct only once it is written.
         self._change("-Mconf", "-sconf", min_uid="0", min_gid="0", reporting_params=accounting)
-        self.run("qconf", "-as", MASTER)
+        for host in self.names:  # nodes too: a supervisor in a job asks for more of them
+            self.run("qconf", "-as", host)
         for number, host in enumerate(NODES):
             self._configure("-Ae", _HOST.format(name=host, slots=SLOTS))
             # The hosts share their processes, and by these group ids Grid Engine knows which are a job's.

@@ -14,13 +14,18 @@ set_to() {{ sed -i "s|^$1=.*|$1=\\"$2\\"|" /etc/oar/oar.conf; }}
 set_to DB_BASE_PASSWD oar
 set_to DB_BASE_PASSWD_RO oar_ro
 set_to SERVER_HOSTNAME {SERVER}
+set_to DB_HOSTNAME {SERVER}
 set_to SCHEDULER_JOB_SECURITY_TIME 1
 sed -i 's/^JOB_RESOURCE_MANAGER_PROPERTY_DB_FIELD/#&/' /etc/oar/oar.conf  # no cgroups
 install -d /run/sshd
 install -d -o postgres -g postgres /run/postgresql
 install -d -o oar -g oar /run/oar
 install -o oar -g oar /dev/null /var/log/oar.log
-pg_ctlcluster "$(ls /etc/postgresql | sort -n | tail -n 1)" main start
+version=$(ls /etc/postgresql | sort -n | tail -n 1)
+# The commands ask the database: on nodes too, where a supervisor in a job asks for more of them.
+echo "listen_addresses = '*'" >>"/etc/postgresql/$version/main/postgresql.conf"
+echo "host all all 10.77.0.0/24 scram-sha-256" >>"/etc/postgresql/$version/main/pg_hba.conf"
+pg_ctlcluster "$version" main start
 oar-database --create --db-is-local
 """
 _ROOT_IS_REFUSED = "select id from admission_rules where rule like '%root and oar users are not allowed%'"
