@@ -37,7 +37,7 @@ def why_lost(record: PilotRecord) -> str:
     """Why a record that claims to be alive is not; empty when it is."""
     now = utcnow()
     supervisor = record.supervisor
-    awaited = [node for node in record.nodes if node.role != "node" and not node.state.ended]
+    awaited = record.awaited
     if supervisor is None:
         if awaited:
             return _why_not_awaited(record, awaited)

@@ -247,11 +247,11 @@ class Pilot(Executes):
         """
         self._close_client()
         record = self.record
-        if record.state is State.LOST:
+        if record.state is State.LOST or (record.supervisor is None and record.awaited):
             from pilothouse.pilots.orphans import end_jobs
 
             end_jobs(record)
-        if not record.state.ended:
+        if not self.state.ended:
             with contextlib.suppress(Conflict, Unavailable):
                 self._ask("cancel")
             wait_until(

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.control import runtime_folder
+from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
@@ -85,10 +86,20 @@ def _why(record: PilotRecord | Unreadable | None, job: str, site: Site, spare_lo
 
 
 def end_jobs(record: PilotRecord) -> None:
-    """End what the lost pilot has left in its batch system."""
+    """End the jobs of a pilot that has no supervisor: it is lost, or its supervisor's own job waits in the queue."""
     site = Site.model_validate(record.settings)
-    if site.system != "local":
-        blocking(sweep_queue(queue_for(site), site, spare_lost=False, only=record.name))
+    if site.system == "local":
+        return
+    queue = queue_for(site)
+    blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
+    blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
+    latest = PILOTS.read(record.name)
+    if latest.supervisor is None and not latest.state.ended:  # none has come up in the meantime
+        for node in latest.nodes:
+            node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
+        latest.state, latest.reason, latest.ended = State.FINISHED, "cancelled", utcnow()
+        Journal(PILOTS.folder(record.name) / "events.jsonl").add("finished", reason="cancelled")
+        PILOTS.write(latest)
 
 
 def sweep(*, end: bool = True) -> list[Orphan]:

@@ -109,6 +109,11 @@ class PilotRecord(Record):
     idle_end: datetime | None = None
 
     @property
+    def awaited(self) -> list[NodeRecord]:
+        """The jobs that hold its supervisor, or will."""
+        return [node for node in self.nodes if node.role != "node" and not node.state.ended]
+
+    @property
     def answers(self) -> bool:
         """Whether its supervisor can be asked."""
         return bool(self.socket or self.control)

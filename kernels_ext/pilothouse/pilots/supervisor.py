@@ -264,6 +264,7 @@ class Supervisor:
         if self.scheduler is not None:
             await self.runs.close(reason or "the pilot ends")
         await self.nodes.cancel_all()
+        self.asking.close()
         if self.first is not None:
             await self.first.stop()
         if self.scheduler is not None:

@@ -50,6 +50,9 @@ class Asking(Protocol):
     async def gone(self, ids: Sequence[str], timeout: float) -> None:
         """Wait until these jobs have ended, `timeout` seconds at most."""
 
+    def close(self) -> None:
+        """The pilot ends: leave no files."""
+
 
 class Direct:
     """Ask each time: for a queue that answers at once."""
@@ -71,6 +74,9 @@ class Direct:
 
     async def gone(self, ids: Sequence[str], timeout: float) -> None:
         """Such a queue has let them go when ``cancel`` returns."""
+
+    def close(self) -> None:
+        """Nothing to take away."""
 
 
 class Polling:
@@ -152,6 +158,11 @@ class Polling:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 1.0)
 
+    def close(self) -> None:
+        """Take the shared answer away; other pilots of this host make it anew."""
+        for path in (self._file, self._file.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
+
     async def _departed(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         self._missing = {job: self._missing.get(job, 0) + 1 for job in ids}
         found = await self._queue.history(ids) if ids else {}
@@ -177,16 +188,21 @@ class _alone:  # noqa: N801  # reads as a word: async with _alone(path)
     """A lock among processes of this host; it goes with the process that holds it."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._path = path
 
     async def __aenter__(self) -> None:
-        while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await asyncio.sleep(0.05)
-            else:
-                return
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            while True:
+                try:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    await asyncio.sleep(0.05)
+                else:
+                    return
+        except BaseException:
+            os.close(self._descriptor)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         os.close(self._descriptor)
