@@ -13,8 +13,9 @@ from typing import Any
 
 from pilothouse.errors import PilothouseError, Refused, Unavailable
 from pilothouse.pilots.description import NodeKind, PilotDescription
-from pilothouse.pilots.journal import Journal, tail
+from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.naming import tag
+from pilothouse.pilots.node_words import longest_wait, waiting, why_failed
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.records import NodeRecord, PilotRecord, State
@@ -236,19 +237,10 @@ class Nodes:
         """How long before its walltime a node's replacement is asked for, seconds: a wait like the last, and time."""
         begun = node.started or node.connected or node.submitted or utcnow()
         whole = ((node.ends or utcnow()) - begun).total_seconds()
-        return min(max(0.1 * whole, self.longest_wait() + 60.0), 0.5 * whole)
+        return min(max(0.1 * whole, longest_wait(self._record.nodes) + 60.0), 0.5 * whole)
 
     def _worth_renewing(self, ends: datetime) -> bool:
         return self._record.lease_end is None or self._record.lease_end > ends
-
-    def longest_wait(self) -> float:
-        """The longest time that one of the nodes in view took from its submission to its worker, seconds."""
-        waits = [
-            (node.connected - node.submitted).total_seconds()
-            for node in self._record.nodes
-            if node.connected and node.submitted
-        ]
-        return max(waits, default=0.0)
 
     # ------------------------------------------------------------------ more
 
@@ -372,9 +364,7 @@ class Nodes:
     def failed(self, node: NodeRecord, status: JobStatus) -> None:
         """A node's job has ended, which nobody asked for."""
         came_up = node.connected is not None
-        last = "\n".join(line for line in tail(self.log(node.name), 12).splitlines() if " INFO - " not in line)
-        last = "\n".join(last.splitlines()[-3:])
-        self.end_node(node, State.FAILED, "\n".join(part for part in (status.reason, last) if part))
+        self.end_node(node, State.FAILED, why_failed(status.reason, self.log(node.name)))
         if self.description.replace == "never":
             self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
             self._record.nodes_wanted = sum(self._record.wanted.values())
@@ -414,13 +404,4 @@ class Nodes:
     @property
     def summary(self) -> str:
         """Why the pilot has fewer nodes than it should, for people; empty when it has them."""
-        if self.exhausted or self.trouble:
-            return self.exhausted or self.trouble
-        waiting = [node for node in self._record.nodes if node.state is State.PENDING and node.role != "successor"]
-        if not waiting:
-            return ""
-        reasons = sorted({node.reason for node in waiting if node.reason})
-        starts = [node.expected_start for node in waiting if node.expected_start]
-        when = f"; expected start {min(starts):%Y-%m-%d %H:%M} UTC" if starts else ""
-        nodes = "1 node waits" if len(waiting) == 1 else f"{len(waiting)} nodes wait"
-        return f"{nodes} in the queue{': ' + '; '.join(reasons) if reasons else ''}{when}"
+        return self.exhausted or self.trouble or waiting(self._record.nodes)
