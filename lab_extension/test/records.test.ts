@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { description, formSchema } from '../src/form';
 import { english } from '../src/live/figures';
 import { amounts, isEmpty, titleOf, verdictOf } from '../src/market';
 import { duration, isOver, pythonLine, secondsUntil, withRecord } from '../src/records';
@@ -44,33 +43,6 @@ test('durations are two words at most', () => {
 
 test('the Python line names the thing', () => {
   assert.equal(pythonLine('alpha'), 'ph.attach("alpha")');
-});
-
-const schema = {
-  type: 'object',
-  properties: {
-    site: { type: 'string', default: 'local' },
-    name: { anyOf: [{ type: 'string', pattern: '^a' }, { type: 'null' }], default: null },
-    nodes: { type: 'integer', default: 1 },
-    memory: { anyOf: [{ type: 'string' }, { type: 'integer' }, { type: 'null' }], default: null },
-    lease: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 43_200, title: 'Lease' },
-    idle: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 1800 }
-  }
-};
-
-test('a form has one kind of value for each field', () => {
-  const { properties } = formSchema(schema, ['local', 'hpc']);
-  assert.deepEqual(properties.site.enum, ['local', 'hpc']);
-  assert.deepEqual(properties.name, { type: 'string', pattern: '^a' });
-  assert.deepEqual(properties.nodes, { type: 'integer', default: 1 });
-  assert.deepEqual(properties.memory, { type: 'string' });
-  assert.deepEqual(properties.lease, { type: 'string', default: '12h', title: 'Lease' });
-  assert.equal(properties.idle.default, '30min');
-});
-
-test('what was left empty is left to the server', () => {
-  const data = { site: 'local', name: undefined, memory: '', nodes: 2, other: 1 };
-  assert.deepEqual(description(data, schema), { site: 'local', nodes: 2 });
 });
 
 test('amounts of the market are shown in sat', () => {

@@ -8,14 +8,15 @@ import type {
   ErrorSchema,
   FieldTemplateProps,
   ObjectFieldTemplateProps,
-  RJSFSchema
+  RJSFSchema,
+  UiSchema
 } from '@rjsf/utils';
 import { customizeValidator } from '@rjsf/validator-ajv8';
 import * as React from 'react';
 
 import { ApiError } from '../api';
-import { description, formSchema } from '../form';
-import type { FormData, ISchema } from '../form';
+import { carriedOver, description, fieldOf, formSchema } from '../form';
+import type { FormData, IProperty, ISchema } from '../form';
 import type { IPilotRecord, ISite } from '../records';
 import type { IPilothouse } from '../tokens';
 
@@ -29,11 +30,13 @@ export async function askForPilot(
   trans: TranslationBundle
 ): Promise<IPilotRecord | undefined> {
   const [schema, sites] = await Promise.all([
-    model.api.request<ISchema>(['schema', 'pilot']),
+    model.api
+      .request<ISchema>(['schema', 'pilot'], { query: { site: 'local' } })
+      .catch(() => model.api.request<ISchema>(['schema', 'pilot'])), // other sites may do
     model.api.request<{ items: ISite[] }>(['sites'])
   ]);
   const names = sites.items.map(site => site.name);
-  const body = new PilotForm(formSchema(schema, names), model, trans);
+  const body = new PilotForm(formSchema(schema, names), names, model, trans);
   const dialog = new PilotDialog(body, trans);
   await dialog.launch();
   return body.started;
@@ -68,8 +71,40 @@ function Field(props: FieldTemplateProps): JSX.Element {
   );
 }
 
-function Fields({ properties }: ObjectFieldTemplateProps): JSX.Element {
-  return <fieldset>{properties.map(({ content }) => content)}</fieldset>;
+function Fields({ properties, schema, formContext }: ObjectFieldTemplateProps): JSX.Element {
+  const { more } = formContext as IFormContext;
+  const advanced = (name: string): boolean =>
+    Boolean((schema.properties?.[name] as IProperty | undefined)?.['x-advanced']);
+  const folded = properties.filter(({ name }) => advanced(name));
+  return (
+    <fieldset>
+      {properties.filter(({ name }) => !advanced(name)).map(({ content }) => content)}
+      {folded.length > 0 && (
+        <details className="pilothouse-PilotForm-more">
+          <summary>{more}</summary>
+          {folded.map(({ content }) => content)}
+        </details>
+      )}
+    </fieldset>
+  );
+}
+
+/** What templates get. */
+interface IFormContext {
+  /** The heading of what is folded away. */
+  readonly more: string;
+}
+
+/** How the inputs look where their type does not say it. */
+function uiSchema(schema: ISchema): Record<string, Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(schema.properties).map(([name, property]) => [
+      name,
+      property['x-lines']
+        ? { 'ui:widget': 'textarea', 'ui:options': { rows: 2 } }
+        : { 'ui:options': { label: property.type !== 'boolean' } }
+    ])
+  );
 }
 
 /** A dialog that stays open until the server has taken what the form says. */
@@ -101,6 +136,7 @@ class PilotDialog extends Dialog<unknown> {
 class PilotForm extends ReactWidget {
   constructor(
     private _schema: ISchema,
+    private _sites: readonly string[],
     private _model: IPilothouse,
     private _trans: TranslationBundle
   ) {
@@ -123,7 +159,7 @@ class PilotForm extends ReactWidget {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const field = error instanceof ApiError ? error.field : null;
-      this._blamed = field && field in this._schema.properties ? field : '';
+      this._blamed = field ? fieldOf(field, this._schema) : '';
       this._error = message;
       this.update();
       return false;
@@ -145,6 +181,8 @@ class PilotForm extends ReactWidget {
         </p>
         <FormComponent
           schema={this._schema as unknown as RJSFSchema}
+          uiSchema={uiSchema(this._schema) as UiSchema<ReadonlyJSONObject>}
+          formContext={{ more: this._trans.__('More') } satisfies IFormContext}
           templates={TEMPLATES}
           validator={VALIDATOR}
           formData={this._data as ReadonlyJSONObject}
@@ -153,6 +191,7 @@ class PilotForm extends ReactWidget {
           showErrorList={false}
           onChange={({ formData }) => {
             this._data = formData as FormData;
+            void this._follow(`${this._data.site ?? this._site}`);
             if (this._error) {
               this._error = this._blamed = '';
               this.update();
@@ -163,8 +202,36 @@ class PilotForm extends ReactWidget {
     );
   }
 
+  /** Take the limits and defaults of the site that was chosen. */
+  private async _follow(site: string): Promise<void> {
+    if (site === this._site) {
+      return;
+    }
+    this._site = site;
+    let error = '';
+    try {
+      const schema = await this._model.api.request<ISchema>(['schema', 'pilot'], {
+        query: { site }
+      });
+      if (site !== this._site) {
+        return; // another one was chosen meanwhile
+      }
+      const next = formSchema(schema, this._sites);
+      this._data = carriedOver(this._data, this._schema, next);
+      this._schema = next;
+    } catch (reason) {
+      error = reason instanceof Error ? reason.message : String(reason);
+    }
+    if (site === this._site) {
+      this._error = error;
+      this._blamed = error ? 'site' : '';
+      this.update();
+    }
+  }
+
   private _blamed = '';
   private _busy = false;
   private _data: FormData = {};
   private _error = '';
+  private _site = 'local';
 }

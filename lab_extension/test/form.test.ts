@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { carriedOver, description, fieldOf, formSchema } from '../src/form';
+import type { ISchema } from '../src/form';
+
+const schema = {
+  type: 'object',
+  properties: {
+    site: { type: 'string', default: 'local' },
+    name: { anyOf: [{ type: 'string', pattern: '^a' }, { type: 'null' }], default: null },
+    nodes: { type: 'integer', default: 1 },
+    memory: { anyOf: [{ type: 'string' }, { type: 'integer' }, { type: 'null' }], default: null },
+    lease: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 43_200, title: 'Lease' },
+    idle: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 1800 }
+  }
+};
+
+test('a form has one kind of value for each field', () => {
+  const { properties } = formSchema(schema, ['local', 'hpc']);
+  assert.deepEqual(properties.site.enum, ['local', 'hpc']);
+  assert.deepEqual(properties.name, { type: 'string', pattern: '^a' });
+  assert.deepEqual(properties.nodes, { type: 'integer', default: 1 });
+  assert.deepEqual(properties.memory, { type: 'string' });
+  assert.deepEqual(properties.lease, { type: 'string', default: '12h', title: 'Lease' });
+  assert.equal(properties.idle.default, '30min');
+});
+
+test('what was left empty is left to the server', () => {
+  const data = { site: 'local', name: undefined, memory: '', nodes: 2, other: 1, idle: '30min' };
+  const shown = formSchema(schema, ['local']);
+  assert.deepEqual(description(data, shown), { site: 'local', nodes: 2 });
+});
+
+/** As the server describes a site with queues. */
+const cluster: ISchema = {
+  type: 'object',
+  properties: {
+    site: { type: 'string', default: 'slurm' },
+    nodes: { type: 'integer', default: 2 },
+    cores: { type: 'integer', default: 1, readOnly: true },
+    queue: { anyOf: [{ type: 'string', enum: ['normal', 'debug'] }, { type: 'null' }] },
+    memory: {
+      anyOf: [{ type: 'integer' }, { type: 'string' }, { type: 'null' }],
+      default: '2 GiB',
+      title: 'Memory'
+    },
+    directives: { type: 'array', items: { type: 'string' }, default: [], 'x-advanced': true },
+    environment: {
+      $ref: '#/$defs/Environment',
+      default: { modules: ['python', 'gcc'] },
+      'x-advanced': true
+    },
+    kinds: { type: 'object', additionalProperties: { $ref: '#/$defs/NodeKind' }, default: {} }
+  },
+  $defs: {
+    Environment: {
+      type: 'object',
+      properties: {
+        modules: { type: 'array', items: { type: 'string' }, default: [] },
+        conda: { anyOf: [{ type: 'string' }, { type: 'null' }], default: null },
+        variables: { type: 'object', additionalProperties: { type: 'string' }, default: {} }
+      }
+    },
+    NodeKind: { type: 'object', properties: { nodes: { type: 'integer' } } }
+  }
+};
+
+test('lists and objects become fields that one input can hold', () => {
+  const { properties } = formSchema(cluster, ['slurm']);
+  assert.deepEqual(properties.queue, { type: 'string', enum: ['normal', 'debug'] });
+  assert.equal(properties.memory.default, '2 GiB');
+  assert.equal(properties.directives['x-lines'], 'values');
+  assert.equal(properties['environment.modules'].default, 'python\ngcc');
+  assert.equal(properties['environment.variables']['x-lines'], 'pairs');
+  assert.ok(properties['environment.conda']['x-advanced']);
+  assert.ok(!('environment' in properties) && !('kinds' in properties));
+});
+
+test('lines are lists and variables again', () => {
+  const data = {
+    site: 'slurm',
+    directives: '--comment=a\n\n --mail-type=END ',
+    'environment.modules': 'python\ngcc',
+    'environment.conda': 'md',
+    'environment.variables': 'A=1\nB = x=y'
+  };
+  assert.deepEqual(description(data, formSchema(cluster, ['slurm'])), {
+    site: 'slurm',
+    directives: ['--comment=a', '--mail-type=END'],
+    environment: { conda: 'md', variables: { A: '1', B: 'x=y' } }
+  });
+});
+
+test('another site keeps what the user changed, where it fits there', () => {
+  const from = formSchema(schema, ['local', 'slurm']);
+  const to = formSchema(cluster, ['local', 'slurm']);
+  const data = { site: 'slurm', nodes: 1, cores: 4, lease: '12h', memory: '1 GiB' };
+  assert.deepEqual(carriedOver(data, from, to), { site: 'slurm', memory: '1 GiB' });
+  const other = { site: 'local', nodes: 3, queue: 'debug' };
+  const narrow = formSchema(
+    {
+      ...cluster,
+      properties: { ...cluster.properties, queue: { type: 'string', enum: ['long'] } }
+    },
+    ['local']
+  );
+  assert.deepEqual(carriedOver(other, to, narrow), { site: 'local', nodes: 3 });
+});
+
+test('an error of the server stands beside its field', () => {
+  const shown = formSchema(cluster, ['slurm']);
+  assert.equal(fieldOf('queue', shown), 'queue');
+  assert.equal(fieldOf('environment.variables.A', shown), 'environment.variables');
+  assert.equal(fieldOf('kinds.gpu.cores', shown), '');
+});
