@@ -6,21 +6,32 @@ Grid Engine and OAR are real too, and keep it inside their own hosts: tests/inte
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import os
+import socket
+import sys
+from collections.abc import Coroutine, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues import queue_for
+from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.htcondor import HTCondorQueue
 from pilothouse.pilots.queues.lsf import LSFQueue
 from pilothouse.pilots.queues.pbs import PBSQueue
 from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.pilots.queues.psij import PSIJQueue
+from pilothouse.pilots.queues.slurm import SlurmQueue
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import Site
-from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch
+from pilothouse.state import utcnow
+from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch, program
 from tests.queue_contract import Bench, QueueContract
+from tests.slurm.cluster import SlurmCluster
 
 
 class FakeContract(QueueContract):
@@ -205,3 +216,156 @@ class TestFakeHTCondor(FakeContract):
     def test_exclusive_nodes_are_no_thing_of_its(self, bench: Bench) -> None:
         with pytest.raises(InvalidInput, match="HTCondor has no exclusive nodes"):
             bench.queue.script(bench.job("true", exclusive=True))
+
+
+class SlurmContract(QueueContract):
+    """On the real Slurm of the tests: its four nodes are one computer."""
+
+    hosts = ("n1", "n2", "n3", "n4")
+    cores = 4
+
+    @pytest.fixture(autouse=True)
+    def _slurm(self, empty_slurm: SlurmCluster) -> None:
+        """Without jobs of others."""
+
+    def test_a_job_that_fails_has_its_exit_code_and_its_log(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("echo trouble >&2; exit 7")
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.state, status.exit_code) == (State.FAILED, 7)
+            assert "exit code 7" in status.reason
+            assert status.tag == tag("p-1")
+            assert (bench.folder / "p-1.log").read_text().split() == ["trouble"]
+
+        asyncio.run(steps())
+
+    @pytest.mark.slow
+    def test_a_job_past_its_walltime_is_ended(self, bench: Bench) -> None:
+        super().test_a_job_past_its_walltime_is_ended(bench)  # Slurm's shortest is a minute
+
+    def test_a_queue_that_is_not_there_is_refused_in_the_batch_systems_words(self, bench: Bench) -> None:
+        with pytest.raises(Refused, match="invalid partition specified: nowhere"):
+            asyncio.run(bench.submit("true", queue="nowhere"))
+
+
+class TestSlurm(SlurmContract):
+    system = "slurm"
+    make = SlurmQueue
+
+    def check_waiting(self, status: JobStatus) -> None:
+        assert status.reason in (
+            "Resources: no node that fits is free", "Priority: others are ahead in the queue",
+        )  # fmt: skip
+
+
+class TestPSIJOnSlurm(SlurmContract):
+    """PSI/J knows neither why a job waits nor what a queue allows."""
+
+    system = "psij"
+    make = PSIJQueue
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path, state_home: Path) -> Iterator[Bench]:
+        site = Site(name="psij", system="psij:slurm")
+        bench = Bench(PSIJQueue(site), site, tmp_path)
+        yield bench
+        asyncio.run(bench.queue.cancel(bench.ids))
+
+    def test_a_running_job_has_its_host_and_its_end(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600", walltime="20min")
+            status = await bench.until(number, lambda status: status.state is State.RUNNING and status.host)
+            assert status.host == socket.gethostname()
+            assert status.tag == tag("p-1")
+            assert status.ends is not None
+            assert abs(status.ends - utcnow() - timedelta(minutes=20)) < timedelta(minutes=2)
+
+        asyncio.run(steps())
+
+    def test_jobs_that_find_no_room_wait_and_say_why(self, bench: Bench) -> None:
+        """It does not say why: PSI/J throws the reason away."""
+
+        async def steps() -> None:
+            first = [await bench.submit("sleep 600", f"p-{number}", cores=4) for number in range(4)]
+            waiting = await bench.submit("sleep 600", "p-9", cores=4)
+            for number in first:
+                await bench.until(number, lambda status: status.state is State.RUNNING)
+            status = await bench.until(waiting, lambda status: True)
+            assert status.state is State.PENDING
+            await bench.queue.cancel(first[:1])
+            await bench.until(waiting, lambda status: status.state is State.RUNNING)
+
+        asyncio.run(steps())
+
+    def test_a_job_waits_for_another_to_end_however_it_ends(self, bench: Bench) -> None:
+        async def steps() -> None:
+            first = await bench.submit("sleep 600")
+            second = await bench.submit("true", "p-2", after=first)
+            await bench.until(first, lambda status: status.state is State.RUNNING)
+            assert (await bench.until(second, lambda status: True)).state is State.PENDING
+            await bench.queue.cancel([first])
+            await bench.until(second, lambda status: status.state is State.FINISHED)
+
+        asyncio.run(steps())
+
+    @pytest.mark.slow
+    def test_a_job_past_its_walltime_is_ended(self, bench: Bench) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600", walltime="30s")
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.state, status.reason) == (State.FAILED, "The job exhausted its time limit")
+
+        asyncio.run(steps())
+
+    def test_its_queues_have_what_its_hosts_have(self, bench: Bench) -> None:
+        assert asyncio.run(bench.queue.limits()) == []
+
+    def test_another_process_knows_the_job_and_ends_it(self, bench: Bench, tmp_path: Path) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600")
+            await bench.until(number, lambda status: status.state is State.RUNNING)
+            code = (
+                "import asyncio\n"
+                "from pilothouse.pilots.queues import queue_for\n"
+                "from pilothouse.pilots.site import Site\n"
+                "queue = queue_for(Site(name='psij', system='psij:slurm'))\n"
+                "async def main():\n"
+                "    (number, status), = (await queue.poll()).items()\n"
+                "    print(number, status.state.value, status.tag)\n"
+                "    await queue.cancel([number])\n"
+                "asyncio.run(main())\n"
+            )
+            said = await output([sys.executable, "-c", code], timeout=60)
+            assert said.split() == [number, "running", tag("p-1")]
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.state, status.reason) == (State.FAILED, "cancelled")
+
+        asyncio.run(steps())
+
+    def test_what_psij_can_not_read_is_no_answer(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def steps() -> None:
+            number = await bench.submit("sleep 600")
+            program(bench.folder / "bin" / "squeue", "echo header; echo what is this")
+            with monkeypatch.context() as patch:
+                patch.setenv("PATH", str(bench.folder / "bin"), prepend=os.pathsep)
+                with pytest.raises(Unavailable, match="something else than PSI/J expects"):
+                    await bench.queue.poll()
+                assert await bench.queue.history([number]) == {}
+
+        asyncio.run(steps())
+
+    def test_a_batch_system_that_psij_does_not_know_is_named(self, state_home: Path) -> None:
+        site = Site(name="psij", system="psij:nqs")
+        with pytest.raises(InvalidInput, match="system='psij:nqs': PSI/J has no batch system of that name; it has"):
+            asyncio.run(PSIJQueue(site).poll())
+        assert isinstance(queue_for(site), PSIJQueue)
+
+    def test_without_its_commands_it_is_unavailable(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[Coroutine[Any, Any, object]] = [
+            bench.queue.poll(), bench.queue.cancel(["1"]), bench.queue.submit(bench.job("true")),
+        ]  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", str(bench.folder))
+            for each in asked:
+                with pytest.raises(Unavailable, match="can't be run here"):
+                    asyncio.run(each)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def queue_for(site: Site) -> Queue:
-    """The batch system of `site`.
+    """The batch system of `site`; what follows a colon in its name is for that one to understand.
 
     Raises
     ------
     InvalidInput
         Nothing installed knows it.
     """
-    for point in entry_points(group="pilothouse.queues", name=site.system):
+    for point in entry_points(group="pilothouse.queues", name=site.system.partition(":")[0]):
         queue: Queue = point.load()(site)
         return queue
     known = sorted({"local", *(point.name for point in entry_points(group="pilothouse.queues"))})

@@ -1,0 +1,314 @@
+"""PSI/J: batch systems that it knows and we don't (Cobalt), or know ourselves too (``system = "psij:slurm"``).
+
+Of PSI/J's executors (0.9.11) we take how a job is written, submitted, asked for and cancelled, and run the commands
+ourselves. Its own thread for polling would take a command that fails for the failure of all jobs, and a job that is
+not listed for one that has ended well; neither has it time limits, nor does a process learn of jobs of another. What
+PSI/J does not tell (names, hosts, ends) is kept beside its files, in ``psij`` of the state folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import getpass
+import importlib
+import io
+import json
+import re
+import shlex
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pilothouse.errors import InvalidInput, Refused, Unavailable
+from pilothouse.pilots.job_script import job_script, own_log
+from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.records import State
+from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.state import home, write_atomic
+
+#: Seconds for which jobs that have ended are still listed; then their files go.
+LISTED_S = 600
+#: Executor -> its option by which a job waits for another to end.
+AFTER = {
+    "slurm": ("dependency", "afterany:{}"),
+    "pbs": ("W", "depend=afterany:{}"),
+    "pbs_classic": ("W", "depend=afterany:{}"),
+    "lsf": ("w", "ended({})"),
+}
+_GONE = re.compile(r"[Ii]nvalid job id|not found|[Uu]nknown [Jj]ob|finished|already|completing or completed")
+_DIRECTIVE = re.compile(r"-{0,2}([A-Za-z][\w-]*)(?:[= ]\s*(.*))?")
+
+
+class PSIJQueue:
+    """The batch system that the site's ``system`` names after ``psij:``."""
+
+    def __init__(self, site: Site) -> None:
+        self._name = site.system.partition(":")[2]
+        self._timeout = site.timeout
+
+    def script(self, job: Job) -> str:
+        """PSI/J's script; below it, the program that it starts."""
+        return f"{self._outer(job)}\n# {_program(job)}:\n{_inner(job)}"
+
+    async def submit(self, job: Job) -> str:
+        """PSI/J's script to the batch system's own command."""
+        executor = self._executor()
+        program, folder = _program(job), self._folder()
+        text = self._outer(job)
+        path = executor.work_directory / f"{uuid.uuid4()}.job"
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            program.write_text(_inner(job))
+            program.chmod(0o700)
+            _began(job.log).unlink(missing_ok=True)
+            path.write_text(text)
+        except OSError as error:
+            raise Unavailable(f"the job script of {job.name} can't be written: {error.strerror or error}") from None
+        try:
+            said = await output(executor.get_submit_command(None, path), timeout=self._timeout)
+        finally:
+            path.unlink(missing_ok=True)
+        try:
+            number = str(executor.job_id_from_submit_output(said))
+        except Exception:  # whatever a parser stumbles over
+            number = ""
+        if not re.fullmatch(r"\d+(\[\d*\])?(\.[\w.-]+)?", number):
+            raise Unavailable(f"{self._name} answered {said.strip()[:200]!r} in place of a job's number")
+        known = {"tag": job.tag, "log": str(job.log), "walltime": job.kind.walltime or 0.0}
+        write_atomic(folder / f"{number}.json", json.dumps(known).encode())
+        return number
+
+    async def poll(self) -> dict[str, JobStatus]:
+        """One command for all jobs that were submitted through PSI/J from this state folder."""
+        known = {path.stem: json.loads(path.read_bytes()) for path in self._folder().glob("*.json")}
+        going_on = [job for job, facts in known.items() if "ended" not in facts]
+        said = await self._ask(going_on)
+        found = {}
+        for job, facts in known.items():
+            if job in said and "ended" not in facts:
+                found[job] = self._status(job, facts, said[job])
+                if found[job].state.ended:
+                    self._remember(job, facts, found[job])
+            elif "ended" in facts:
+                found[job] = _remembered(facts)
+                if time.time() - facts["ended"] > LISTED_S:
+                    self._forget(job, facts)
+        return found
+
+    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """What was seen of their ends; else the exit codes that PSI/J's script has written, if it came to that."""
+        found = {}
+        for job in ids:
+            path = self._folder() / f"{job}.json"
+            if not path.exists():
+                continue
+            facts = json.loads(path.read_bytes())
+            if "ended" not in facts:
+                code = self._exit_code(job)
+                if code is None:
+                    continue
+                status = JobStatus(
+                    State.FAILED if code else State.FINISHED, _why(code, ""), tag=facts["tag"], exit_code=code
+                )
+                facts = self._remember(job, facts, status)
+            found[job] = _remembered(facts)
+        return found
+
+    async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
+        """The batch system's own command, once for each job."""
+        await asyncio.gather(*map(self._cancel, ids))
+
+    async def limits(self) -> list[QueueLimits]:
+        """PSI/J does not know any: say them in a site file."""
+        return []
+
+    async def estimate(self, job: Job) -> datetime | None:
+        """PSI/J does not tell."""
+        return None
+
+    async def _cancel(self, job: str) -> None:
+        try:
+            await output(self._executor().get_cancel_command(job), timeout=self._timeout)
+        except Refused as error:
+            if not _GONE.search(str(error)):
+                raise
+
+    async def _ask(self, ids: Sequence[str]) -> dict[str, Any]:
+        executor = self._executor()
+        command = executor.get_status_command(ids) if ids else executor.get_list_command()
+        try:
+            text = await output(command, timeout=self._timeout)
+            return dict(executor.parse_status_output(0, text)) if ids else {}
+        except Refused as error:
+            if _GONE.search(str(error)):  # a batch system that is asked for one job that it has forgotten
+                return {}
+            raise Unavailable(str(error)) from None
+        except Unavailable:
+            raise
+        except Exception as error:  # whatever a parser of PSI/J stumbles over
+            raise Unavailable(
+                f"{command[0]} printed something else than PSI/J expects ({type(error).__name__}: {error})"
+            ) from None
+
+    def _status(self, job: str, facts: dict[str, Any], said: Any) -> JobStatus:
+        name, message = str(said.state.name), str(said.message or "").rstrip(".")
+        began, host = _start(facts["log"])
+        ends = began + timedelta(seconds=facts["walltime"]) if began and facts["walltime"] else None
+        if name in ("NEW", "QUEUED"):
+            return JobStatus(State.PENDING, message, tag=facts["tag"])
+        if name == "ACTIVE":
+            return JobStatus(State.RUNNING, host=host, tag=facts["tag"], ends=ends)
+        code = self._exit_code(job) if name != "CANCELED" else None
+        good = name == "COMPLETED" and not code
+        why = "cancelled" if name == "CANCELED" else _why(code, message if name == "FAILED" else "")
+        return JobStatus(
+            State.FINISHED if good else State.FAILED, why, host=host, tag=facts["tag"],
+            exit_code=0 if good and code is None else code,
+        )  # fmt: skip
+
+    def _exit_code(self, job: str) -> int | None:
+        """What PSI/J's script has written, in a file that is called after the job."""
+        try:
+            code = int((self._executor().work_directory / f"{job}.ec").read_text())
+        except (OSError, ValueError):
+            return None
+        return 128 - code if code > 128 else code
+
+    def _remember(self, job: str, facts: dict[str, Any], status: JobStatus) -> dict[str, Any]:
+        facts = {
+            **facts, "ended": time.time(), "state": status.state.value, "reason": status.reason,
+            "host": status.host, "exit_code": status.exit_code,
+        }  # fmt: skip
+        write_atomic(self._folder() / f"{job}.json", json.dumps(facts).encode())
+        return facts
+
+    def _forget(self, job: str, facts: dict[str, Any]) -> None:
+        work = self._executor().work_directory
+        mine = [work / f"{job}.{suffix}" for suffix in ("ec", "out", "nodefile")]
+        for path in [self._folder() / f"{job}.json", _began(facts["log"]), *mine]:
+            path.unlink(missing_ok=True)
+
+    def _folder(self) -> Path:
+        folder = home() / "psij" / "jobs" / self._name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def _executor(self) -> Any:
+        return _executor(self._name, home() / "psij")
+
+    def _outer(self, job: Job) -> str:
+        executor, kind = self._executor(), job.kind
+        psij = importlib.import_module("psij")
+        options = dict(map(_directive, kind.directives or []))
+        if kind.constraint:
+            if self._name != "slurm":
+                raise InvalidInput(
+                    f"constraint={kind.constraint!r}: PSI/J has no word for it; say it as a directive of {self._name}",
+                    field="constraint",
+                )
+            options["constraint"] = kind.constraint
+        if job.after:
+            if self._name not in AFTER:
+                raise Refused(f"PSI/J can't have a job of {self._name} wait for the end of another")
+            option, value = AFTER[self._name]
+            options[option] = value.format(job.after)
+        resources = psij.ResourceSpecV1(
+            node_count=1,
+            processes_per_node=1,
+            cpu_cores_per_process=kind.cores or 1,
+            gpu_cores_per_process=kind.gpus or None,
+            exclusive_node_use=bool(kind.exclusive),
+            memory=int(kind.memory) if kind.memory else None,
+        )
+        attributes = psij.JobAttributes(
+            queue_name=kind.queue,
+            account=job.description.account,
+            custom_attributes={f"{self._name}.{option}": value for option, value in options.items()},
+        )
+        if kind.walltime:
+            attributes.duration = timedelta(seconds=int(kind.walltime))
+        spec = psij.JobSpec(
+            "/bin/bash", [str(_program(job))], directory=job.log.parent, name=job.tag,
+            resources=resources, attributes=attributes, launcher="single",
+        )  # fmt: skip
+        written = io.StringIO()
+        submitted = psij.Job(spec)
+        executor.generate_submit_script(submitted, executor._create_script_context(submitted), written)
+        return re.sub(r"\n{3,}", "\n\n", written.getvalue())
+
+
+@functools.cache
+def _executor(name: str, folder: Path) -> Any:
+    """PSI/J's executor. Its thread for polling sleeps: it is told to begin in a year."""
+    try:
+        psij = importlib.import_module("psij")
+        batch = importlib.import_module("psij.executors.batch.batch_scheduler_executor")
+    except ImportError as error:
+        raise Unavailable(f"{error}: pip install 'pilothouse[psij]'", field="site") from None
+    names = sorted(psij.JobExecutor.get_executor_names())
+    fitting = None
+    if name in names:
+        config = batch.BatchSchedulerExecutorConfig(work_directory=folder, initial_queue_polling_delay=366 * 86_400)
+        fitting = _made(psij, name, config)
+    if not isinstance(fitting, batch.BatchSchedulerExecutor):
+        raise InvalidInput(
+            f"system='psij:{name}': PSI/J has no batch system of that name; it has {', '.join(names)}", field="system"
+        )
+    fitting._current_user = getpass.getuser  # os.getlogin() fails in processes without a terminal
+    return fitting
+
+
+def _made(psij: Any, name: str, config: Any) -> Any:
+    try:
+        return psij.JobExecutor.get_instance(name, config=config)
+    except Exception as error:  # those of Flux and RADICAL-Pilot need more than PSI/J
+        raise Unavailable(f"PSI/J's executor {name!r} can't be had here: {error}") from None
+
+
+def _program(job: Job) -> Path:
+    return Path(f"{job.log}.sh")
+
+
+def _began(log: str | Path) -> Path:
+    return Path(f"{log}.began")
+
+
+def _inner(job: Job) -> str:
+    """The program: it writes its log, and when and where it began."""
+    return job_script(job, f'{own_log(job)}\necho "$(date +%s) $(hostname)" >{shlex.quote(str(_began(job.log)))}')
+
+
+def _start(log: str) -> tuple[datetime | None, str]:
+    try:
+        seconds, host = _began(log).read_text().split()
+        return datetime.fromtimestamp(int(seconds), UTC), host
+    except (OSError, ValueError):
+        return None, ""
+
+
+def _remembered(facts: dict[str, Any]) -> JobStatus:
+    return JobStatus(
+        State(facts["state"]), facts["reason"], host=facts["host"], tag=facts["tag"], exit_code=facts["exit_code"]
+    )
+
+
+def _why(code: int | None, message: str) -> str:
+    parts = [message] if message else []
+    if code:
+        parts.append(f"signal {-code}" if code < 0 else f"exit code {code}")
+    return ", ".join(parts)
+
+
+def _directive(line: str) -> tuple[str, str]:
+    match = _DIRECTIVE.fullmatch(line.strip())
+    if not match:
+        raise InvalidInput(
+            f"directives={line!r}: PSI/J takes one option with its value, such as '--reservation=maintenance'",
+            field="directives",
+        )
+    return match[1], match[2] or ""

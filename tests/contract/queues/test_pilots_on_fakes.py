@@ -1,0 +1,109 @@
+"""Whole pilots on the fakes of PBS, LSF and HTCondor: the jobs are real, and so is what they compute."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pilothouse as ph
+from pilothouse.pilots import Pilot, discovery
+from pilothouse.pilots.records import State
+from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch
+from tests.waiting import eventually
+
+#: A command that only this batch system has, and one that deletes a job.
+KNOWN_BY = {"pbs": "pbsnodes", "lsf": "bqueues", "htcondor": "condor_status"}
+DELETE = {"pbs": "qdel", "lsf": "bkill", "htcondor": "condor_rm"}
+
+
+@pytest.fixture(params=sorted(DELETE))
+def batch(
+    request: pytest.FixtureRequest, tmp_path: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeBatch]:
+    with fake_batch(request.param, tmp_path / "batch") as batch:
+        monkeypatch.setitem(discovery.COMMANDS, KNOWN_BY[batch.system], batch.system)
+        yield batch
+        for pilot in ph.pilots():
+            pilot.cancel()
+
+
+def submit(batch: FakeBatch, nodes: int, **fields: object) -> Pilot:
+    return ph.submit(batch.system, nodes=nodes, memory="512 MiB", walltime="20min", lease="1h", **fields)  # type: ignore[arg-type]
+
+
+def going_on(batch: FakeBatch) -> list[str]:
+    return [job["name"] for job in batch.jobs() if job["state"] != "ended"]
+
+
+def running(pilot: Pilot) -> list[str]:
+    return [node.job for node in pilot.nodes if node.state is State.RUNNING]
+
+
+def test_a_pilot_computes_grows_shrinks_heals_and_leaves_no_job(batch: FakeBatch) -> None:
+    pilot = submit(batch, 1).wait(timeout=120)
+    client = pilot.client()
+    assert client.submit(sum, [1, 2]).result(timeout=60) == 3
+    (node,) = pilot.nodes
+    assert node.host in HOSTS
+    assert node.ends is not None
+
+    pilot.extend(1)
+    eventually(lambda: len(running(pilot)) == 2, "the node that joined", within=120)
+    kept, deleted = running(pilot)
+    subprocess.run([DELETE[batch.system], deleted], check=True, capture_output=True)
+    eventually(lambda: len(running(pilot)) == 2 and deleted not in running(pilot), "a new node", within=120)
+    assert kept in running(pilot)
+    assert client.submit(sum, [3, 4]).result(timeout=60) == 7
+
+    pilot.shrink(1)
+    eventually(lambda: len(going_on(batch)) == 1, "the job of the node that left ends", within=120)
+    pilot.cancel()
+    assert pilot.state is State.FINISHED
+    eventually(lambda: not batch.alive(), "no process is left", within=60)
+    assert not going_on(batch)
+
+
+def test_a_pilot_that_finds_no_room_says_why_and_its_waiting_job_ends_with_it(batch: FakeBatch) -> None:
+    first = submit(batch, 2, cores=CORES).wait(timeout=120)
+    second = submit(batch, 1, cores=CORES)
+    reason = eventually(lambda: second.nodes and second.nodes[0].reason, "a reason", within=60)
+    assert str(reason).startswith(("Insufficient amount", "Job requirements", "no machine of the pool"))
+    assert second.state is State.PENDING
+    second.cancel()
+    assert len(going_on(batch)) == 2
+    first.cancel()
+    eventually(lambda: not going_on(batch), "no job is left", within=60)
+
+
+def test_a_batch_system_that_lies_or_says_nothing_costs_no_node(batch: FakeBatch) -> None:
+    """Garbage, failure, a forgotten job and one shown twice: the pilot goes on with the job that it has."""
+    pilot = submit(batch, 1).wait(timeout=120)
+    (job,) = running(pilot)
+    client = pilot.client()
+    number = batch.jobs()[0]["number"]
+    for trouble in ({"garbage": True}, {"fail": "a server is being moved"}, {"twice": [number]}):
+        with batch.misbehaving(**trouble):
+            pilot.extend(1)  # what makes it ask at once
+            assert client.submit(sum, [1, 2], pure=False).result(timeout=60) == 3
+        eventually(lambda: len(running(pilot)) == 2, "the batch system is asked again", within=120)
+        assert job in running(pilot)
+        pilot.shrink(1)
+        eventually(lambda: len(going_on(batch)) == 1, "the node leaves", within=120)
+        (job,) = running(pilot)
+        number = next(each["number"] for each in batch.jobs() if each["state"] == "running")
+    pilot.cancel()
+    assert not going_on(batch)
+
+
+def test_a_job_that_has_died_but_is_said_to_run_is_replaced(batch: FakeBatch) -> None:
+    pilot = submit(batch, 1).wait(timeout=120)
+    (job,) = running(pilot)
+    number = batch.jobs()[0]["number"]
+    with batch.misbehaving(running=[number]):
+        subprocess.run([DELETE[batch.system], job], check=True, capture_output=True)
+        eventually(lambda: running(pilot) and job not in running(pilot), "a new node", within=200)
+    pilot.cancel()
+    assert not going_on(batch)
