@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
@@ -133,6 +134,74 @@ class PilotShrink(Answer):
         await _resize(self, name, "shrink")
 
 
+class PilotRenew(Answer):
+    """New nodes for old ones."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Replace the nodes before their walltime is over, one after the other: 202 and the record."""
+        self.answer(await in_thread(lambda: as_json(_pilot(name).renew().record)), 202)
+
+
+class PilotAdapt(Answer):
+    """As many nodes as there is work for."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Follow the load between ``{"minimum": 0, "maximum": 4}`` nodes: 202 and the record."""
+        body = self.body("minimum", "maximum")
+        minimum = within(body.get("minimum", 0), "minimum", 0)
+        maximum = within(body.get("maximum", 4), "maximum")
+        self.answer(await in_thread(lambda: as_json(_pilot(name).adapt(minimum, maximum).record)), 202)
+
+
+class PilotRecover(Answer):
+    """A new supervisor."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Go on with a lost pilot: 202 and the record."""
+        self.answer(await in_thread(lambda: as_json(_pilot(name).recover().record)), 202)
+
+
+class PilotTimeline(Answer):
+    """What nodes and runs did when, and what that cost."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """``figure`` for BokehJS, the same in letters as ``text``, and ``cost`` in hours."""
+        width = self.integer("width", 900, least=300, most=4000)
+
+        def draw() -> dict[str, Any]:
+            from bokeh.embed import json_item
+
+            pilot = _pilot(name)
+            drawn = pilot.timeline()
+            return {"figure": json_item(drawn.figure(width=width)), "text": drawn.text(), "cost": pilot.cost()}
+
+        self.answer(await in_thread(draw))
+
+
+class Sweep(Answer):
+    """Jobs of the user that no pilot wants any more."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """List them."""
+        self.answer(await in_thread(_sweep, end=False))
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """End them, and list what was ended."""
+        self.answer(await in_thread(_sweep, end=True))
+
+
 class PilotLogs(Answer):
     """What a pilot's processes wrote."""
 
@@ -143,6 +212,12 @@ class PilotLogs(Answer):
         tail = self.integer("tail", 200)
         node = self.get_query_argument("node", None)
         self.answer({"text": await in_thread(lambda: _pilot(name).logs(node, tail=tail))})
+
+
+def _sweep(*, end: bool) -> dict[str, Any]:
+    from pilothouse.pilots import sweep
+
+    return {"items": [asdict(orphan) for orphan in sweep(end=end)]}
 
 
 async def _resize(handler: Answer, name: str, verb: str) -> None:

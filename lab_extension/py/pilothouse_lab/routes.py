@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from pilothouse_lab.market import Market
-from pilothouse_lab.pilots import OnePilot, PilotExtend, PilotLogs, Pilots, PilotSchema, PilotShrink, Sites
+from pilothouse_lab.pilots import (
+    OnePilot,
+    PilotAdapt,
+    PilotExtend,
+    PilotLogs,
+    PilotRecover,
+    PilotRenew,
+    Pilots,
+    PilotSchema,
+    PilotShrink,
+    PilotTimeline,
+    Sites,
+    Sweep,
+)
 from pilothouse_lab.runs import OneRun, RunLogs, Runs, RunStop
 from pilothouse_lab.telemetry import TelemetrySocket
 
@@ -19,7 +32,12 @@ PATHS: dict[str, type[Any]] = {
     "/pilots/{name}": OnePilot,
     "/pilots/{name}/extend": PilotExtend,
     "/pilots/{name}/shrink": PilotShrink,
+    "/pilots/{name}/renew": PilotRenew,
+    "/pilots/{name}/adapt": PilotAdapt,
+    "/pilots/{name}/recover": PilotRecover,
+    "/pilots/{name}/timeline": PilotTimeline,
     "/pilots/{name}/logs": PilotLogs,
+    "/sweep": Sweep,
     "/runs": Runs,
     "/runs/{name}": OneRun,
     "/runs/{name}/stop": RunStop,

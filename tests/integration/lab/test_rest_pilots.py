@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import pilothouse as ph
+from tests.slurm.cluster import SlurmCluster
+from tests.slurm.login_node import LoginNode, kill_supervisor, login_node
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def login(empty_slurm: SlurmCluster) -> Iterator[LoginNode]:
+    with login_node(empty_slurm) as node:
+        yield node
 
 
 async def test_sites_are_listed_with_their_limits(ask: Any) -> None:
@@ -93,6 +104,60 @@ async def test_a_body_that_is_no_json_object_is_refused(ask: Any, state_home: Pa
     assert ph.pilots() == []
 
 
+async def test_a_lost_pilot_is_recovered_and_others_are_not(ask: Any, state_home: Path) -> None:
+    pilot = ph.submit("local", name="twice", nodes=1).wait(timeout=60)
+    status, answer = await ask("POST", "pilots", "twice", "recover")
+    assert (status, answer["code"]) == (409, "conflict")
+    assert "only a lost one" in answer["message"]
+    assert pilot.record.supervisor is not None
+    psutil.Process(pilot.record.supervisor.pid).kill()
+    eventually(lambda: pilot.state == "lost")
+    status, record = await ask("POST", "pilots", "twice", "recover")
+    assert (status, record["generation"], record["state"]) == (202, 2, "starting")
+    pilot.wait(timeout=60)
+    assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
+
+
+async def test_nodes_are_renewed_and_adapted_over_rest(ask: Any, state_home: Path) -> None:
+    pilot = ph.submit("local", name="mine", nodes=1).wait(timeout=60)
+    (old,) = pilot.nodes
+    status, _ = await ask("POST", "pilots", "mine", "renew")
+    assert status == 202
+    eventually(lambda: [node.name for node in pilot.nodes if node.state == "running"] not in ([], [old.name]))
+    status, record = await ask("POST", "pilots", "mine", "adapt", body={"minimum": 2, "maximum": 3})
+    assert (status, record["adapt"]) == (202, {"minimum": 2, "maximum": 3})
+    pilot.wait(nodes=2, timeout=60)
+    status, answer = await ask("POST", "pilots", "mine", "adapt", body={"minimum": 3, "maximum": 2})
+    assert (status, answer["field"]) == (400, "minimum")
+    for body in ({"minimum": -1}, {"minimum": "1"}, {"maximum": 0}, {"maximum": True}, {"most": 2}):
+        status, answer = await ask("POST", "pilots", "mine", "adapt", body=body)
+        assert (status, answer["field"]) == (400, next(iter(body)))
+
+
+async def test_a_timeline_is_an_item_for_bokehjs_with_its_cost(ask: Any, state_home: Path) -> None:
+    ph.submit("local", name="mine", nodes=1).wait(timeout=60)
+    status, answer = await ask("GET", "pilots", "mine", "timeline", width="700")
+    assert status == 200
+    assert answer["figure"]["doc"]["roots"][0]["attributes"]["width"] == 700
+    assert "mine-1 |" in answer["text"]
+    assert answer["cost"]["node_hours"] > 0
+    status, answer = await ask("GET", "pilots", "mine", "timeline", width="7")
+    assert (status, answer["field"]) == (400, "width")
+
+
+async def test_orphans_are_listed_and_then_ended(ask: Any, login: LoginNode) -> None:
+    pilot = login.submit(name="orphans", nodes=1).wait(timeout=60)
+    kill_supervisor(pilot)
+    status, answer = await ask("GET", "sweep")
+    assert (status, [item["pilot"] for item in answer["items"]]) == (200, ["orphans"])
+    assert len(login.alive()) == 1
+    status, answer = await ask("POST", "sweep")
+    assert (status, answer["items"][0]["why"]) == (200, "its pilot is lost")
+    eventually(lambda: not login.alive())
+    status, answer = await ask("GET", "sweep")
+    assert answer == {"items": []}
+
+
 @pytest.mark.parametrize("nodes", [0, -1, "two", 1.5, True, None, 10**30, []])
 @pytest.mark.parametrize("verb", ["extend", "shrink"])
 async def test_a_wrong_number_of_nodes_is_refused(ask: Any, state_home: Path, verb: str, nodes: Any) -> None:
@@ -112,6 +177,10 @@ async def test_an_unknown_field_of_extend_is_refused(ask: Any, state_home: Path)
         ("DELETE", ("pilots", "nobody")),
         ("POST", ("pilots", "nobody", "extend")),
         ("POST", ("pilots", "nobody", "shrink")),
+        ("POST", ("pilots", "nobody", "renew")),
+        ("POST", ("pilots", "nobody", "adapt")),
+        ("POST", ("pilots", "nobody", "recover")),
+        ("GET", ("pilots", "nobody", "timeline")),
         ("GET", ("pilots", "nobody", "logs")),
         ("GET", ("runs", "nobody")),
         ("POST", ("runs", "nobody", "stop")),
