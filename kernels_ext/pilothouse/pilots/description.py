@@ -202,7 +202,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def explained(model: type[BaseModel], error: Mapping[str, Any]) -> tuple[str | None, str]:
     """The field that one of pydantic's `error` is about, and what is wrong with it."""
-    path = [part for part in error["loc"] if not str(part).startswith("function-")]
+    # Pydantic's own parts: which of several types it tried, and that a key is wrong rather than its value.
+    path = [part for part in error["loc"] if part != "[key]" and not str(part).startswith("function-")]
     field = ".".join(map(str, path)) or None
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":

@@ -174,7 +174,7 @@ def test_a_file_for_a_system_that_is_not_here_is_in_trouble(host: FakeCommands, 
             "queues.1.cores=-2",
         ),
         (
-            '[cluster]\nsystem = "slurm"\nqueues = [\n  { name = "a" },\n  { nam = "b" },\n]\n',
+            '[cluster]\nsystem = "slurm"\nqueue = [\n  { name = "a" },\n  { nam = "b" },\n]\n',
             5,
             r"did you mean name\?",
         ),

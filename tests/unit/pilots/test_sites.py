@@ -187,12 +187,15 @@ def test_a_list_of_sites_is_a_table(host: FakeCommands, user: Write) -> None:
     assert lines[0].split() == ["site", "queue", "nodes", "cores", "memory", "gpus", "walltime", "about"]
     assert any("debug" in line and "0:05:00" in line and "3.9 GiB" in line for line in lines)
     assert "accounts: phys, chem" in text
-    assert lines[-1].startswith("unreadable: ") and "did you mean system?" in lines[-1]
+    assert lines[-1].startswith("unreadable: ")
+    assert "did you mean system?" in lines[-1]
     bundle = ph.sites()._repr_mimebundle_()
     assert bundle is not None
     assert bundle["text/plain"] == text
     html = bundle["text/html"]
-    assert "&lt;b&gt;Big&lt;/b&gt;" in html and "<script" not in html and "did you mean system?" in html
+    assert "&lt;b&gt;Big&lt;/b&gt;" in html
+    assert "<script" not in html
+    assert "did you mean system?" in html
 
 
 def test_the_command_line_shows_the_same(host: FakeCommands, user: Write) -> None:
