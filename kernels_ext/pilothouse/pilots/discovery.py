@@ -161,7 +161,7 @@ def _asked(name: str, tables: Sequence[SiteTable]) -> tuple[str, float]:
 def _site(name: str, tables: Sequence[SiteTable], limits: _Limits) -> Site:
     mine = [table for table in tables if table.name == name]
     system, _ = _asked(name, mine)
-    found = local_site() if system == "local" else Site(name=system, system=system)
+    found = local_site() if system == "local" else Site(name=system.partition(":")[0], system=system)
     if system in COMMANDS:
         said = limits.get(system, f"none of its commands ({', '.join(COMMANDS[system])}) is on PATH")
         if isinstance(said, str):

@@ -179,7 +179,7 @@ def _checked(name: str, values: object) -> dict[str, Any]:
             _keys(queue, list(QueueLimits.model_fields), (word, at))
     _validate(Site, {"name": name, "system": "local", **found}, (), {"queues": word})
     system = found.get("system", "local")
-    if system not in (known := systems()):
+    if system.partition(":")[0] not in (known := systems()):
         there = f"{', '.join(known)}{near(system, known)}"
         raise _Wrong(("system",), f"system={system!r}: nothing installed knows it; there are {there}")
     if name == "local" and system != "local":
