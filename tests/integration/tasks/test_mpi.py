@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes.util
+import os
 import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -37,6 +39,16 @@ def lines(task: Task) -> list[str]:
 
 def proxies(task: Task) -> set[str]:
     return set(re.findall(r"proxy (\d+)", task.stdout()))
+
+
+def waits(task: Task) -> int:
+    """Wait until the last of four ranks is there; its process."""
+    file = task.work / "rank-3"
+    deadline = time.monotonic() + 60
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline, task.logs()
+        time.sleep(0.02)
+    return int(file.read_text())
 
 
 def test_ranks_that_fit_share_a_node(wide_pilot: Pilot) -> None:
@@ -74,14 +86,21 @@ def test_a_failing_rank_fails_the_task(wide_pilot: Pilot) -> None:
 
 def test_stop_ends_the_ranks_everywhere(wide_pilot: Pilot) -> None:
     task = wide_pilot.execute([*PROGRAM, "wait"], ranks=4)
-    file = task.work / "rank-3"
-    deadline = time.monotonic() + 60
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < deadline, task.logs()
-        time.sleep(0.02)
-    rank = psutil.Process(int(file.read_text()))
+    rank = psutil.Process(waits(task))
     task.stop()
     assert not rank.is_running() or rank.status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_mpi_program_that_loses_a_node_begins_again(wide_pilot: Pilot) -> None:
+    task = wide_pilot.execute([*PROGRAM, "wait"], ranks=4)
+    waits(task)
+    (task.work / "go").touch()
+    nodes = [event["node"] for event in task.events() if event["what"] == "process started"]
+    victim = next(node for node in wide_pilot.nodes if node.name == nodes[1])
+    os.kill(victim.pid, signal.SIGKILL)
+    task.result(timeout=100)
+    assert [line.split(", proxy")[0] for line in lines(task)] == [f"{i} of 4, sum 6" for i in range(4)]
+    assert int(task.tasks["attempts"][0]) == 1
 
 
 def test_a_missing_program_or_launcher_is_named(wide_pilot: Pilot) -> None:

@@ -73,9 +73,10 @@ class Need:
 
 
 class Applicant(Protocol):
-    """Somebody who wants cores: the driver of a run."""
+    """Somebody who wants cores: the driver of a run. It takes none on the nodes in `avoid`."""
 
     need: Need
+    avoid: set[str]
 
     def wanted(self) -> int:
         """How many allocations it could use now."""
@@ -198,7 +199,7 @@ class Cores:
         closed: frozenset[str] = frozenset()
         for applicant in list(self._applicants):
             while applicant.wanted() > 0:
-                allocation = self._ledger.find(applicant.need, nodes, closed)
+                allocation = self._ledger.find(applicant.need, nodes, closed | applicant.avoid)
                 if allocation is None:
                     closed = closed or self._ledger.reserve(applicant.need, nodes)
                     break

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
 import time
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ SPECIFICATION = "tasks.json"
 SAMPLE_S = 0.1
 #: Seconds that launchers have to end what runs, when the run is stopped.
 STOP_S = 1.2
+#: So many launchers may end on a node before anything has run there.
+CRASHES = 2
+#: Seconds after which it is known that a node is gone.
+VERDICT_S = 1.0
 
 
 class TaskDriver:
@@ -46,7 +50,10 @@ class TaskDriver:
         self.stations: dict[str, Station] = {}
         self.complete = asyncio.Event()
         self._mark = secrets.token_hex(8)
-        self._crashed: set[str] = set()
+        self.avoid: set[str] = set()
+        self._trouble = ""
+        self._crashed: Counter[str] = Counter()
+        self._judging: set[asyncio.Task[None]] = set()
         self._warned = False
         sampling = asyncio.create_task(self._sample_regularly())
         try:
@@ -57,9 +64,9 @@ class TaskDriver:
                 await self._unless_stopped(self.complete.wait())
         finally:
             self.cores.remove(self)
-            sampling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sampling
+            for task in (sampling, *self._judging):
+                task.cancel()
+            await asyncio.gather(sampling, *self._judging, return_exceptions=True)
             await asyncio.gather(*(station.stop(STOP_S) for station in self.stations.values()))
             for station in self.stations.values():
                 for slot in station.slots.values():
@@ -68,7 +75,7 @@ class TaskDriver:
             if spec["holder"]:
                 predecessors.let_go(spec["holder"], context.scheduler)
         self._sample()
-        if failure := self.board.failure():
+        if failure := self._trouble or self.board.failure():
             raise Failed(failure)
 
     async def _unless_stopped(self, waiting: Coroutine[Any, Any, Any]) -> bool:
@@ -109,10 +116,14 @@ class TaskDriver:
         alone = len(allocation.parts) > 1
         slots = sum(max(1, node.cores // max(1, self.need.cores * self.need.ranks)) for node in nodes.values())
         batch = self.board.take(len(self.board.pending) if alone else slots)
+        for task in batch:
+            task["slot"] = allocation.number
         slot = Slot(allocation, {task["task"]: task for task in batch})
         part = allocation.parts[0]
         if alone:
             self._spread(batch[0], allocation, nodes)
+            for each in allocation.parts[1:]:
+                self._station(each.node)  # it comes up while the head does
         self._station(part.node).give(slot, {
             "number": allocation.number, "gpus": part.gpus,
             "node_gpus": nodes[part.node].gpus, "tasks": batch,
@@ -144,9 +155,18 @@ class TaskDriver:
 
     def _heard(self, station: Station, message: dict[str, Any]) -> None:
         if "ended" in message:
+            ends = []
             for end in message["ended"]:
-                self._others(station, end["task"], {"op": "kill", "task": end["task"], "why": "its task has ended"})
-            self.board.hear(message["ended"], station.node)
+                nodes = self._task(station, end["task"]).get("nodes", ())
+                for node in nodes[1:]:
+                    self._tell(node, {"op": "kill", "task": end["task"], "why": "its task has ended"})
+                if nodes and end["error"]:
+                    judging = asyncio.create_task(self._judge(end, nodes))
+                    self._judging.add(judging)
+                    judging.add_done_callback(self._judging.discard)
+                else:
+                    ends.append(end)
+            self.board.hear(ends, station.node)
             for number in message["free"]:
                 self.cores.release(station.slots.pop(number).allocation)
             if self.board.complete:
@@ -163,10 +183,20 @@ class TaskDriver:
     def _task(self, station: Station, number: int) -> dict[str, Any]:
         return next((slot.tasks[number] for slot in station.slots.values() if number in slot.tasks), {})
 
-    def _others(self, station: Station, number: int, order: dict[str, Any]) -> None:
-        for node in self._task(station, number).get("nodes", ())[1:]:
-            if node in self.stations:
-                self.stations[node].tell(order)
+    def _tell(self, node: str, order: dict[str, Any]) -> None:
+        if node in self.stations:
+            self.stations[node].tell(order)
+
+    async def _judge(self, end: dict[str, Any], nodes: Sequence[str]) -> None:
+        """Whether a task that spans nodes failed by itself, or with one of them: that is heard a moment later."""
+        await asyncio.sleep(VERDICT_S)
+        if gone := [node for node in nodes if node not in self.cores.nodes()]:
+            self.board.lose([end["task"]], gone[0], end["error"])
+        else:
+            self.board.hear([end], nodes[0])
+        if self.board.complete:
+            self.complete.set()
+        self.cores.dispatch()
 
     def _start_proxies(self, station: Station, number: int, commands: list[list[str]]) -> None:
         task = self._task(station, number)
@@ -179,21 +209,34 @@ class TaskDriver:
         node = station.node
         if self.stations.get(node) is station:
             del self.stations[node]
-        self._crashed.add(node)
+        self._blame(station, why)
         for slot in station.slots.values():
             for number in slot.tasks:
-                self._others(station, number, {"op": "kill", "task": number, "why": "its task has ended"})
+                for other in slot.tasks[number].get("nodes", ())[1:]:
+                    self._tell(other, {"op": "kill", "task": number, "why": "its task has ended"})
             self.board.lose(slot.tasks, node, why)
             self.cores.release(slot.allocation)
         station.slots.clear()
-        for other in self.stations.values():  # MPI tasks that had a part there
-            for slot in other.slots.values():
+        for head in self.stations.values():  # MPI tasks that had a part there
+            for slot in head.slots.values():
                 for number, task in slot.tasks.items():
                     if node in task.get("nodes", ()):
-                        other.tell({"op": "kill", "task": number, "why": f"{node}, one of its nodes, is gone"})
+                        head.tell({"op": "kill", "task": number, "why": f"{node}, one of its nodes, is gone"})
         if self.board.complete:
             self.complete.set()
         self.cores.dispatch()
+
+    def _blame(self, station: Station, why: str) -> None:
+        """Avoid a node that is there but on which launchers end before anything has run."""
+        node = station.node
+        there = self.cores.nodes()
+        self._crashed[node] += 1
+        if node in there and not station.useful and self._crashed[node] >= CRASHES:
+            self.avoid.add(node)
+            self.context.log(f"{node} is avoided from now on: {why}")
+            if self.avoid >= there.keys():
+                self._trouble = f"nothing can be started on {', '.join(sorted(self.avoid))}: {why}"
+                self.complete.set()
 
     # ------------------------------------------------------------------ what is shown
 

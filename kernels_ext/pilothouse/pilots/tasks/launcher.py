@@ -200,7 +200,7 @@ class Launcher:
             **mpi.visible_gpus(batch.gpus, batch.node_gpus, self._environment),
             "PILOTHOUSE_TASK": str(task["task"]),
             "PILOTHOUSE_ATTEMPT": str(task["attempt"]),
-            process_tree.MARK: f"{self._mark}/{task['task']}",
+            process_tree.MARK: self._mark_of(task),
             **task["env"],
         }
 
@@ -327,7 +327,11 @@ class Launcher:
                 process_tree.kill(self._tree(running))
 
     def _tree(self, running: Running) -> list[Any]:
-        return process_tree.tree(running.process.pid, f"{self._mark}/{running.task['task']}")
+        return process_tree.tree(running.process.pid, self._mark_of(running.task))
+
+    def _mark_of(self, task: dict[str, Any]) -> str:
+        """What tells this attempt's processes from those of any other."""
+        return f"{self._mark}/{task['task']}/{task['slot']}/{task['attempt']}"
 
     def _report(self) -> None:
         if self._free or (self._ended and time.monotonic() >= self._reported + REPORT_S):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import shutil
@@ -31,9 +30,11 @@ def stage(inputs: Mapping[str, Mapping[str, str]], folder: Path, how: str) -> No
     for name, source in inputs.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-            target.unlink()  # of an attempt before
         try:
+            if "path" in source and Path(source["path"]) == target:
+                continue  # the working folder is the user's, and it is there
+            if target.is_symlink():
+                target.unlink()  # of an attempt before; what it leads to is never written
             if "ref" in source:
                 _write(name, _object(source), target)
             else:
@@ -48,6 +49,8 @@ def _path(name: str, source: Path, target: Path, how: str) -> None:
     if target.exists() and target.samefile(source):
         return
     if how == "link":
+        if target.exists():
+            raise Failed(f"input {name!r}: {target} is there already and is another file; give the input another name")
         os.symlink(source, target)
     elif source.is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True)

@@ -31,7 +31,14 @@ class Station:
     heard
         Called with each message of the launcher.
     gone
-        Called once when the launcher, or its node, has ended, with what it had not finished.
+        Called once when the launcher, or its node, has ended, with the reason.
+
+    Attributes
+    ----------
+    slots
+        What runs there, by the number of the allocation.
+    useful
+        Whether anything has ended there.
     """
 
     def __init__(
@@ -49,6 +56,8 @@ class Station:
         self._outbox: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._process: NodeProcess | None = None
+        self._started = asyncio.Event()
+        self.useful = False
         self._life = asyncio.create_task(self._live())
 
     def give(self, slot: Slot, batch: dict[str, Any]) -> None:
@@ -67,6 +76,9 @@ class Station:
 
     async def stop(self, grace: float) -> None:
         """End the launcher and all that it started."""
+        with contextlib.suppress(TimeoutError):  # one that is just being started must not be forgotten
+            async with asyncio.timeout(1.0):
+                await self._started.wait()
         self._life.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._life
@@ -76,13 +88,17 @@ class Station:
     async def _live(self) -> None:
         why = ""
         try:
-            self._process = process = await self._context.spawn(
-                "pilothouse.pilots.tasks.launcher", self._config, label=f"launcher-{self.node}", node=self.node
-            )
+            try:
+                self._process = process = await self._context.spawn(
+                    "pilothouse.pilots.tasks.launcher", self._config, label=f"launcher-{self.node}", node=self.node
+                )
+            finally:
+                self._started.set()
             sending = asyncio.create_task(self._send(process))
             try:
                 async for message in process.messages():
                     why = message.get("error", why) if "proxy" not in message else why
+                    self.useful = self.useful or "ended" in message
                     self._heard(self, message)
                 code = await process.wait()
                 why = why or f"its launcher ended with {code}"

@@ -25,6 +25,7 @@ class Scheduler:
 class Asker:
     def __init__(self, need: Need, number: int) -> None:
         self.need, self.left, self.got = need, number, list[Allocation]()
+        self.avoid: set[str] = set()
 
     def wanted(self) -> int:
         return self.left
