@@ -225,7 +225,7 @@ class Nodes:
                     and self._worth_renewing(node.ends)
                 ):
                     self._renewing.append(node.name)
-        if self._renewing and not any(node.leaving for node in self._record.nodes):
+        if self._renewing and not any(node.leaving and not node.state.ended for node in self._record.nodes):
             name = self._renewing.pop(0)
             for node in self._record.nodes:
                 if node.name == name and node.state is State.RUNNING:
