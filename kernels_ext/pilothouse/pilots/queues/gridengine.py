@@ -119,7 +119,9 @@ class GridEngineQueue:
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
-        customs = self._customs or await asyncio.to_thread(_customs, self._timeout)
+        customs = self._customs
+        if customs is None:
+            customs = await asyncio.to_thread(_customs, self._timeout)
         self._customs = customs if customs.resources else None  # where nothing was answered, ask again the next time
         text = await self._ask(["qsub", "-terse"], text=self._script(job, customs))
         number = text.strip().rpartition("\n")[2]
