@@ -9,22 +9,20 @@ from pathlib import Path
 import pytest
 
 import pilothouse as ph
-from pilothouse.pilots import Pilot, discovery
+from pilothouse.pilots import Pilot
 from pilothouse.pilots.records import State
 from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch
 from tests.waiting import eventually
 
-#: A command that only this batch system has, and one that deletes a job.
-KNOWN_BY = {"pbs": "pbsnodes", "lsf": "bqueues", "htcondor": "condor_status"}
+pytestmark = pytest.mark.slow
+
+#: Somebody deletes a job behind the pilot's back.
 DELETE = {"pbs": "qdel", "lsf": "bkill", "htcondor": "condor_rm"}
 
 
 @pytest.fixture(params=sorted(DELETE))
-def batch(
-    request: pytest.FixtureRequest, tmp_path: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FakeBatch]:
+def batch(request: pytest.FixtureRequest, tmp_path: Path, state_home: Path) -> Iterator[FakeBatch]:
     with fake_batch(request.param, tmp_path / "batch") as batch:
-        monkeypatch.setitem(discovery.COMMANDS, KNOWN_BY[batch.system], batch.system)
         yield batch
         for pilot in ph.pilots():
             pilot.cancel()
