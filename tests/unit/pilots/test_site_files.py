@@ -230,3 +230,12 @@ def test_a_folder_in_the_place_of_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.toml").mkdir()
     _, broken = read(tmp_path / "a.toml", admin=False)
     assert "directory" in broken[0].reason
+
+
+def test_the_example_of_the_documentation_is_right(host: FakeCommands, user: Write) -> None:
+    host.prints("sinfo", SINFO)
+    page = (Path(__file__).parents[3] / "docs" / "sites.md").read_text()
+    user(page.split("```toml\n")[1].split("```")[0])
+    description, site = describe(site="cluster")
+    assert not ph.sites().unreadable
+    assert (site.nodes, site.placement, description.account, description.walltime) == (16, "job", "phys", 3600)
