@@ -37,6 +37,10 @@ UNITS = {
 }
 
 
+#: Samples that a store may have shown before it ended, and not saved.
+RESTORED = 1000
+
+
 @dataclass(frozen=True)
 class Frame:
     """Samples in transit.
@@ -128,6 +132,19 @@ class Telemetry:
                 column[at] = values.get(name, np.nan)
             self._size += 1
             return self._last
+
+    def restore(self, frame: Frame) -> None:
+        """Begin with the samples of `frame`, which another store saved. Its readers get everything anew."""
+        for name in frame.columns:
+            self._columns[name] = np.full(self.capacity, np.nan)
+        at = max(0, len(frame.time) - self.capacity)
+        self._size = size = len(frame.time) - at
+        # Readers may have seen samples that were never saved: a numbering of its own keeps them from going on there.
+        self._last = self._thinned = frame.seq + RESTORED
+        self._seq[:size] = np.arange(self._last - size + 1, self._last + 1)
+        self._time[:size] = frame.time[at:]
+        for name, values in frame.columns.items():
+            self._columns[name][:size] = values[at:]
 
     def _thin(self) -> None:
         half = self.capacity // 2

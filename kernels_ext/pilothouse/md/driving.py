@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from pilothouse.pilots.protocols import NodeProcess, RunContext
 TASK = "task.pkl"
 RESULT = "result.zarr"
 STOPPED = "stopped.json"
+#: The folder in it for the parts that are done, each a file, see :mod:`pilothouse.md.parts`.
+PARTS = "parts"
 
 
 async def drive(context: RunContext, module: str) -> None:
     """Have `module` work in a process on a node until it is done or the run is stopped.
 
-    The process sends ``{"done", "total", "unit"}``, and at the end ``{"result": True}`` or an error.
+    The process sends ``{"done", "total", "unit"}``, and at the end ``{"result": True}`` or an error; first, where it
+    goes on after another, ``{"found", "parts"}``: how many of its parts were there.
 
     Raises
     ------
@@ -42,6 +46,8 @@ async def drive(context: RunContext, module: str) -> None:
                 last = message
                 context.progress(message["done"], message["total"], message["unit"])
                 context.telemetry.append(time.time(), {"consumed": message["done"]})
+            elif "found" in message:
+                context.event("parts found", found=message["found"], parts=message["parts"])
             elif "result" in message:
                 is_done = True
             elif "problem" in message:
@@ -55,6 +61,8 @@ async def drive(context: RunContext, module: str) -> None:
             await stop
         with contextlib.suppress(ProcessLookupError, OSError):
             await process.stop()
+        if not context.handing_over:  # nobody will go on
+            await asyncio.to_thread(shutil.rmtree, context.folder / PARTS, ignore_errors=True)
     if is_done:
         return
     if context.stopping.is_set():

@@ -70,11 +70,11 @@ def as_done(client: Any, futures: Sequence[Any], stopping: Callable[[], bool]) -
 
 
 class Progress:
-    """Counts what is done and says so, at most ten times a second and at the end."""
+    """Counts what is done, from what was `done` before, and says so: at most ten times a second, and at the end."""
 
-    def __init__(self, channel: Channel, total: int, unit: str) -> None:
+    def __init__(self, channel: Channel, total: int, unit: str, done: int = 0) -> None:
         self.channel, self.total, self.unit = channel, total, unit
-        self.done = 0
+        self.done = done
         self.said = float("-inf")
         self(0)
 

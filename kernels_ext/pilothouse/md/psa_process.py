@@ -1,4 +1,7 @@
-"""The node process of a path similarity: loads each path once onto the workers, compares blocks of paths there."""
+"""The node process of a path similarity: loads each path once onto the workers, compares blocks of paths there.
+
+Each block is a file once it is done. After the supervisor's death only the others are compared.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pilothouse.errors import Conflict, InvalidInput, PilothouseError
 from pilothouse.md.driving import RESULT, TASK
 from pilothouse.md.filtering import Array
 from pilothouse.md.gathering import Progress, as_done
+from pilothouse.md.parts import done, keep, load
 from pilothouse.md.path_similarity import Source, as_path
 from pilothouse.md.psa_kernel import Similarity, compare, compare_between
 from pilothouse.md.threads import single_threaded
@@ -25,8 +29,10 @@ _BLOCK_BYTES = 256 * 2**20
 
 def main(channel: Channel) -> None:
     """Compare the paths in the run's folder; sends progress, then ``result`` or ``problem``."""
+    folder = Path(channel.config["folder"])
     try:
-        _run(channel, Path(channel.config["folder"]))
+        if not (folder / RESULT).exists():  # else the supervisor died between the result and the end
+            _run(channel, folder)
     except Conflict:
         return  # stopped
     except PilothouseError as error:
@@ -65,6 +71,13 @@ def compare_block(left: Sequence[Array], right: Sequence[Array] | None, with_fre
     return found, time.thread_time() - began
 
 
+def compare_and_keep(folder: str, number: int, *block: Any) -> tuple[Similarity, float]:
+    """:func:`compare_block`, whose result is kept in the run's `folder` under its `number`."""
+    result = compare_block(*block)
+    keep(folder, number, result)
+    return result
+
+
 def blocks(n_paths: int, bytes_per_path: int) -> list[range]:
     """Neighbouring paths to take together: by the input alone, small enough for two blocks to fit a task."""
     most = max(1, _BLOCK_BYTES // (2 * bytes_per_path))
@@ -81,30 +94,42 @@ def _run(channel: Channel, folder: Path) -> None:
     found = Similarity.zeros(n, n, with_frechet=with_frechet)
     cpu_s, began = 0.0, time.monotonic()
     stopping = channel.stopping.is_set
-    progress = Progress(channel, n * (n - 1) // 2, "pairs")
+    groups = blocks(n, 12 * parameters["atoms"] * max(parameters["frames"]))
+    squares = [(rows, columns) for at, rows in enumerate(groups) for columns in groups[at:]]
+    before = done(folder)
+    if before:
+        channel.send({"found": len(before), "parts": len(squares)})
+    for number in before:
+        block, seconds = load(str(folder), number)
+        found.put(*squares[number], block)
+        cpu_s += seconds
+    progress = Progress(channel, n * (n - 1) // 2, "pairs", sum(_pairs(*squares[number]) for number in before))
     with dask_client(channel.config["dask"]) as client:
         names = [f"trajectories[{i}] ({label})" for i, label in enumerate(labels)]
-        paths = [
-            client.submit(load_path, source, str(folder), which, pure=False)
-            for source, which in zip(sources, names, strict=True)
-        ]
-        groups = blocks(n, 12 * parameters["atoms"] * max(parameters["frames"]))
+        missing = [number for number in range(len(squares)) if number not in before]
+        wanted = sorted({i for number in missing for side in squares[number] for i in side})
+        paths = {i: client.submit(load_path, sources[i], str(folder), names[i], pure=False) for i in wanted}
         tasks = {}
-        for at, rows in enumerate(groups):
-            for columns in groups[at:]:
-                others = None if columns is rows else [paths[j] for j in columns]
-                task = client.submit(compare_block, [paths[i] for i in rows], others, with_frechet, pure=False)
-                tasks[task] = (rows, columns)
+        for number in missing:
+            rows, columns = squares[number]
+            others = None if columns is rows else [paths[j] for j in columns]
+            mine = [paths[i] for i in rows]
+            task = client.submit(compare_and_keep, str(folder), number, mine, others, with_frechet, pure=False)
+            tasks[task] = (rows, columns)
         for task in as_done(client, list(tasks), stopping):
             rows, columns = tasks[task]
             block, seconds = task.result()
             found.put(rows, columns, block)
             cpu_s += seconds
-            progress(len(rows) * (len(rows) - 1) // 2 if columns is rows else len(rows) * len(columns))
-        extra = {"blocks": len(tasks), "wall_s": time.monotonic() - began, "cpu_s": cpu_s}
+            progress(_pairs(rows, columns))
+        extra = {"blocks": len(squares), "wall_s": time.monotonic() - began, "cpu_s": cpu_s}
         last = client.submit(write_result, found, parameters, sources, extra, str(folder / RESULT), pure=False)
         for _ in as_done(client, [last], stopping):
             pass
+
+
+def _pairs(rows: range, columns: range) -> int:
+    return len(rows) * (len(rows) - 1) // 2 if columns is rows else len(rows) * len(columns)
 
 
 def write_result(

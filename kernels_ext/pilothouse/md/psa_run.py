@@ -12,6 +12,8 @@ from pilothouse.pilots.protocols import RunContext
 class PSADriver:
     """The driver of runs of kind ``psa``; the work is done by :mod:`pilothouse.md.psa_process`."""
 
+    resumable = True
+
     async def run(self, context: RunContext) -> None:
         """Drive the run to its end, see :func:`pilothouse.md.driving.drive`."""
         await drive(context, "pilothouse.md.psa_process")

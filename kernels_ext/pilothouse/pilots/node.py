@@ -29,6 +29,9 @@ START_S = 60.0
 #: Seconds after its pilot's lease at which a node ends by itself: the supervisor should have, and clocks differ.
 LEASE_SLACK_S = 120.0
 
+#: Seconds that node processes have to end when their supervisor has gone.
+SAVE_S = 4.0
+
 #: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
 QUIET = {
     "distributed.admin.tick.interval": "1s",
@@ -112,7 +115,8 @@ class ProcessHost:
             if process.stdin is not None:
                 process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.5):
+            # What a stream has committed is saved in this time; its processes end by themselves soon after.
+            async with asyncio.timeout(SAVE_S):
                 await asyncio.gather(*(process.wait() for process in processes))
         for process in processes:
             with contextlib.suppress(ProcessLookupError):

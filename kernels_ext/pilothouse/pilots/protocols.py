@@ -45,6 +45,8 @@ class RunContext(Protocol):
         Append samples here, at most 10 a second.
     stopping
         Set when the user asked the run to stop: :meth:`Driver.run` should return within 2 s, with its result written.
+    handing_over
+        True when the run is cancelled because another supervisor goes on with it: leave what that needs.
     """
 
     name: str
@@ -52,6 +54,7 @@ class RunContext(Protocol):
     folder: Path
     telemetry: Telemetry
     stopping: asyncio.Event
+    handing_over: bool
 
     @property
     def nodes(self) -> Sequence[str]:
@@ -91,7 +94,8 @@ class Driver(Protocol):
     """One kind of run. Registered as an entry point of the group ``pilothouse.runs``; the name is the kind.
 
     A driver lives in the supervisor's event loop and must stay light: no heavy import, no computation; work
-    is done by node processes. An instance drives one run.
+    is done by node processes. An instance drives one run. One whose class says ``resumable = True`` is run again,
+    in the same folder, by the supervisor that takes over from one that died or handed over.
     """
 
     async def run(self, context: RunContext) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
 from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.launching import launch_here
-from pilothouse.pilots.records import PILOTS, State
+from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.state import utcnow
 
 
@@ -36,4 +37,19 @@ def recover(name: str) -> None:
     record.supervisor, record.ended, record.begun = None, None, utcnow()
     Journal(folder / "events.jsonl").add("recovering", generation=record.generation)
     PILOTS.write(record)
+    for run in RUNS:
+        if not isinstance(run, RunRecord) or run.pilot != name or run.created < record.created:
+            continue
+        if run.state is State.LOST and is_resumable(run.kind):
+            run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
+            RUNS.write(run)
     launch_here(name)
+
+
+def is_resumable(kind: str) -> bool:
+    """Whether runs of this kind go on under another supervisor."""
+    point = next(iter(entry_points(group="pilothouse.runs", name=kind)), None)
+    try:
+        return point is not None and bool(getattr(point.load(), "resumable", False))
+    except ImportError:
+        return False

@@ -18,7 +18,7 @@ from pilothouse.pilots.journal import Journal, tail
 from pilothouse.pilots.protocols import Driver
 from pilothouse.pilots.records import RUNS, Progress, RunRecord, State
 from pilothouse.state import utcnow
-from pilothouse.telemetry import Telemetry
+from pilothouse.telemetry import Telemetry, load
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,10 @@ class Context:
         self.parameters = record.parameters
         self.folder = RUNS.folder(record.name)
         self.telemetry = Telemetry()
+        if record.resumed:
+            self.telemetry.restore(load(self.folder / "telemetry.bin"))
         self.stopping = asyncio.Event()
+        self.handing_over = False
         self.journal = Journal(self.folder / "events.jsonl")
         self.processes: list[Process] = []
         self.dirty = True
@@ -280,6 +283,8 @@ class RunHost:
     async def hand_over(self) -> None:
         """Let go of all runs as they are: another supervisor goes on with them."""
         self._handing_over = True
+        for context in self._live.values():
+            context.handing_over = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

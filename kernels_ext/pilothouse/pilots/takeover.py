@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.records import RUNS, PilotRecord, RunRecord, State
+from pilothouse.pilots.recovery import is_resumable
 from pilothouse.pilots.run_host import RunHost
 from pilothouse.state import utcnow
 
@@ -42,12 +41,7 @@ def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal, adopted: l
             continue
         if run.state.ended and run.state is not State.LOST:
             continue
-        point = next(iter(entry_points(group="pilothouse.runs", name=run.kind)), None)
-        try:
-            resumable = point is not None and bool(getattr(point.load(), "resumable", False))
-        except ImportError:
-            resumable = False
-        if resumable:
+        if is_resumable(run.kind):
             run.state, run.reason, run.ended, run.resumed = State.STARTING, "", None, run.resumed + 1
             RUNS.write(run)
             runs.launch(run.name)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.pilots.child import Channel
-from pilothouse.streams.workers import Reports, hello, open_broker
+from pilothouse.streams.salvage import GROUP
+from pilothouse.streams.workers import Reports, hello, leave, open_broker, work
 
-#: The name of the run's consumer group.
-GROUP = "run"
 #: Seconds of processing before a commit.
 SLICE = 0.05
 #: Seconds after which threads take turns while the processor is still being loaded.
@@ -30,13 +29,8 @@ def main(channel: Channel) -> None:
     # Messages are processed from the first moment on, and faster once the compiled code is there.
     threading.Thread(target=_warm, args=(channel, processor), name="warm", daemon=True).start()
     consumer = Consumer(channel, log, processor)
-    try:
-        consumer.run()
-    finally:
-        if channel.stopping.is_set() and not consumer.draining:
-            consumer.broker.remove()  # whoever ran this is gone: nothing stays behind
-        else:
-            consumer.broker.close()
+    work(consumer.run)
+    leave(channel, consumer.broker, consumer.orders, done=False)
 
 
 def _warm(channel: Channel, processor: Any) -> None:
@@ -80,27 +74,34 @@ class Consumer:
         self.figure, self.figures = 0.0, 0
         self.reports = Reports()
         self.reported: dict[str, Any] = {}
+        self.orders: list[str] = []
         self.draining = False
         self.deadline: float | None = None
 
-    def run(self) -> None:
-        """Consume; once told to drain, until the partitions are empty or the time is over."""
-        while not self.channel.stopping.is_set() or self.draining:
-            order = self.channel.receive(timeout=0)
-            if order is not None and order["op"] == "drain":
-                self.draining = True
-                self.deadline = None if order["seconds"] is None else time.monotonic() + order["seconds"]
+    def run(self) -> bool:
+        """Consume; once told to drain, until the partitions are empty or the time is over, and then finish."""
+        while not self.channel.stopping.is_set():
+            self._listen()
             worked = False
             for partition in self.partitions:
                 if not self._late():
                     worked |= self._step(partition)
             self._report()
             if self.draining and (self._late() or not worked):
-                break
+                self._finish()
+                return True
             if not worked:
                 self.broker.wait(self.partitions, 0.05)
-        if self.draining:
-            self._finish()
+        return False
+
+    def _listen(self) -> None:
+        order = self.channel.receive(timeout=0)
+        if order is None:
+            return
+        self.orders.append(order["op"])
+        if order["op"] == "drain":
+            self.draining = True
+            self.deadline = None if order["seconds"] is None else time.monotonic() + order["seconds"]
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
@@ -159,7 +160,6 @@ class Consumer:
         self._report(last=True)
         remaining = sum(self.broker.tail(p) for p in self.partitions) - self.reported["consumed"]
         self.channel.send({"done": {"remaining": remaining}})
-        order = self.channel.receive()  # the first consumer is asked to remove the log when all others are done
-        if order is not None and order["op"] == "remove":
-            self.broker.remove()
-            self.channel.send({"removed": True})
+        # The first consumer is asked to remove the log when all others are done.
+        while not {"remove", "leave"} & set(self.orders) and (order := self.channel.receive()) is not None:
+            self.orders.append(order["op"])

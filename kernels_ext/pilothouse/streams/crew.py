@@ -4,38 +4,93 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import secrets
 import shutil
+from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Failed, PilothouseError
 from pilothouse.pilots.protocols import NodeProcess, RunContext
+from pilothouse.state import utcnow, write_atomic
+from pilothouse.streams import salvage
 from pilothouse.streams.tally import Tally
 from pilothouse.streams.workers import machine
 
+#: The file in the run's folder that says where the log is.
+PLACE = "place.json"
 #: How often one process may die before the run gives up.
 RESTARTS = 3
 
 
 class Place:
-    """The machine and the folder of the run's log: those of the process that first says where it is."""
+    """The machine and the folder of the run's log: those of the process that first says where it is.
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    It is remembered in the run's `folder`, so that another driver can go on.
+
+    Attributes
+    ----------
+    begun
+        The log's messages have been counted: a driver that does not find the log has lost something.
+    earlier
+        Where the log was under the drivers before; empty when this is the first or it began anew.
+    ready
+        Set once the log is where it should be. Until then only `restorer` works on it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run_id, self.started = secrets.token_hex(16), utcnow()
+        self.lives, self.paused_s, self.begun = 0, 0.0, False
+        self.earlier: list[str] = []
+        with contextlib.suppress(FileNotFoundError):
+            found = json.loads((folder / PLACE).read_bytes())
+            if found["begun"]:
+                self.run_id, self.started = found["run_id"], datetime.fromisoformat(found["started"])
+                self.lives, self.paused_s, self.begun = found["lives"] + 1, found["paused_s"], True
+                self.earlier = found["logs"]
         self.machine: str | None = None
         self.node: str | None = None
         self.log = ""
+        self.restorer = ""
+        self.ready = asyncio.Event()
 
-    def take(self, hello: Mapping[str, str], node: str) -> bool:
+    @property
+    def continued(self) -> bool:
+        """Whether a driver before this one got somewhere."""
+        return self.lives > 0
+
+    def take(self, hello: Mapping[str, str], node: str, label: str) -> bool:
         """Whether a process there can reach the log."""
         if self.machine is None:
-            self.machine, self.node = hello["machine"], node
-            self.log = f"{hello['scratch']}/pilothouse-{self.run_id}"
+            self.machine, self.node, self.restorer = hello["machine"], node, label
+            self.log = f"{hello['scratch']}/pilothouse-{self.run_id}" + (f"-{self.lives}" if self.lives else "")
+            if not self.earlier:
+                self.ready.set()
         return hello["machine"] == self.machine
 
-    def tidy(self) -> None:
-        """Delete the log, if it is still there and on this machine."""
-        if self.log and self.machine == machine():
+    def settled(self) -> None:
+        """The log is in use: what there was of it elsewhere counts no more."""
+        self.begun, self.earlier = True, []
+        self.remember()
+        salvage.forget(self.folder)
+
+    def remember(self) -> None:
+        """Write down what another driver has to know."""
+        known = {
+            "run_id": self.run_id, "started": self.started.isoformat(), "lives": self.lives,
+            "paused_s": self.paused_s, "begun": self.begun, "logs": [*self.earlier, self.log],
+        }  # fmt: skip
+        write_atomic(self.folder / PLACE, json.dumps(known).encode())
+
+    def tidy(self, *, kept: bool) -> None:
+        """No driver will come after this one: delete what it would need, and the log, if it is not to be `kept`."""
+        (self.folder / PLACE).unlink(missing_ok=True)
+        salvage.forget(self.folder)
+        if self.log and self.machine == machine() and not kept:
             shutil.rmtree(self.log, ignore_errors=True)
 
 
@@ -84,16 +139,18 @@ class Member:
             async for message in process.messages():
                 if "hello" in message:
                     first = self._place.machine is None
-                    elsewhere = not self._place.take(message["hello"], process.node)
+                    elsewhere = not self._place.take(message["hello"], process.node, self.label)
                     if first:
+                        await asyncio.to_thread(self._place.remember)
                         self._context.event("log placed", path=self._place.log, node=process.node)
                     if elsewhere:
                         break
-                    await self._tell({"op": "go", "log": self._place.log})
-                    self._greeted = True
-                    for order in list(self._orders):
-                        await self._tell(order)
+                    await self._greet()
+                elif "restored" in message:
+                    self._restored(message["restored"], process.node)
                 elif "sample" in message:
+                    if self._place.earlier or not self._place.begun:
+                        await asyncio.to_thread(self._place.settled)
                     self._tally.report(self.label, message["sample"])
                 elif "warm" in message:
                     self.warm = message["warm"]
@@ -121,6 +178,43 @@ class Member:
             node = process.node if process.node in nodes else None
         self.finished.set()
 
+    async def _greet(self) -> None:
+        place = self._place
+        earlier = [] if place.ready.is_set() or place.restorer != self.label else place.earlier
+        if not earlier:
+            await place.ready.wait()
+        await self._tell({"op": "go", "log": place.log, "earlier": earlier, "begun": place.begun})
+        self._greeted = True
+        for order in list(self._orders):
+            await self._tell(order)
+
+    def _restored(self, found: dict[str, Any] | None, node: str) -> None:
+        """The process has put the log back, or there is nothing to put back.
+
+        Raises
+        ------
+        Failed
+            The log is lost.
+        """
+        if found is None:
+            if self._ending:
+                return
+            raise Failed(
+                "the run's log, which lay on its node's own disk, is gone with that node: what was produced and "
+                "processed is lost; launch the run again"
+            )
+        place = self._place
+        place.paused_s += found["paused_s"]
+        totals: Counter[str] = Counter()
+        for label, values in found["counts"].items():
+            totals.update(values)
+            self._tally.report(label, dict(values))
+        place.ready.set()
+        self._context.event(
+            "log restored", path=place.log, node=node, produced=totals["produced"], consumed=totals["consumed"],
+            paused_s=round(found["paused_s"], 3),
+        )  # fmt: skip
+
     async def order(self, order: dict[str, Any]) -> None:
         """Tell the process, and each of its successors, something."""
         self._orders.append(order)
@@ -132,9 +226,18 @@ class Member:
             with contextlib.suppress(PilothouseError, OSError):  # whoever is gone is noticed by its end
                 await self.process.send(order)
 
-    async def end(self, grace: float) -> None:
-        """Have the process stop, for good."""
+    async def end(self, grace: float, order: str = "leave") -> None:
+        """Have the process stop, for good.
+
+        Parameters
+        ----------
+        order
+            What becomes of the log as far as this process has it: ``"leave"``, ``"remove"``; or nothing, and it is
+            saved for another driver.
+        """
         self._ending = True
+        if order and self._greeted:
+            await self._tell({"op": order})
         if self.process is not None:
             await self.process.stop(grace=grace)
         self.finished.set()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
-import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 #: Of the two seconds that a stop may take: for producers to end, for consumers to drain, for them to say goodbye.
 STOP_PRODUCERS, STOP_DRAIN, STOP_GOODBYE = 0.5, 0.7, 0.3
+#: Seconds that processes have to save the log for another supervisor, of the four that all runs have.
+SAVE = 3.5
 
 
 class StreamDriver:
@@ -35,8 +36,11 @@ class StreamDriver:
 
     It ends when its producers have sent what they should and all of it is processed, or when it is stopped. A stop
     ends the producers first; consumers then drain the log. What they don't finish in time stays there, uncommitted,
-    and the result says how much that is: nothing is lost, nothing counted twice.
+    and the result says how much that is: nothing is lost, nothing counted twice. When its supervisor dies, another
+    one goes on from what was committed (:mod:`pilothouse.streams.salvage`); its schedule stands still meanwhile.
     """
+
+    resumable = True
 
     async def run(self, context: RunContext) -> None:
         """Drive the run to its end."""
@@ -44,8 +48,7 @@ class StreamDriver:
         self.parameters = StreamDescription.check(context.parameters).model_dump()
         self.processor = catalogue.load("processor", self.parameters["processor"])
         self.tally = Tally(self.processor.quality)
-        self.place = Place(secrets.token_hex(16))
-        self.started = utcnow()
+        self.place = Place(context.folder)
         self.kept = False
         self._muster()
         lives = [asyncio.create_task(m.live(node)) for m, node in zip(self.crew, self._nodes(), strict=True)]
@@ -55,17 +58,17 @@ class StreamDriver:
             await self._drain(lives)
             await self._goodbye()
         except BaseException:
-            # What is still alive takes the log away.
-            await asyncio.gather(*(member.order({"op": "remove"}) for member in self.producers))
-            await asyncio.gather(*(member.end(1.0) for member in self.crew), return_exceptions=True)
+            # What is still alive takes the log away, to where the next driver finds it or for good.
+            order, grace = ("", SAVE) if context.handing_over else ("remove", 1.0)
+            await asyncio.gather(*(member.end(grace, order) for member in self.crew), return_exceptions=True)
             raise
         finally:
             ticks.cancel()
             for task in lives:
                 task.cancel()
             await asyncio.gather(ticks, *lives, return_exceptions=True)
-            if not self.kept:  # a process that was killed before it could tidy up leaves that to whoever is near
-                await asyncio.to_thread(self.place.tidy)
+            if not context.handing_over:  # what a killed process leaves is left to whoever is near
+                await asyncio.to_thread(self.place.tidy, kept=self.kept)
         self._sample()
         await asyncio.to_thread(self._write)
 
@@ -97,30 +100,35 @@ class StreamDriver:
 
     async def _produce(self, lives: Iterable[asyncio.Task[None]]) -> None:
         """Until all producers have ended by themselves, or the run is stopped."""
-        self.context.telemetry.append(time.time(), dict.fromkeys(UNITS.keys() - {"latency"}, 0.0))
-        await self._until(lives, self.producers, stop=True)
+        if not self.place.continued:
+            self.context.telemetry.append(time.time(), dict.fromkeys(UNITS.keys() - {"latency"}, 0.0))
+        await self._until(lives, _all(self.producers), stop=True)
         if self.context.stopping.is_set():
+            if self.place.continued:  # a result without what was there before would be none
+                await self._until(lives, self.place.ready.wait(), stop=False)
             await asyncio.gather(*(member.end(STOP_PRODUCERS) for member in self.producers))
 
     async def _drain(self, lives: Iterable[asyncio.Task[None]]) -> None:
         """Have the consumers process what was produced."""
         if not self.context.stopping.is_set():
             await self._order_drain(None)
-            await self._until(lives, self.consumers, stop=True)
+            await self._until(lives, _all(self.consumers), stop=True)
         if self.context.stopping.is_set() and not all(m.finished.is_set() for m in self.consumers):
             await self._order_drain(STOP_DRAIN)
             try:
                 async with asyncio.timeout(STOP_DRAIN + STOP_GOODBYE):
-                    await self._until(lives, self.consumers, stop=False)
+                    await self._until(lives, _all(self.consumers), stop=False)
             except TimeoutError:
                 self.context.log("consumers did not finish in time; their messages stay in the log")
 
     async def _order_drain(self, seconds: float | None) -> None:
         await asyncio.gather(*(member.order({"op": "drain", "seconds": seconds}) for member in self.consumers))
 
-    async def _until(self, lives: Iterable[asyncio.Task[None]], members: list[Member], *, stop: bool) -> None:
-        """Wait for all `members` to finish (or, with `stop`, for the order to stop), unless a process fails."""
-        ready = asyncio.create_task(_all(members))
+    async def _until(
+        self, lives: Iterable[asyncio.Task[None]], event: Coroutine[Any, Any, object], *, stop: bool
+    ) -> None:
+        """Wait for `event` (or, with `stop`, for the order to stop), unless a process fails."""
+        ready = asyncio.create_task(event)
         stopping = asyncio.create_task(self.context.stopping.wait())
         ends: set[asyncio.Task[Any]] = {ready, stopping} if stop else {ready}
         pending: set[asyncio.Task[Any]] = {*lives} | ends
@@ -159,7 +167,7 @@ class StreamDriver:
         if self.parameters["messages"] is not None:
             self.context.progress(values["consumed"], self.parameters["messages"], "messages")
         elif self.parameters["seconds"] is not None:
-            elapsed = (utcnow() - self.started).total_seconds()
+            elapsed = (utcnow() - self.place.started).total_seconds() - self.place.paused_s
             self.context.progress(min(elapsed, self.parameters["seconds"]), self.parameters["seconds"], "s")
 
     def _write(self) -> None:
@@ -178,11 +186,13 @@ class StreamDriver:
             "quality": {self.tally.quality: None if self.tally.figure != self.tally.figure else self.tally.figure},
             "attrs": {
                 "parameters": self.parameters,
-                "started": self.started.isoformat(),
+                "started": self.place.started.isoformat(),
                 "ended": utcnow().isoformat(),
                 "warmup_seconds": max((m.warm or 0.0 for m in self.consumers), default=0.0),
                 "warmup_messages": sum(self.tally.warmup.values()),
                 "restarts": sum(member.lives for member in self.crew),
+                "drivers": 1 + self.place.lives,
+                "paused_seconds": self.place.paused_s,
                 "log": self.place.log if self.kept else "",
                 "versions": _versions(),
             },
@@ -198,9 +208,10 @@ class StreamDriver:
         xarray.Dataset
             The processor's model (k-means: ``centres`` (cluster, axis), ``weights`` (cluster)); ``produced``,
             ``consumed``, ``remaining``, ``dropped`` (messages), ``produced_bytes``, ``consumed_bytes`` (bytes);
-            ``latency`` (quantile, s) over the whole run, warm-up left out; the last quality figure (``cost``).
-            Attributes: ``parameters`` and ``versions`` (JSON), times, warm-up, restarts, ``log`` (where remaining
-            messages lie).
+            ``latency`` (quantile, s) over the whole run, warm-up left out, and what came before a recovery of the
+            pilot; the last quality figure (``cost``). Attributes: ``parameters`` and ``versions`` (JSON), times,
+            warm-up, restarts, ``drivers`` (supervisors that went on with it), ``paused_seconds`` (between them),
+            ``log`` (where remaining messages lie).
 
         Raises
         ------

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.pilots.child import Channel
-from pilothouse.streams.workers import Reports, hello, open_broker
+from pilothouse.streams.workers import Reports, hello, leave, open_broker, work
 
 #: Messages and payload bytes appended in one transaction at most.
 BATCH = 64
@@ -20,7 +20,8 @@ def main(channel: Channel) -> None:
     """Produce until the schedule ends or the driver says stop; what was acknowledged is in the log."""
     log = hello(channel)
     if log is not None:
-        Producer(channel, log).run()
+        producer = Producer(channel, log)
+        leave(channel, producer.broker, (), done=work(producer.run))
 
 
 class Producer:
@@ -47,12 +48,10 @@ class Producer:
         self.reports = Reports()
         self.reported: dict[str, int] = {}
 
-    def run(self) -> None:
-        """Send what is due, then wait for what comes next."""
+    def run(self) -> bool:
+        """Send what is due, then wait for what comes next; whether all is sent."""
         seq = self._first()
-        while not self.channel.stopping.is_set():
-            if self._ended(seq):
-                break
+        while not (done := self._ended(seq)) and not self.channel.stopping.is_set():
             batch, seq, due = self._batch(seq)
             for partition, messages in batch.items():
                 self._append(partition, messages)
@@ -61,11 +60,7 @@ class Producer:
                 # Until the next message is due, but never past the next report.
                 self.channel.stopping.wait(min(due, 0.05))
         self._report(last=True)
-        order = self.channel.receive(timeout=0)
-        if order is not None and order["op"] == "remove":
-            self.broker.remove()
-        else:
-            self.broker.close()
+        return done
 
     def _first(self) -> int:
         """The first message that may not be settled: in each partition all below ``next_seq`` are."""

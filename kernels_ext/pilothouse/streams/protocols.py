@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -128,6 +129,26 @@ class Broker(Protocol):
 
     def remove(self) -> None:
         """Close, and delete the messages for good."""
+
+
+@runtime_checkable
+class Portable(Broker, Protocol):
+    """A broker whose messages lie with its processes, and can be carried to where they outlive these."""
+
+    path: Path
+
+    def hold(self) -> None:
+        """Make sure that :meth:`save` works even when the log's folder is deleted meanwhile."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep out other processes that ask for the same."""
+
+    def save(self, folder: Path) -> None:
+        """Copy everything that is not processed yet into `folder`; each partition is of one moment."""
+
+    @classmethod
+    def restore(cls, folder: Path, path: Path, *, partitions: int, limit: int, later_ns: int) -> Self:
+        """The broker at `path` again, from `folder`; its producers' schedules go on `later_ns` later."""
 
 
 class Source(Protocol):

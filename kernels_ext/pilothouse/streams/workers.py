@@ -1,13 +1,15 @@
-"""What producer and consumer processes have in common: who they are, where the log is, when to report."""
+"""What producer and consumer processes have in common: who they are, where the log is and what becomes of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pilothouse.pilots.child import Channel
+from pilothouse.streams import salvage
+from pilothouse.streams.protocols import Portable
 
 #: Seconds between reports of a process: the telemetry's 10 Hz.
 INTERVAL = 0.1
@@ -19,12 +21,25 @@ def machine() -> str:
 
 
 def hello(channel: Channel) -> Path | None:
-    """Tell the driver which machine this is, and hear where the log is; None when the run is over before it began."""
+    """Tell the driver which machine this is, and hear where the log is; None when there is none to work with.
+
+    The process that hears of ``earlier`` places brings the log from there, and says how far the run was.
+    """
     import tempfile
 
     channel.send({"hello": {"machine": machine(), "scratch": tempfile.gettempdir()}})
     order = channel.receive()
-    return None if order is None else Path(order["log"])
+    if order is None or order["op"] != "go":
+        return None
+    log = Path(order["log"])
+    if order["earlier"]:
+        found = salvage.restore(channel, log, order["earlier"])
+        channel.send({"restored": found})
+        return None if found is None else log
+    if order["begun"] and not log.exists():
+        channel.send({"restored": None})
+        return None
+    return log
 
 
 def open_broker(parameters: Mapping[str, Any], path: Path) -> Any:
@@ -32,7 +47,40 @@ def open_broker(parameters: Mapping[str, Any], path: Path) -> Any:
     from pilothouse.streams import catalogue
 
     cls = catalogue.load("broker", parameters["broker"])
-    return cls(path, partitions=parameters["partitions"], limit=parameters["log_bytes"])
+    broker = cls(path, partitions=parameters["partitions"], limit=parameters["log_bytes"])
+    if isinstance(broker, Portable):
+        broker.hold()
+    return broker
+
+
+def work(task: Callable[[], bool]) -> bool:
+    """Whether `task` says that it is done; not when nobody listens to it any more."""
+    try:
+        return task()
+    except BrokenPipeError:  # the node has gone: what is committed can still be saved
+        return False
+
+
+def leave(channel: Channel, broker: Any, orders: Iterable[str], *, done: bool) -> None:
+    """End with the log as it should be: removed, left where it is, or saved when nobody said so.
+
+    Parameters
+    ----------
+    orders
+        What the driver said before: ``"remove"``, ``"leave"``. A driver that ends says one of them; one that says
+        neither is gone, or another goes on in its place.
+    done
+        The process has nothing to do any more, and others have the log.
+    """
+    said = set(orders)
+    while (order := channel.receive(timeout=0)) is not None:
+        said.add(order["op"])
+    if "remove" in said:
+        broker.remove()
+    elif done or "leave" in said or not isinstance(broker, Portable):
+        broker.close()
+    else:
+        salvage.save(broker, Path(channel.config["folder"]))
 
 
 class Reports:

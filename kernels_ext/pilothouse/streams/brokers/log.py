@@ -15,6 +15,7 @@ that the processors need, and containers often have 64 MB of it; a disk's page c
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import shutil
@@ -110,6 +111,7 @@ class Log:
         self.limit = limit
         self._open: dict[int, _Partition] = {}
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
 
     def _partition(self, index: int) -> _Partition:
         found = self._open.get(index)
@@ -259,6 +261,72 @@ class Log:
         """Close all environments; views of payloads must not be used any more."""
         while self._open:
             self._open.popitem()[1].close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def hold(self) -> None:
+        """Open every partition, so that :meth:`save` works even when the folder is deleted meanwhile."""
+        for index in range(self.partitions):
+            self._partition(index)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep out other processes that ask for the same."""
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def save(self, folder: Path) -> None:
+        """Copy every partition into `folder`, without the messages that are processed.
+
+        Others may go on: each copy is of one moment, with offsets, states and messages that agree.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for index in range(self.partitions):
+            part = self._partition(index)
+            with suppress(lmdb.MapFullError), part.env.begin(write=True) as txn:
+                first, after, removed, total = part.bounds(txn)
+                done = self._processed(part, txn)
+                self._remove(part, txn, first, done.offset)
+                bounds = _BOUNDS.pack(max(first, done.offset), after, max(removed, done.nbytes), total)
+                txn.put(b"bounds", bounds, db=part.state)
+            temporary = folder / f".{index}.{os.getpid()}"
+            try:
+                with open(temporary, "wb", opener=_private) as file:
+                    part.env.copyfd(file.fileno(), compact=True)
+                temporary.replace(folder / _copy(index))
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    @classmethod
+    def restore(cls, folder: Path, path: Path, *, partitions: int, limit: int, later_ns: int) -> Log:
+        """A log at `path` from what :meth:`save` left in `folder`, whole or not at all.
+
+        Parameters
+        ----------
+        later_ns
+            Producers' schedules go on this much later (ns).
+        """
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            for index in range(partitions):
+                place = temporary / f"partition-{index}"
+                place.mkdir(mode=0o700, parents=True)
+                shutil.copyfile(folder / _copy(index), place / "data.mdb")
+            log = cls(temporary, partitions=partitions, limit=limit)
+            for index in range(partitions):
+                _shift(log._partition(index), later_ns)
+            log.close()
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        return cls(path, partitions=partitions, limit=limit)
 
     def remove(self) -> None:
         """Close, and delete the folder."""
@@ -268,6 +336,24 @@ class Log:
 
 def _size(message: tuple[Any, Any]) -> int:
     return int.from_bytes(message[0][_SIZE_AT : _SIZE_AT + 4], "little")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _copy(index: int) -> str:
+    return f"partition-{index}.mdb"
+
+
+def _shift(part: _Partition, later_ns: int) -> None:
+    with part.env.begin(write=True) as txn:
+        cursor = txn.cursor(db=part.state)
+        found = cursor.set_range(b"producer:")
+        while found and cursor.key().startswith(b"producer:"):
+            sent = Sent(*_SENT.unpack(cursor.value()))
+            cursor.put(cursor.key(), _SENT.pack(*sent._replace(origin=sent.origin + later_ns if sent.origin else 0)))
+            found = cursor.next()
 
 
 def _position(data: bytes) -> Position:

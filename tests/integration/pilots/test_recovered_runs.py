@@ -1,0 +1,140 @@
+"""Runs of a pilot whose supervisor was killed: they go on from what they had committed, or it is said why not."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+import pytest
+
+import pilothouse as ph
+from pilothouse.errors import Failed
+from pilothouse.pilots.records import PILOTS, RUNS
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from pilothouse.pilots import Pilot, Run
+
+pytestmark = pytest.mark.slow
+
+POINTS = 400
+STREAM: dict[str, Any] = {"points": POINTS, "clusters": 4, "decay": 1.0, "rate": 120.0, "partitions": 3, "seed": 5}
+
+
+@pytest.fixture
+def pilot(state_home: Path) -> Pilot:
+    return ph.submit("local", name="frail", nodes=2, lease="1h").wait(timeout=60)
+
+
+def lose(pilot: Pilot) -> None:
+    """Kill the supervisor, and wait until that is known."""
+    supervisor = PILOTS.read(pilot.name).supervisor
+    assert supervisor is not None
+    os.kill(supervisor.pid, signal.SIGKILL)
+    eventually(lambda: pilot.state == "lost", "the loss to be seen")
+
+
+def events(run: Run, what: str) -> list[dict[str, Any]]:
+    return [event for event in run.events() if event["what"] == what]
+
+
+def last(run: Run, name: str) -> float:
+    values = run.frame().columns.get(name)
+    return float(values[-1]) if values is not None and len(values) else 0.0
+
+
+def assert_exact(run: Run, result: Any, messages: int) -> None:
+    assert int(result["produced"]) == int(result["consumed"]) == messages
+    assert int(result["remaining"]) == 0
+    # Without decay the weights are the number of points ever taken in: each message is in the model once.
+    assert float(result["weights"].sum()) == messages * POINTS
+    telemetry = run.telemetry
+    for name in ("produced", "consumed", "produced_bytes", "consumed_bytes", "dropped"):
+        assert (np.diff(telemetry[name]) >= 0).all(), name
+    assert int(telemetry["consumed"][-1]) == messages
+
+
+@pytest.mark.parametrize("consumers", [1, 2])
+def test_a_stream_goes_on_where_it_was(pilot: Pilot, consumers: int) -> None:
+    whole = ph.streams.run(pilot=pilot, messages=400, consumers=consumers, **STREAM).result(timeout=90)
+    run = ph.streams.run(pilot=pilot, name="torn", messages=400, consumers=consumers, **STREAM)
+    eventually(lambda: last(run, "consumed") > 100, "messages")
+    lose(pilot)
+    assert run.state == "lost"
+    shown = last(run, "consumed")
+    pilot.recover()
+    result = run.result(timeout=90)
+    assert_exact(run, result, 400)
+    np.testing.assert_allclose(result["centres"], whole["centres"], rtol=1e-4)
+    assert RUNS.read(run.name).resumed == 1
+    (restored,) = events(run, "log restored")
+    assert shown <= restored["consumed"] < 400
+    assert result.attrs["drivers"] == 2
+    assert result.attrs["paused_seconds"] == pytest.approx(restored["paused_s"], abs=0.001)
+    assert pilot.not_recovered == []
+    folder = RUNS.folder(run.name)
+    assert not (folder / "log").exists()
+    assert not (folder / "place.json").exists()
+
+
+def test_a_log_that_died_with_its_nodes_is_said_to_be_lost(pilot: Pilot) -> None:
+    run = ph.streams.run(pilot=pilot, name="gone", messages=100_000, **STREAM)
+    eventually(lambda: last(run, "consumed") > 100, "messages")
+    record = PILOTS.read(pilot.name)
+    assert record.supervisor is not None
+    started = [event["pid"] for event in events(run, "process started")]
+    for pid in (*started, *(node.pid for node in record.nodes), record.supervisor.pid):
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: pilot.state == "lost", "the loss to be seen")
+    pilot.recover()
+    with pytest.raises(Failed, match=r"log.*is gone with that node"):
+        run.result(timeout=90)
+
+
+def test_an_analysis_computes_only_what_is_missing(pilot: Pilot, tmp_path: Path) -> None:
+    mda = pytest.importorskip("MDAnalysis")
+    from MDAnalysis.analysis.base import AnalysisFromFunction
+    from MDAnalysisTests.datafiles import DCD, PSF
+
+    calpha = mda.Universe(PSF, DCD).select_atoms("name CA")
+    notes = tmp_path / "frames"
+    notes.touch()
+
+    def slow(atoms: Any, path: str) -> Any:
+        import time
+
+        time.sleep(0.1)  # so that there is a middle
+        with open(path, "a") as file:
+            file.write(f"{atoms.universe.trajectory.frame}\n")
+        return atoms.center_of_mass()
+
+    def noted() -> list[int]:
+        return [int(line) for line in notes.read_text().split()]
+
+    run = ph.md.analyse.submit(AnalysisFromFunction, slow, calpha, str(notes), pilot=pilot, name="torn")
+    parts = RUNS.folder(run.name) / "parts"
+    eventually(lambda: len(list(parts.glob("*.pkl"))) >= 5 and (run.progress or {"done": 0})["done"], "some parts")
+    lose(pilot)
+    nodes = PILOTS.read(pilot.name).nodes
+    eventually(lambda: not any(psutil.pid_exists(node.pid) for node in nodes), "the old workers to end")
+    kept = len(list(parts.glob("*.pkl")))
+    before = len(noted())
+    pilot.recover()
+    found = run.result(timeout=120)
+    whole = ph.md.analyse(AnalysisFromFunction, slow, calpha, str(tmp_path / "other"), pilot=pilot)
+    assert (found["timeseries"].values == whole["timeseries"].values).all()
+    assert (found.time.values == whole.time.values).all()
+    (event,) = events(run, "parts found")
+    assert event["found"] == kept
+    assert event["parts"] == 16
+    assert 0 < kept < 16
+    assert sorted(set(noted())) == list(range(98))
+    computed = len(noted()) - before
+    assert computed == sum(len(part) for part in np.array_split(np.arange(98), 16)[kept:])
+    assert (np.diff(run.telemetry["consumed"]) >= 0).all()
+    assert RUNS.read(run.name).resumed == 1
+    assert not parts.exists()
