@@ -171,7 +171,10 @@ class HTCondorQueue:
 
 def parse_jobs(text: str, command: str = "condor_q") -> dict[str, JobStatus]:
     """``condor_q -json`` and ``condor_history -json``: an object for each job; nothing at all where there is none."""
-    return {f"{ad['ClusterId']}.{ad['ProcId']}": _status(ad) for ad in _ads(text, command, "JobStatus")}
+    return {
+        f"{ad['ClusterId']}.{ad['ProcId']}": _status(ad)
+        for ad in _ads(text, command, "ClusterId", "ProcId", "JobStatus")
+    }
 
 
 def parse_status(text: str) -> list[QueueLimits]:
@@ -191,11 +194,11 @@ def parse_status(text: str) -> list[QueueLimits]:
     ]
 
 
-def _ads(text: str, command: str, needed: str) -> list[dict[str, Any]]:
+def _ads(text: str, command: str, *needed: str) -> list[dict[str, Any]]:
     if not text.strip():
         return []
     try:
-        return [ad for ad in json.loads(text) if ad[needed] is not None]
+        return [ad for ad in json.loads(text) if all(ad[name] is not None for name in needed)]
     except (ValueError, TypeError, KeyError):
         raise Unavailable(f"{command} printed something else than ClassAds: {text.strip()[:200]!r}") from None
 

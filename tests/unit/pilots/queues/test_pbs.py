@@ -1,0 +1,147 @@
+"""What PBS's commands print, made by us after OpenPBS's manual and sources, and the scripts that it gets."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pilothouse.errors import Unavailable
+from pilothouse.pilots.queues.pbs import PBSQueue, parse_limits, parse_qstat
+from pilothouse.pilots.records import State
+from tests.unit.pilots.queues.jobs import job
+
+QSTAT = """\
+Job Id: 1234.pbs01
+    Job_Name = pilothouse-abc123-p-1
+    Job_Owner = ada@login1
+    resources_used.walltime = 00:10:00
+    job_state = R
+    queue = workq
+    exec_host = node7/0*4
+    exec_vnode = (node7:ncpus=4:mem=4194304kb)
+    Resource_List.select = 1:ncpus=4:mem=4096mb
+    Resource_List.walltime = 01:00:00
+    stime = Fri Jan 15 09:30:00 2027
+    Variable_List = PBS_O_HOME=/home/ada,PBS_O_LANG=C,BASH_FUNC_module%%=() {{
+ eval `/usr/bin/modulecmd bash $*`
+},PBS_O_PATH=/usr/local/bin:/usr/bin:/bin:/opt/p
+\tbs/bin
+    comment = Job run at Fri Jan 15 at 09:30 on (node7:ncpus=4:mem=4194304kb)
+
+Job Id: 1235.pbs01
+    Job_Name = pilothouse-abc123-a-very-long-name-of-a-pilot-that-qstat-breaks-int
+\to-two-lines-2
+    job_state = Q
+    Resource_List.walltime = 01:00:00
+    comment = Not Running: Insufficient amount of resource: ncpus (R: 4 A: 0 T:
+\t 8)
+    estimated.start_time = Fri Jan 15 10:30:00 2027
+
+Job Id: 1236.pbs01
+    Job_Name = pilothouse-abc123-p-3
+    job_state = H
+    depend = afterany:1234.pbs01@pbs01
+
+Job Id: 1237.pbs01
+    Job_Name = other
+    job_state = H
+
+"""
+
+
+def ended(**values: object) -> str:
+    lines = "".join(f"    {name} = {value}\n" for name, value in values.items())
+    return f"Job Id: 9.pbs01\n    Job_Name = x\n    job_state = F\n{lines}\n"
+
+
+@pytest.fixture
+def _berlin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_berlin")
+def test_a_listing_has_states_reasons_hosts_and_times(request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(time.tzset)
+    jobs = parse_qstat(QSTAT)
+    running = jobs["1234.pbs01"]
+    assert (running.state, running.host, running.reason) == (State.RUNNING, "node7", "")
+    assert running.ends == datetime(2027, 1, 15, 8, 30, tzinfo=UTC) + timedelta(hours=1)
+    waiting = jobs["1235.pbs01"]
+    assert waiting.state is State.PENDING
+    assert waiting.tag == "pilothouse-abc123-a-very-long-name-of-a-pilot-that-qstat-breaks-into-two-lines-2"
+    assert waiting.reason == "Insufficient amount of resource: ncpus (R: 4 A: 0 T: 8)"
+    assert waiting.expected_start == datetime(2027, 1, 15, 9, 30, tzinfo=UTC)
+    assert jobs["1236.pbs01"].reason == "waits for another job to end"
+    assert jobs["1237.pbs01"].reason == "held"
+    assert len(jobs) == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "code", "reason"),
+    [
+        ({"Exit_status": 0}, State.FINISHED, 0, ""),
+        ({"Exit_status": 7}, State.FAILED, 7, "exit code 7"),
+        ({"Exit_status": 271}, State.FAILED, -15, "signal 15"),
+        ({"Exit_status": -29}, State.FAILED, None, "its walltime was over"),
+        ({"Exit_status": -99}, State.FAILED, None, "PBS ended it (-99)"),
+        ({}, State.FAILED, None, "deleted before it started"),
+        (
+            {"Exit_status": 271, "Resource_List.walltime": "00:01:00", "resources_used.walltime": "00:01:03"},
+            State.FAILED, -15, "its walltime was over, signal 15",
+        ),
+    ],
+)  # fmt: skip
+def test_ends(values: dict[str, object], state: State, code: int | None, reason: str) -> None:
+    status = parse_qstat(ended(**values))["9.pbs01"]
+    assert (status.state, status.exit_code, status.reason) == (state, code, reason)
+
+
+@pytest.mark.parametrize("text", ["", "<html>502</html>", "Job Id: 1.pbs01\n    what = this\n"])
+def test_what_is_no_listing_is_no_answer(text: str) -> None:
+    with pytest.raises(Unavailable, match="something else than jobs"):
+        parse_qstat(text)
+
+
+def test_queues_have_the_tighter_of_their_own_limits_and_the_nodes() -> None:
+    queues = (
+        "Queue: workq\n    queue_type = Execution\n    enabled = True\n    started = True\n"
+        "    resources_max.walltime = 24:00:00\n    resources_max.ncpus = 64\n\n"
+        "Queue: small\n    enabled = True\n    started = False\n    resources_max.mem = 2gb\n"
+        "    resources_max.ncpus = 2\n\n"
+    )
+    nodes = (
+        "n1\n     Mom = n1\n     state = free\n     resources_available.mem = 8388608kb\n"
+        "     resources_available.ncpus = 16\n     resources_available.ngpus = 4\n\n"
+        "n2\n     state = down,offline\n     resources_available.ncpus = 128\n"
+    )
+    workq, small = parse_limits(queues, "Server: pbs01\n    default_queue = workq\n", nodes)
+    assert (workq.name, workq.default, workq.available, workq.walltime) == ("workq", True, True, 86_400.0)
+    assert (workq.cores, workq.memory, workq.gpus) == (16, 8 * 2**30, 4)
+    assert (small.default, small.available, small.cores, small.memory) == (False, False, 2, 2 * 2**30)
+
+
+def test_its_script_asks_for_what_the_description_says(tmp_path: Path, state_home: Path) -> None:
+    wanted = job(
+        "pbs", tmp_path, after="1233.pbs01", cores=4, memory="3900 MiB", gpus=2, walltime="90min", queue="workq",
+        account="lab", constraint="model=ivy", exclusive=True, directives=["-m n"],
+    )  # fmt: skip
+    lines = PBSQueue(wanted.site).script(wanted).splitlines()
+    assert lines[0] == "#!/bin/bash"
+    assert [line.removeprefix("#PBS ") for line in lines if line.startswith("#PBS ")] == [
+        f"-N {wanted.tag}", "-q workq", "-A lab", "-l select=1:ncpus=4:mem=3900mb:ngpus=2:model=ivy",
+        "-l walltime=01:30:00", "-j oe", "-o /dev/null", "-r n", "-S /bin/bash", "-l place=excl",
+        "-W depend=afterany:1233.pbs01", "-m n",
+    ]  # fmt: skip
+    assert f"exec >>'{wanted.log}' 2>&1" in lines
+    assert lines[-1] == "exec /bin/true"
+
+
+def test_without_wishes_its_script_leaves_them_to_pbs(tmp_path: Path, state_home: Path) -> None:
+    wanted = job("pbs", tmp_path)
+    script = PBSQueue(wanted.site).script(wanted)
+    assert "#PBS -l select=1:ncpus=1\n" in script
+    assert "walltime" not in script
