@@ -217,6 +217,8 @@ class Nodes:
                 left = (node.ends - now).total_seconds()
                 if left < LAST_CALL_S:
                     self._drain_soon(node, "its walltime is over")
+                    if self.description.replace == "never":
+                        self._do_without(node)
                 elif (
                     self.description.replace == "always"
                     and not node.leaving
@@ -366,10 +368,7 @@ class Nodes:
         came_up = node.connected is not None
         self.end_node(node, State.FAILED, why_failed(status.reason, self.log(node.name)))
         if self.description.replace == "never":
-            self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
-            self._record.nodes_wanted = sum(self._record.wanted.values())
-            if not self._record.nodes_wanted:
-                self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
+            self._do_without(node)
             return
         if came_up:
             self._failures, self._not_before = 0, 0.0
@@ -377,6 +376,13 @@ class Nodes:
         self._back_off()
         if self._failures >= LIMIT:
             self._give_up(f"{self._failures} nodes failed in a row, the last one: {node.reason}")
+
+    def _do_without(self, node: NodeRecord) -> None:
+        """Nothing replaces the node: what is wanted is one less."""
+        self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
+        self._record.nodes_wanted = sum(self._record.wanted.values())
+        if not self._record.nodes_wanted:
+            self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
 
     def end_node(self, node: NodeRecord, state: State, reason: str) -> None:
         """The node has ended, and this is why: it goes into the pilot's history."""
