@@ -35,6 +35,7 @@ TOP: dict[str, Verb] = {
     "renew": verbs.renew,
     "adapt": verbs.adapt,
     "recover": verbs.recover,
+    "execute": verbs.execute,
     "cancel": verbs.cancel,
     "stop": verbs.stop,
     "logs": verbs.logs,

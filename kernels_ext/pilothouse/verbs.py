@@ -185,6 +185,12 @@ def _count(options: argparse.Namespace, method: str) -> Call:
     return _handle(options).then(method, *([] if options.n is None else [options.n]))
 
 
+def _execute(options: argparse.Namespace) -> Call:
+    named = {} if options.run_name is None else {"name": options.run_name}
+    given = {**_given(options, "cores", "gpus", "ranks", "timeout", "retries"), **named}
+    return _handle(options).then("execute", options.command, **given)
+
+
 _PILOT = arg("name", metavar="NAME", help="the pilot", names=("pilots",))
 _RUN = arg("name", metavar="NAME", help="the run", names=("runs",))
 _EITHER = arg("name", metavar="NAME", help="the pilot or the run", names=("pilots", "runs"))
@@ -297,6 +303,19 @@ cost = Verb(
 timeline = Verb(
     "timeline", "what a pilot's nodes and runs did when", lambda options: _handle(options).then("timeline"), (_PILOT,)
 )
+execute = Verb(
+    "execute", "run an executable on a node of a pilot; options come before the pilot's name", _execute,
+    (
+        arg("--cores", type=int, metavar="N", help="cores that it gets, of each rank (default: 1)"),
+        arg("--gpus", type=int, metavar="N", help="GPUs that it gets (default: 0)"),
+        arg("--ranks", type=int, metavar="N", help="start it as an MPI program with so many ranks"),
+        arg("--timeout", metavar="TIME", help="end it after this time, such as 2h"),
+        arg("--retries", type=int, metavar="N", help="how often it is tried again when it fails (default: 0)"),
+        arg("--run-name", dest="run_name", metavar="NAME", help="the run's name (default: made up)"),
+        _PILOT,
+        arg("command", nargs=argparse.REMAINDER, metavar="...", help="the executable and its arguments"),
+    ),
+)  # fmt: skip
 cancel = Verb("cancel", "end a pilot with everything on it", lambda options: _handle(options).then("cancel"), (_PILOT,))
 runs = Verb("list", "list the runs, the latest first", lambda _: Call("ph.runs"))
 attach = Verb("attach", "the pilot or the run of that name, with its history", _handle, (_EITHER,))
@@ -409,6 +428,7 @@ GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
             renew,
             adapt,
             recover,
+            execute,
             cancel,
             logs,
             events,

@@ -46,6 +46,11 @@ def parsed(group: str, *words: str) -> Call:
         ("pilot timeline anna", 'ph.attach("anna").timeline()'),
         ("pilot sweep", "ph.sweep()"),
         ("pilot sweep --list", "ph.sweep(end=False)"),
+        ("pilot execute anna gmx mdrun -v", 'ph.attach("anna").execute(["gmx", "mdrun", "-v"])'),
+        (
+            "pilot execute --cores 4 --ranks 2 --timeout 2h --run-name md anna sim --seed 1",
+            'ph.attach("anna").execute(["sim", "--seed", "1"], cores=4, ranks=2, timeout="2h", name="md")',
+        ),
         ("pilot cancel anna", 'ph.attach("anna").cancel()'),
         ("pilot logs anna --tail 5", 'ph.attach("anna").logs(tail=5)'),
         ("runs list", "ph.runs()"),
