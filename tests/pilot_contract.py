@@ -77,9 +77,11 @@ class PilotContract:
         with self.submit(len(self.hosts), cores=self.cores).wait(timeout=PATIENCE_S):
             second = self.submit(1, cores=self.cores)
             reason = eventually(lambda: second.nodes and second.nodes[0].reason, "a reason", within=PATIENCE_S)
-            assert second.state is State.PENDING
             self.check_waiting(str(reason))
-            assert str(reason) in second.record.reason
+            eventually(
+                lambda: second.state is State.PENDING and str(reason) in second.record.reason,
+                "the pilot waits, for the reason of its node",
+            )
             waiting = second.nodes[0].job
             second.cancel()
             eventually(lambda: waiting not in self.jobs(), "the waiting job is gone", within=PATIENCE_S)
