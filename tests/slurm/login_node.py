@@ -18,6 +18,7 @@ import pilothouse as ph
 from pilothouse.errors import NotFound
 from pilothouse.pilots import Pilot
 from pilothouse.pilots.records import NodeRecord
+from pilothouse.pilots.submission import pilots
 from tests.slurm.cluster import SlurmCluster, SlurmJob
 from tests.waiting import eventually
 
@@ -121,9 +122,10 @@ def happened(pilot: Pilot, what: str) -> list[dict[str, Any]]:
 
 def supervisor(pilot: Pilot) -> psutil.Process:
     """The process that owns the pilot, once there is one that answers."""
-    record = eventually(lambda: pilot.record if pilot.record.answers else None, "a supervisor that answers")
-    assert record.supervisor is not None
-    return psutil.Process(record.supervisor.pid)
+    eventually(lambda: pilot.record.answers, "a supervisor that answers")
+    found = pilot.record.supervisor
+    assert found is not None
+    return psutil.Process(found.pid)
 
 
 def kill_supervisor(pilot: Pilot) -> None:
@@ -156,7 +158,7 @@ def login_node(cluster: SlurmCluster) -> Iterator[LoginNode]:
                 yield node
             finally:
                 shutil.rmtree(folder / "bin")  # the real commands again
-                for pilot in [*node.pilots, *ph.pilots()]:
+                for pilot in [*node.pilots, *pilots()]:
                     with contextlib.suppress(NotFound):  # its record is gone
                         pilot.cancel()
     finally:

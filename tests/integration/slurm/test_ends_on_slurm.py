@@ -56,10 +56,10 @@ def limit(login_accounting: LoginNode) -> Iterator[Callable[..., None]]:
 
     def set_limits(**limits: int) -> None:
         names.update(limits)
-        login_accounting.cluster.limit(**limits)
+        login_accounting.cluster.limit(None, **limits)
 
     yield set_limits
-    login_accounting.cluster.limit(**dict.fromkeys(names, -1))
+    login_accounting.cluster.limit(None, **dict.fromkeys(names, -1))
 
 
 def test_a_quota_is_told_and_filled_up_when_it_is_lifted(

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -164,7 +165,7 @@ def test_all_pilots_together_ask_once(login: LoginNode) -> None:
     def rare() -> bool:
         """Whether the latest five were a second apart: two that ask each second can't do that."""
         times = [float(line) for line in calls.read_text().split()][-5:]
-        return min(late - early for early, late in zip(times, times[1:], strict=False)) > 0.9
+        return min(late - early for early, late in pairwise(times)) > 0.9
 
     eventually(rare, "a time in which calls are rare")
     job = pilots[1].nodes[0].job

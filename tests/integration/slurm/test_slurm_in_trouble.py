@@ -1,13 +1,15 @@
-"""When Slurm's commands hang, fail, talk nonsense or are not there: nothing is lost, and the pilot says what is wrong."""
+"""Slurm's commands hang, fail, talk nonsense or are not there: nothing is lost, and the pilot says what is wrong."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pilothouse.pilots import Pilot
 from pilothouse.pilots.naming import tag
 from tests.slurm.login_node import LoginNode, happened, running
 from tests.waiting import eventually
@@ -19,13 +21,17 @@ TROUBLES = {
 }
 
 
+def is_told(pilot: Pilot, said: str) -> bool:
+    return said in pilot.reason
+
+
 def test_a_squeue_in_trouble_ends_no_node_and_is_named(login: LoginNode) -> None:
     login.site(timeout=1)
     pilot = login.submit(nodes=1).wait(timeout=60)
     kept = running(pilot)[0].job
     for does, (script, said) in TROUBLES.items():
         login.wrap("squeue", script)
-        eventually(lambda said=said: said in pilot.reason, f"word of a squeue that {does}")
+        eventually(partial(is_told, pilot, said), f"word of a squeue that {does}")
         assert pilot.state == "running"
         assert pilot.client().submit(sum, [1, 2], pure=False).result(timeout=30) == 3
         login.wrap("squeue", "")
