@@ -123,9 +123,9 @@ def sweep(*, end: bool = True) -> list[Orphan]:
     for pilot in pilots():  # finds out which are lost
         assert pilot.record  # noqa: S101
     found: list[Orphan] = []
-    for site in sites():
-        if site.system != "local" and not site.trouble:
-            found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
+    systems = {site.system: site for site in sites() if site.system != "local" and not site.trouble}
+    for site in systems.values():  # several sites may be of one batch system
+        found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
         _remove_sockets()
     return found

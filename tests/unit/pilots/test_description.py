@@ -177,8 +177,9 @@ def test_every_field_is_wrong_in_turn() -> None:
 
 @pytest.mark.parametrize("field", ["queue", "constraint", "directives"])
 def test_this_computer_has_no_batch_system_to_heed(state_home: Path, host: FakeCommands, field: str) -> None:
+    asked: dict[str, Any] = {field: ["x"] if field == "directives" else "x"}
     with pytest.raises(InvalidInput, match="has no batch system to heed it") as caught:
-        ph.submit("local", **{field: ["x"] if field == "directives" else "x"})
+        ph.submit("local", **asked)
     assert caught.value.field == field
 
 

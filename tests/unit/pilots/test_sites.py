@@ -45,13 +45,12 @@ def test_what_was_said_is_kept_for_some_seconds_and_no_longer(
     host: FakeCommands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.prints("sinfo", SINFO)
-    now = [1000.0]
-    monkeypatch.setattr(discovery.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(discovery, "FRESH_S", 600.0)
     ph.sites()[1].queues.clear()  # nobody changes what the next one gets
     assert ph.sites()[1].queues
     describe(site="slurm")
     assert host.calls("sinfo") == 1
-    now[0] += discovery.FRESH_S + 1
+    monkeypatch.setattr(discovery, "FRESH_S", -1.0)
     ph.sites()
     assert host.calls("sinfo") == 2
 

@@ -24,12 +24,8 @@ from pilothouse.pilots.control import runtime_folder
 from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.protocols import JobStatus, Queue
 from pilothouse.pilots.records import State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.site import MEANT_BY, Site
 from pilothouse.state import write_atomic
-
-#: Variables that say which batch system is meant.
-_MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_")
-
 
 #: How many times, and how many seconds apart, to ask after something that only the batch system can explain.
 EAGER, EAGER_S = 4, 0.4
@@ -97,7 +93,7 @@ class Polling:
         self._last: dict[str, JobStatus] = {}
         self._missing: dict[str, int] = {}
         self._eager = 0
-        mine = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(_MEANT_BY))
+        mine = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(MEANT_BY))
         digest = hashlib.sha256("\n".join([site.system, site.name, *mine]).encode()).hexdigest()[:12]
         self._file = runtime_folder() / f"poll-{digest}.json"
         self.asked = 0
