@@ -12,6 +12,18 @@ export namespace CommandIDs {
   /** Take a node from a pilot. */
   export const shrinkPilot = 'pilothouse:shrink-pilot';
 
+  /** Replace a pilot's nodes before their walltime is over. */
+  export const renewPilot = 'pilothouse:renew-pilot';
+
+  /** Go on with a lost pilot. */
+  export const recoverPilot = 'pilothouse:recover-pilot';
+
+  /** End what a lost pilot has left. */
+  export const endPilot = 'pilothouse:end-pilot';
+
+  /** Open a pilot's timeline in a tab. */
+  export const openTimeline = 'pilothouse:open-timeline';
+
   /** End a pilot. */
   export const cancelPilot = 'pilothouse:cancel-pilot';
 

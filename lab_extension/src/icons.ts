@@ -4,9 +4,13 @@ import { LabIcon } from '@jupyterlab/ui-components';
 
 import pilothouse from '../style/icons/pilothouse.svg';
 import shrink from '../style/icons/shrink.svg';
+import timeline from '../style/icons/timeline.svg';
 
 /** A ship's wheel. */
 export const pilothouseIcon = new LabIcon({ name: 'pilothouse:pilothouse', svgstr: pilothouse });
 
 /** A minus. */
 export const shrinkIcon = new LabIcon({ name: 'pilothouse:shrink', svgstr: shrink });
+
+/** Bars one after the other. */
+export const timelineIcon = new LabIcon({ name: 'pilothouse:timeline', svgstr: timeline });

@@ -7,7 +7,7 @@ import { Signal } from '@lumino/signaling';
 
 import { Api } from './api';
 import { withRecord } from './records';
-import type { IMarket, IPilotRecord, IRecord, IRunRecord } from './records';
+import type { IMarket, IPilotRecord, IRecord, IRunRecord, ITimeline } from './records';
 import type { IEntered, IPilothouse } from './tokens';
 
 /** The model behind the panel, the status bar and the tabs. */
@@ -90,6 +90,18 @@ export class PilothouseModel implements IPilothouse {
 
   cancelPilot(name: string): Promise<void> {
     return this._act('pilots', ['pilots', name], { method: 'DELETE' });
+  }
+
+  renewPilot(name: string): Promise<void> {
+    return this._act('pilots', ['pilots', name, 'renew'], { method: 'POST', body: {} });
+  }
+
+  recoverPilot(name: string): Promise<void> {
+    return this._act('pilots', ['pilots', name, 'recover'], { method: 'POST', body: {} });
+  }
+
+  timeline(name: string, width: number): Promise<ITimeline> {
+    return this.api.request(['pilots', name, 'timeline'], { query: { width: String(width) } });
   }
 
   stopRun(name: string): Promise<void> {

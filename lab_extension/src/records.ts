@@ -7,10 +7,18 @@ export interface INodeRecord {
   readonly name: string;
   readonly state: string;
   readonly reason: string;
+  /** Which kind of the pilot's nodes; `node` where there is one. */
+  readonly kind?: string;
+  /** The batch system's id. */
+  readonly job?: string;
   readonly host: string;
   readonly pid: number;
   /** ISO 8601. */
   readonly since: string | null;
+  /** When the batch system expects to start it; ISO 8601. */
+  readonly expected_start?: string | null;
+  /** When its walltime is over; ISO 8601. */
+  readonly ends?: string | null;
 }
 
 /** What every record has, readable or not. */
@@ -28,6 +36,9 @@ export interface IPilotRecord extends IRecord {
   readonly ended?: string | null;
   readonly nodes_wanted?: number;
   readonly nodes?: readonly INodeRecord[];
+  readonly adapt?: { readonly minimum: number; readonly maximum: number } | null;
+  /** What a new supervisor could not go on with, a line each. */
+  readonly not_recovered?: readonly string[];
   readonly lease_end?: string | null;
   readonly idle_end?: string | null;
 }
@@ -40,6 +51,17 @@ export interface IRunRecord extends IRecord {
   readonly started?: string | null;
   readonly ended?: string | null;
   readonly progress?: IProgress | null;
+}
+
+/** What a pilot's nodes and runs did when, and what that cost in hours. */
+export interface ITimeline {
+  /** An item for BokehJS. */
+  readonly figure: unknown;
+  /** The same in letters. */
+  readonly text: string;
+  readonly cost: Readonly<
+    Record<'node_hours' | 'core_hours' | 'gpu_hours' | 'queue_hours', number>
+  >;
 }
 
 /** A call, an offer or a receipt of the market; which fields it has is up to the market. */
@@ -63,6 +85,11 @@ export interface ISite {
 /** Whether the record's thing will change no more. */
 export function isOver(record: IRecord): boolean {
   return ['finished', 'failed', 'lost', 'unreadable'].includes(record.state);
+}
+
+/** Whether a new supervisor may still go on with the pilot. */
+export function isRecoverable(pilot: IPilotRecord, now: number): boolean {
+  return pilot.state === 'lost' && (secondsUntil(pilot.lease_end, now) ?? 0) > 0;
 }
 
 /** How many of a pilot's nodes are running. */

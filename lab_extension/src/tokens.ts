@@ -5,7 +5,7 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
 import type { Api } from './api';
-import type { IMarket, IPilotRecord, IRunRecord } from './records';
+import type { IMarket, IPilotRecord, IRunRecord, ITimeline } from './records';
 
 /** The user's pilots, runs and market, kept up to date, and what can be done with them. */
 export interface IPilothouse extends IDisposable {
@@ -36,6 +36,12 @@ export interface IPilothouse extends IDisposable {
   shrinkPilot(name: string, nodes?: number): Promise<void>;
   /** End a pilot with its nodes and runs. */
   cancelPilot(name: string): Promise<void>;
+  /** Replace a pilot's nodes before their walltime is over. */
+  renewPilot(name: string): Promise<void>;
+  /** Go on with a lost pilot. */
+  recoverPilot(name: string): Promise<void>;
+  /** What a pilot's nodes and runs did when, drawn `width` pixels wide. */
+  timeline(name: string, width: number): Promise<ITimeline>;
   /** Stop a run; what it has done is kept. */
   stopRun(name: string): Promise<void>;
   /** The last lines that a pilot's or a run's processes wrote. */

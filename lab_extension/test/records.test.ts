@@ -3,7 +3,14 @@ import { test } from 'node:test';
 
 import { english } from '../src/live/figures';
 import { amounts, isEmpty, titleOf, verdictOf } from '../src/market';
-import { duration, isOver, pythonLine, secondsUntil, withRecord } from '../src/records';
+import {
+  duration,
+  isOver,
+  isRecoverable,
+  pythonLine,
+  secondsUntil,
+  withRecord
+} from '../src/records';
 
 const record = (name: string, state: string): { name: string; state: string; reason: string } => ({
   name,
@@ -30,6 +37,14 @@ test('events replace, add and remove records', () => {
 test('a record that can not be read is over', () => {
   assert.ok(isOver(record('a', 'unreadable')));
   assert.ok(!isOver(record('a', 'stopping')));
+});
+
+test('a lost pilot can be recovered while its lease lasts', () => {
+  const lost = { ...record('a', 'lost'), lease_end: '1970-01-01T00:01:00Z' };
+  assert.ok(isRecoverable(lost, 0));
+  assert.ok(!isRecoverable(lost, 61_000));
+  assert.ok(!isRecoverable({ ...lost, state: 'running' }, 0));
+  assert.ok(!isRecoverable(record('a', 'lost'), 0));
 });
 
 test('durations are two words at most', () => {

@@ -30,7 +30,7 @@ def run_mimebundle(run: Run) -> dict[str, Any]:
 
 def pilot_mimebundle(pilot: Pilot) -> dict[str, Any]:
     """The rich display of a pilot: its state and its nodes."""
-    return {"text/plain": repr(pilot), "text/html": pilot_html(pilot.record)}
+    return {"text/plain": repr(pilot), "text/html": pilot_html(pilot.record, pilot.cost())}
 
 
 def view_part(view: RunView) -> dict[str, Any]:

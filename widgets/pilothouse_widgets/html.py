@@ -10,7 +10,9 @@ from pilothouse.state import utcnow
 from pilothouse_widgets.picture import image
 
 if TYPE_CHECKING:
-    from pilothouse.pilots.records import PilotRecord, RunRecord
+    from collections.abc import Mapping
+
+    from pilothouse.pilots.records import NodeRecord, PilotRecord, RunRecord
     from pilothouse.telemetry import Frame
 
 #: A mark for each state: colour alone would not reach everybody.
@@ -20,7 +22,7 @@ _MARKS = {
 }  # fmt: skip
 
 #: The most characters of a reason, and the most nodes in a table: a page of HTML stays below 10 kB.
-_REASON, _NODES = 600, 16
+_REASON, _NODES = 600, 10
 
 _CELL = 'style="text-align:left;padding:1px 12px 1px 0"'
 
@@ -38,21 +40,56 @@ def run_html(record: RunRecord, frame: Frame) -> str:
     return _frame("".join(parts))
 
 
-def pilot_html(record: PilotRecord) -> str:
-    """A pilot: name, state and nodes."""
+def pilot_html(record: PilotRecord, cost: Mapping[str, float] | None = None) -> str:
+    """A pilot: name, state, nodes with what the batch system says of them, and `cost` in hours."""
     wanted = f"{sum(node.state == 'running' for node in record.nodes)} of {record.nodes_wanted} nodes"
+    if record.adapt is not None:
+        wanted += f", following the load from {record.adapt.minimum} to {record.adapt.maximum}"
     parts = [_heading(record.name, f"pilot on {record.site}", record.state, wanted), _reason(record.reason)]
+    parts += [_reason(f"not recovered: {line}") for line in record.not_recovered[:5]]
     if record.nodes:
+        columns = _columns(record)
+        heads = "".join(f'<th scope="col" {_CELL}>{name}</th>' for name in columns)
         rows = "".join(
-            f"<tr><td {_CELL}>{escape(node.name[:60])}</td><td {_CELL}>{_state(node.state)}</td>"
-            f"<td {_CELL}>{escape(node.host[:60])}</td><td {_CELL}>{escape(node.reason[:120])}</td></tr>"
-            for node in record.nodes[-_NODES:]
+            f"<tr>{''.join(f'<td {_CELL}>{escape(text[at])}</td>' for text in columns.values())}</tr>"
+            for at in range(min(len(record.nodes), _NODES))
         )
-        heads = "".join(f"<th {_CELL}>{name}</th>" for name in ("node", "state", "host", "reason"))
         parts.append(f'<table style="border:0"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>')
         if len(record.nodes) > _NODES:
             parts.append(f"<div>and {len(record.nodes) - _NODES} earlier ones</div>")
+    if cost is not None and cost["node_hours"] + cost["queue_hours"] > 0:
+        gpus = f", {cost['gpu_hours']:.2f} GPU-hours" if cost["gpu_hours"] else ""
+        parts.append(
+            f'<div style="opacity:.85">{cost["node_hours"]:.2f} node-hours, {cost["core_hours"]:.2f} core-hours'
+            f"{gpus}; {cost['queue_hours']:.2f} hours in the queue</div>"
+        )
     return _frame("".join(parts))
+
+
+def _columns(record: PilotRecord) -> dict[str, list[str]]:
+    """The table of the latest nodes: head -> text of each; columns that nothing is in are left out."""
+    nodes = record.nodes[-_NODES:]
+    columns = {
+        "node": [node.name[:60] for node in nodes],
+        "kind": [node.kind[:20] for node in nodes] if len(record.wanted) > 1 else [],
+        "state": [_state(node.state) for node in nodes],
+        "job": [node.job[:20] for node in nodes] if record.site != "local" else [],
+        "host": [node.host[:60] for node in nodes],
+        "start": [_expected(node) for node in nodes],
+        "left": [_left(node) for node in nodes],
+        "reason": [node.reason[:120] for node in nodes],
+    }
+    return {name: texts for name, texts in columns.items() if any(texts) or name in ("host", "reason")}
+
+
+def _expected(node: NodeRecord) -> str:
+    start = node.expected_start
+    return "" if start is None or node.state != "pending" else f"expected {start:%b %d %H:%M} UTC"
+
+
+def _left(node: NodeRecord) -> str:
+    left = node.time_left
+    return "" if left is None or node.state != "running" else str(timedelta(seconds=int(left)))
 
 
 def _frame(inside: str) -> str:

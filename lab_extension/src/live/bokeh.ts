@@ -63,6 +63,8 @@ export interface IBokeh {
       element: HTMLElement,
       roots: HTMLElement[]
     ): Promise<IViews>;
+    /** Show what Python's `bokeh.embed.json_item` made. */
+    embed_item(item: unknown, target: HTMLElement): Promise<IViews>;
   };
   readonly ColumnDataSource: new (options: Properties) => IColumnDataSource;
   /** All documents of the page: one that is not taken out is never freed. */

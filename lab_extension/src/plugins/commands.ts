@@ -13,7 +13,9 @@ import {
   addIcon,
   closeIcon,
   copyIcon,
+  deleteIcon,
   listIcon,
+  redoIcon,
   refreshIcon,
   stopIcon
 } from '@jupyterlab/ui-components';
@@ -101,6 +103,30 @@ export const commands: JupyterFrontEndPlugin<void> = {
         }
       }
     });
+    named(CommandIDs.renewPilot, {
+      of: 'pilots',
+      label: trans.__('Renew Pilot'),
+      caption: trans.__('Replace its nodes, one by one, before their walltime is over'),
+      icon: refreshIcon,
+      live: true,
+      execute: name => model.renewPilot(name)
+    });
+    named(CommandIDs.recoverPilot, {
+      of: 'pilots',
+      label: trans.__('Recover Pilot'),
+      caption: trans.__('Go on with a lost pilot: its nodes, its jobs, and the runs that can'),
+      icon: redoIcon,
+      lost: true,
+      execute: name => model.recoverPilot(name)
+    });
+    named(CommandIDs.endPilot, {
+      of: 'pilots',
+      label: trans.__('End Lost Pilot'),
+      caption: trans.__('End the jobs that a lost pilot has left'),
+      icon: deleteIcon,
+      lost: true,
+      execute: name => model.cancelPilot(name)
+    });
     named(CommandIDs.pilotLogs, {
       of: 'pilots',
       label: trans.__('Pilot Log'),
@@ -176,6 +202,8 @@ namespace Private {
     of: 'pilots' | 'runs' | 'both';
     /** Whether only things that have not ended are meant. */
     live?: boolean;
+    /** Whether only lost pilots are meant. */
+    lost?: boolean;
     execute: (name: string) => Promise<void>;
   }
 
@@ -191,8 +219,11 @@ namespace Private {
     model: IPilothouse,
     trans: TranslationBundle
   ): IAdder {
-    const candidates = ({ of, live }: INamed): IRecord[] => {
+    const candidates = ({ of, live, lost }: INamed): IRecord[] => {
       const all = [...(of === 'runs' ? [] : model.pilots), ...(of === 'pilots' ? [] : model.runs)];
+      if (lost) {
+        return all.filter(({ state }) => state === 'lost');
+      }
       return live ? all.filter(record => !isOver(record)) : all;
     };
 

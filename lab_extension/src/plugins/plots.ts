@@ -11,10 +11,11 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { loadBokeh, offerBokeh } from '../bokehjs';
 import { CommandIDs } from '../commands';
-import { pilothouseIcon } from '../icons';
+import { pilothouseIcon, timelineIcon } from '../icons';
 import { isOver } from '../records';
 import { IPilothouse } from '../tokens';
 import { RunPlots } from '../views/plots';
+import { TimelineView } from '../views/timeline';
 
 /** Runs as tabs of the main area. */
 export const plots: JupyterFrontEndPlugin<void> = {
@@ -81,6 +82,36 @@ export const plots: JupyterFrontEndPlugin<void> = {
           app.shell.add(tab, 'main', { type: 'Pilothouse' });
         }
         app.shell.activateById(tab.id);
+      }
+    });
+    app.commands.addCommand(CommandIDs.openTimeline, {
+      label: trans.__('Open Timeline'),
+      caption: trans.__("Show what the pilot's nodes and runs did when, and what that cost"),
+      icon: timelineIcon,
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: {
+            name: { type: 'string', description: trans.__('The name of the pilot') }
+          },
+          additionalProperties: false
+        }
+      },
+      isEnabled: args => typeof args.name === 'string' || model.pilots.length > 0,
+      execute: async args => {
+        const items = model.pilots.map(pilot => pilot.name);
+        const title = trans.__('Open Timeline');
+        const name = args.name?.toString() ?? (await InputDialog.getItem({ title, items })).value;
+        if (name) {
+          const id = `pilothouse-timeline-${name}`;
+          const tabs = [...app.shell.widgets('main')];
+          if (!tabs.some(tab => tab.id === id)) {
+            const tab = new MainAreaWidget({ content: new TimelineView(model, name, trans) });
+            tab.id = id;
+            app.shell.add(tab, 'main', { type: 'Pilothouse' });
+          }
+          app.shell.activateById(id);
+        }
       }
     });
     palette?.addItem({ command, category: trans.__('Pilothouse') });

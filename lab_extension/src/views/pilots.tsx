@@ -1,16 +1,26 @@
 /** The pilots in the side bar. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { addIcon, closeIcon, copyIcon, listIcon } from '@jupyterlab/ui-components';
+import {
+  addIcon,
+  closeIcon,
+  copyIcon,
+  deleteIcon,
+  listIcon,
+  redoIcon,
+  refreshIcon
+} from '@jupyterlab/ui-components';
+import type { LabIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { shrinkIcon } from '../icons';
-import { duration, isOver, runningNodes, secondsUntil } from '../records';
+import { shrinkIcon, timelineIcon } from '../icons';
+import { duration, isOver, isRecoverable, runningNodes, secondsUntil } from '../records';
 import type { IPilotRecord } from '../records';
 import type { IPilothouse } from '../tokens';
 
+import { Nodes } from './nodes';
 import { Action, Ended, Notice, State, useNow, useSignal } from './parts';
 
 /** What the sections of the side bar get. */
@@ -24,8 +34,9 @@ export interface ISectionProps {
 export function Pilots({ commands, model, trans }: ISectionProps): JSX.Element {
   useSignal(model.changed);
   const now = useNow(15_000);
-  const live = model.pilots.filter(pilot => !isOver(pilot));
-  const ended = model.pilots.filter(isOver);
+  const isOpen = (pilot: IPilotRecord): boolean => !isOver(pilot) || isRecoverable(pilot, now);
+  const live = model.pilots.filter(isOpen);
+  const ended = model.pilots.filter(pilot => !isOpen(pilot));
   const busy = new Set(model.runs.filter(run => !isOver(run)).map(run => run.pilot));
   const item = (pilot: IPilotRecord): JSX.Element => (
     <Pilot key={pilot.name} busy={busy.has(pilot.name)} {...{ pilot, commands, trans, now }} />
@@ -60,7 +71,7 @@ function Pilot(props: {
   busy: boolean;
 }): JSX.Element {
   const { pilot, commands, trans, now, busy } = props;
-  const { name, state, reason, nodes = [] } = pilot;
+  const { name, state, reason, nodes = [], not_recovered: notRecovered = [] } = pilot;
   const over = isOver(pilot);
   const action = { commands, name };
   return (
@@ -73,37 +84,16 @@ function Pilot(props: {
       </div>
       <div className="pilothouse-Item-facts">{facts(pilot, trans, now, busy).join(' · ')}</div>
       {reason && <div className="pilothouse-Item-reason">{reason}</div>}
-      {!over && nodes.length > 0 && (
-        <details className="pilothouse-Nodes">
-          <summary>{trans.__('Nodes')}</summary>
-          <ul>
-            {nodes.map(node => (
-              <li key={node.name}>
-                {node.name} <State state={node.state} trans={trans} />
-                {node.host && <span className="pilothouse-Item-facts"> {node.host}</span>}
-                {node.reason && <div className="pilothouse-Item-reason">{node.reason}</div>}
-              </li>
-            ))}
-          </ul>
-        </details>
-      )}
+      {notRecovered.map(line => (
+        <div key={line} className="pilothouse-Item-reason">
+          {trans.__('Not recovered: %1', line)}
+        </div>
+      ))}
+      {!over && nodes.length > 0 && <Nodes {...{ nodes, trans, now }} />}
       <div className="pilothouse-Item-actions">
-        {!over && (
-          <>
-            <Action
-              {...action}
-              id={CommandIDs.extendPilot}
-              icon={addIcon}
-              label={trans.__('Add a node')}
-            />
-            <Action
-              {...action}
-              id={CommandIDs.shrinkPilot}
-              icon={shrinkIcon}
-              label={trans.__('Remove a node')}
-            />
-          </>
-        )}
+        {buttons(pilot, trans).map(([id, icon, label]) => (
+          <Action key={id} {...{ ...action, id, icon, label }} />
+        ))}
         <Action
           {...action}
           id={CommandIDs.pilotLogs}
@@ -129,6 +119,31 @@ function Pilot(props: {
   );
 }
 
+/** What can be done with the pilot in its state: command, icon, label. */
+function buttons(pilot: IPilotRecord, trans: TranslationBundle): [string, LabIcon, string][] {
+  const drawn: [string, LabIcon, string] = [
+    CommandIDs.openTimeline,
+    timelineIcon,
+    trans.__('Show the timeline')
+  ];
+  if (pilot.state === 'lost') {
+    return [
+      [CommandIDs.recoverPilot, redoIcon, trans.__('Recover the pilot')],
+      [CommandIDs.endPilot, deleteIcon, trans.__('End what it has left')],
+      drawn
+    ];
+  }
+  if (isOver(pilot)) {
+    return pilot.state === 'unreadable' ? [] : [drawn];
+  }
+  return [
+    [CommandIDs.extendPilot, addIcon, trans.__('Add a node')],
+    [CommandIDs.shrinkPilot, shrinkIcon, trans.__('Remove a node')],
+    [CommandIDs.renewPilot, refreshIcon, trans.__('Renew the nodes')],
+    drawn
+  ];
+}
+
 function facts(
   pilot: IPilotRecord,
   trans: TranslationBundle,
@@ -142,6 +157,10 @@ function facts(
     return Number.isFinite(took) ? [...found, trans.__('lasted %1', duration(took))] : found;
   }
   found.push(trans._n('%2 of %1 node', '%2 of %1 nodes', wanted, runningNodes(pilot)));
+  if (pilot.adapt) {
+    const { minimum, maximum } = pilot.adapt;
+    found.push(trans.__('follows the load, %1 to %2', minimum, maximum));
+  }
   const lease = secondsUntil(pilot.lease_end, now);
   const idle = busy ? undefined : secondsUntil(pilot.idle_end, now);
   if (idle !== undefined && (lease === undefined || idle < lease)) {

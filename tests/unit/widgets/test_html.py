@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -14,6 +14,7 @@ from pilothouse.state import utcnow
 from pilothouse.telemetry import Frame
 from pilothouse_widgets.html import pilot_html, run_html
 
+COST = {"node_hours": 1.5, "core_hours": 6.0, "gpu_hours": 0.0, "queue_hours": 0.25}
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -34,10 +35,36 @@ def test_the_html_stays_below_ten_kilobytes() -> None:
     nodes = [NodeRecord(name=f"n{i}", reason="x" * 5000, host="h" * 500) for i in range(1000)]
     pilot = PilotRecord(name="p", site="local", created=utcnow(), reason="y" * 100_000, nodes=nodes)
     assert len(pilot_html(pilot).encode()) < 10_000
+    for node in nodes:
+        node.kind, node.state, node.job, node.ends = "k" * 99, State.RUNNING, "1" * 99, utcnow() + timedelta(days=9)
+    nodes[-1].state, nodes[-1].expected_start = State.PENDING, utcnow()
+    pilot = pilot.model_copy(update={"site": "slurm", "nodes": nodes, "wanted": {"node": 1, "gpu": 1}})
+    assert len(pilot_html(pilot, COST).encode()) < 10_000
     n = 4096
     columns = {name: np.random.default_rng(0).random(n).cumsum() for name in ("produced", "consumed", "lag", "a", "b")}
     run = RunRecord(name="r", kind="stream", pilot="p", created=utcnow(), reason="z" * 100_000)
     assert len(run_html(run, Frame(n, True, np.arange(n) / 10, columns)).encode()) < 10_000
+
+
+def test_a_node_tells_what_the_batch_system_says() -> None:
+    pending = NodeRecord(
+        name="p-2", job="18", reason="Resources", expected_start=datetime(2026, 3, 1, 17, 30, tzinfo=UTC)
+    )
+    running = NodeRecord(
+        name="p-1", kind="gpu", job="17", host="n1", state=State.RUNNING,
+        ends=utcnow() + timedelta(hours=2, seconds=30),
+    )  # fmt: skip
+    pilot = PilotRecord(
+        name="p", site="slurm", created=utcnow(), nodes=[running, pending], nodes_wanted=2,
+        wanted={"node": 1, "gpu": 1}, not_recovered=["run 'x': it can't"],
+    )  # fmt: skip
+    html = pilot_html(pilot, COST)
+    for said in ("Resources", "expected Mar 01 17:30 UTC", ">2:00:", "17", "n1", "gpu", "1 of 2 nodes"):
+        assert said in html
+    assert "not recovered: run &#x27;x&#x27;" in html
+    assert "1.50 node-hours, 6.00 core-hours; 0.25 hours in the queue" in html
+    local = PilotRecord(name="p", site="local", created=utcnow(), nodes=[NodeRecord(name="p-1", job="4711")])
+    assert "4711" not in pilot_html(local), "a process's number is no job"
 
 
 def test_states_are_words_and_durations_end_with_the_run() -> None:

@@ -1,0 +1,97 @@
+/** A pilot's timeline as a tab of the main area. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Message } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+
+import { loadBokeh } from '../bokehjs';
+import { timelineIcon } from '../icons';
+import { isOver } from '../records';
+import type { IViews } from '../live/bokeh';
+import type { IPilothouse } from '../tokens';
+
+/** What a pilot's nodes and runs did when, and what that cost: drawn by the server, again when something changes. */
+export class TimelineView extends Widget {
+  constructor(
+    private _model: IPilothouse,
+    readonly name: string,
+    private _trans: TranslationBundle
+  ) {
+    super();
+    this.addClass('pilothouse-Timeline');
+    this.title.label = name;
+    this.title.caption = _trans.__('Timeline of %1', name);
+    this.title.icon = timelineIcon;
+    this.title.closable = true;
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', this.title.caption);
+    this._cost = document.createElement('p');
+    this._cost.setAttribute('role', 'status');
+    this._plot = document.createElement('div');
+    this._plot.setAttribute('role', 'img');
+    this.node.append(this._cost, this._plot);
+    _model.entered.connect(this._draw, this);
+    this._timer = setInterval(() => {
+      const pilot = _model.pilots.find(one => one.name === name);
+      if (pilot && !isOver(pilot) && !this._plot.matches(':hover')) {
+        this._draw(); // not under somebody's hand
+      }
+    }, TimelineView.INTERVAL);
+  }
+
+  override dispose(): void {
+    clearInterval(this._timer);
+    this._model.entered.disconnect(this._draw, this);
+    this._views?.clear();
+    super.dispose();
+  }
+
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this._draw();
+  }
+
+  private _draw(): void {
+    if (this.isVisible && !this._drawing) {
+      this._drawing = true;
+      void this._show().finally(() => (this._drawing = false));
+    }
+  }
+
+  private async _show(): Promise<void> {
+    const trans = this._trans;
+    try {
+      const width = Math.min(Math.max(this.node.clientWidth - 32, 300), 4000);
+      const [bokeh, { figure, text, cost }] = await Promise.all([
+        loadBokeh(),
+        this._model.timeline(this.name, width)
+      ]);
+      if (this.isDisposed) {
+        return;
+      }
+      this._views?.clear();
+      this._plot.replaceChildren();
+      this._views = await bokeh.embed.embed_item(figure, this._plot);
+      this._plot.setAttribute('aria-label', text);
+      const hours = [cost.node_hours, cost.core_hours, cost.queue_hours].map(n => n.toFixed(2));
+      this._cost.textContent = trans.__(
+        '%1 node-hours, %2 core-hours used; %3 hours waited in the queue',
+        ...hours
+      );
+    } catch (error) {
+      this._cost.textContent = trans.__('The timeline can not be drawn: %1', String(error));
+    }
+  }
+
+  private _cost: HTMLElement;
+  private _drawing = false;
+  private _plot: HTMLElement;
+  private _timer: ReturnType<typeof setInterval>;
+  private _views?: IViews;
+}
+
+/** The namespace of {@link TimelineView}. */
+export namespace TimelineView {
+  /** Milliseconds between two drawings of a live pilot's timeline. */
+  export const INTERVAL = 10_000;
+}
