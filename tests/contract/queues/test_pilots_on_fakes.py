@@ -105,3 +105,17 @@ def test_a_job_that_has_died_but_is_said_to_run_is_replaced(batch: FakeBatch) ->
         eventually(lambda: running(pilot) and job not in running(pilot), "a new node", within=200)
     pilot.cancel()
     assert not going_on(batch)
+
+
+def test_a_supervisor_in_a_job_has_a_successor_that_waits_for_its_end(batch: FakeBatch) -> None:
+    """HTCondor has no such waiting: there, the first job must last as long as the lease."""
+    waits = batch.system != "htcondor"
+    walltime = "20min" if waits else "2h"
+    pilot = ph.submit(batch.system, nodes=1, memory="512 MiB", walltime=walltime, lease="1h", placement="job").wait(
+        timeout=120
+    )
+    assert pilot.client().submit(sum, [1, 2]).result(timeout=60) == 3
+    if waits:
+        eventually(lambda: [job["reason"] for job in batch.jobs()][1:] == ["dependency"], "a successor", within=60)
+    pilot.cancel()
+    eventually(lambda: not going_on(batch), "no job is left", within=60)

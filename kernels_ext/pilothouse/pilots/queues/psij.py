@@ -40,6 +40,8 @@ AFTER = {
     "pbs_classic": ("W", "depend=afterany:{}"),
     "lsf": ("w", "ended({})"),
 }
+#: Executors that are none of PSI/J's own kind for batch systems: they need more than commands.
+OTHERS = {"flux", "local", "rp"}
 _GONE = re.compile(r"[Ii]nvalid job id|not found|[Uu]nknown [Jj]ob|finished|already|completing or completed")
 _DIRECTIVE = re.compile(r"-{0,2}([A-Za-z][\w-]*)(?:[= ]\s*(.*))?")
 
@@ -250,24 +252,15 @@ def _executor(name: str, folder: Path) -> Any:
         batch = importlib.import_module("psij.executors.batch.batch_scheduler_executor")
     except ImportError as error:
         raise Unavailable(f"{error}: pip install 'pilothouse[psij]'", field="site") from None
-    names = sorted(psij.JobExecutor.get_executor_names())
-    fitting = None
-    if name in names:
-        config = batch.BatchSchedulerExecutorConfig(work_directory=folder, initial_queue_polling_delay=366 * 86_400)
-        fitting = _made(psij, name, config)
-    if not isinstance(fitting, batch.BatchSchedulerExecutor):
+    names = sorted(set(psij.JobExecutor.get_executor_names()) - OTHERS)
+    if name not in names:
         raise InvalidInput(
             f"system='psij:{name}': PSI/J has no batch system of that name; it has {', '.join(names)}", field="system"
         )
-    fitting._current_user = getpass.getuser  # os.getlogin() fails in processes without a terminal
-    return fitting
-
-
-def _made(psij: Any, name: str, config: Any) -> Any:
-    try:
-        return psij.JobExecutor.get_instance(name, config=config)
-    except Exception as error:  # those of Flux and RADICAL-Pilot need more than PSI/J
-        raise Unavailable(f"PSI/J's executor {name!r} can't be had here: {error}") from None
+    config = batch.BatchSchedulerExecutorConfig(work_directory=folder, initial_queue_polling_delay=366 * 86_400)
+    executor = psij.JobExecutor.get_instance(name, config=config)
+    executor._current_user = getpass.getuser  # os.getlogin() fails in processes without a terminal
+    return executor
 
 
 def _program(job: Job) -> Path:
