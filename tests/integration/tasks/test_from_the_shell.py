@@ -1,0 +1,28 @@
+"""``pilothouse execute``: the same from a shell."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pilothouse as ph
+from pilothouse.pilots import Pilot
+
+
+def test_execute(local_pilot: Pilot) -> None:
+    command = [sys.executable, "-m", "pilothouse.cli", "execute", "--json", "--run-name", "shell", local_pilot.name]
+    answer = subprocess.run([*command, "sh", "-c", "echo $0 $1", "a", "--b"], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr.startswith(f'# ph.attach("{local_pilot.name}").execute(["sh", "-c", "echo $0 $1", "a", "--b"]')
+    assert json.loads(answer.stdout)["name"] == "shell"
+    task = ph.attach("shell")
+    task.result(timeout=60)  # type: ignore[union-attr]
+    assert task.stdout() == "a --b"  # type: ignore[union-attr]
+
+
+def test_nothing_to_execute(local_pilot: Pilot) -> None:
+    command = [sys.executable, "-m", "pilothouse.cli", "execute", local_pilot.name]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1
+    assert "name an executable" in answer.stderr
