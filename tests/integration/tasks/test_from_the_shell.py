@@ -12,7 +12,8 @@ from pilothouse.pilots import Pilot
 
 def test_execute(local_pilot: Pilot) -> None:
     command = [sys.executable, "-m", "pilothouse.cli", "execute", "--json", "--run-name", "shell", local_pilot.name]
-    answer = subprocess.run([*command, "sh", "-c", "echo $0 $1", "a", "--b"], capture_output=True, text=True, timeout=60)
+    command += ["sh", "-c", "echo $0 $1", "a", "--b"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr.startswith(f'# ph.attach("{local_pilot.name}").execute(["sh", "-c", "echo $0 $1", "a", "--b"]')
     assert json.loads(answer.stdout)["name"] == "shell"
