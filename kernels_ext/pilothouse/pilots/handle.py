@@ -126,7 +126,7 @@ class Pilot(Executes):
                 error = Lost if record.state is State.LOST else Failed
                 raise error(f"the pilot {self.name!r} is {record.state}: {record.reason or 'it was cancelled'}")
             have, wanted = count(record)
-            if record.gave_up and have < wanted:
+            if record.gave_up and have < wanted and any(not node.state.ended for node in record.nodes):
                 raise Failed(
                     f"the pilot {self.name!r} has {have} of {wanted} nodes and has stopped trying: {record.gave_up}"
                 )

@@ -97,7 +97,7 @@ def test_it_grows_and_shrinks_and_data_on_a_leaving_node_moves(state_home: Path)
         assert len(states) == 2
         with pytest.raises(InvalidInput, match="0 to 64 nodes"):
             pilot.extend(100)
-        with pytest.raises(InvalidInput, match="0 to 64 nodes"):
+        with pytest.raises(InvalidInput, match="give at most 1 back"):
             pilot.shrink(5)
         for bad in (0, -1, 1.5, True):
             with pytest.raises(InvalidInput, match="a whole number, 1 or more"):
