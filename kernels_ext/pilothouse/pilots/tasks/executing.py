@@ -269,6 +269,10 @@ def _kinds(record: PilotRecord) -> list[tuple[Any, int]]:
     from pilothouse.pilots.tasks.cores import Capacity
 
     own = record.description
+    if not own.get("cores"):  # nodes that somebody else started
+        return [(Capacity(node.cores, node.gpus), 1) for node in record.nodes if not node.state.ended] or [
+            (Capacity(0), 0)
+        ]
     kinds = {FIRST: own, **(own.get("kinds") or {})}
     found = []
     for name, kind in kinds.items():
