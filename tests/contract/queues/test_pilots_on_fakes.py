@@ -119,3 +119,15 @@ def test_a_supervisor_in_a_job_has_a_successor_that_waits_for_its_end(batch: Fak
         eventually(lambda: [job["reason"] for job in batch.jobs()][1:] == ["dependency"], "a successor", within=60)
     pilot.cancel()
     eventually(lambda: not going_on(batch), "no job is left", within=60)
+
+
+def test_a_job_that_the_batch_system_has_forgotten_is_replaced_and_does_not_outlive_its_pilot(batch: FakeBatch) -> None:
+    pilot = submit(batch, 1).wait(timeout=120)
+    (job,) = running(pilot)
+    number = batch.jobs()[0]["number"]
+    with batch.misbehaving(forget=[number]):
+        eventually(lambda: running(pilot) and job not in running(pilot), "a new node", within=200)
+        forgotten = next(node for node in pilot.record.nodes if node.job == job)
+        assert "does not know the job any more" in forgotten.reason
+    pilot.cancel()
+    eventually(lambda: not going_on(batch), "no job is left, not even the forgotten one", within=60)

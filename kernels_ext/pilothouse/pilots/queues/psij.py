@@ -87,7 +87,7 @@ class PSIJQueue:
 
     async def poll(self) -> dict[str, JobStatus]:
         """One command for all jobs that were submitted through PSI/J from this state folder."""
-        known = {path.stem: json.loads(path.read_bytes()) for path in self._folder().glob("*.json")}
+        known = {path.stem: facts for path in self._folder().glob("*.json") if (facts := _facts(path))}
         going_on = [job for job, facts in known.items() if "ended" not in facts]
         said = await self._ask(going_on)
         found = {}
@@ -106,10 +106,9 @@ class PSIJQueue:
         """What was seen of their ends; else the exit codes that PSI/J's script has written, if it came to that."""
         found = {}
         for job in ids:
-            path = self._folder() / f"{job}.json"
-            if not path.exists():
+            facts = _facts(self._folder() / f"{job}.json")
+            if not facts:
                 continue
-            facts = json.loads(path.read_bytes())
             if "ended" not in facts:
                 code = self._exit_code(job)
                 if code is None:
@@ -261,6 +260,16 @@ def _executor(name: str, folder: Path) -> Any:
     executor = psij.JobExecutor.get_instance(name, config=config)
     executor._current_user = getpass.getuser  # os.getlogin() fails in processes without a terminal
     return executor
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What is kept of a job; nothing where another process has just cleared it away."""
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"{path} can't be read: {error}") from None
 
 
 def _program(job: Job) -> Path:
