@@ -230,6 +230,10 @@ def _own_folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
 def main(line: Sequence[str] | None = None) -> None:
     """Parse the command line and be a node."""
     parser = argparse.ArgumentParser(prog="pilothouse-node")
@@ -243,6 +247,7 @@ def main(line: Sequence[str] | None = None) -> None:
     parser.add_argument("--patience", type=float, default=0.0)
     parser.add_argument("--until", type=float, default=0.0)
     arguments = parser.parse_args(line)
+    signal.signal(signal.SIGTERM, _leave)  # until the event loop listens: the folder goes with the node
     folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
     arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
     tempfile.tempdir = None
