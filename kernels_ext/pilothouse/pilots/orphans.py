@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -112,10 +113,15 @@ def sweep(*, end: bool = True) -> list[Orphan]:
     end
         False only lists.
 
+    Warns
+    -----
+    UserWarning
+        A batch system does not answer, so its jobs were not looked at.
+
     Raises
     ------
     Unavailable
-        A batch system does not answer.
+        A batch system has stopped answering just now.
     """
     from pilothouse.pilots.discovery import sites
     from pilothouse.pilots.submission import pilots
@@ -123,8 +129,11 @@ def sweep(*, end: bool = True) -> list[Orphan]:
     for pilot in pilots():  # finds out which are lost
         assert pilot.record  # noqa: S101
     found: list[Orphan] = []
-    systems = {site.system: site for site in sites() if site.system != "local" and not site.trouble}
+    systems = {site.system: site for site in sites() if site.system != "local"}
     for site in systems.values():  # several sites may be of one batch system
+        if site.trouble:
+            warnings.warn(f"jobs at site {site.name!r} were not looked at: {site.trouble}", stacklevel=2)
+            continue
         found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
         _remove_sockets()
