@@ -37,8 +37,9 @@ UNITS = {
 }
 
 
-#: Samples that a store may have shown before it ended, and not saved.
-RESTORED = 1000
+#: A store that goes on after another numbers its samples from the next but one multiple of this: no reader of the
+#: other, which may have shown more than it saved, can go on there. A power of two, so that thinning keeps the first.
+RESTORED = 2**20
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,9 @@ class Telemetry:
             self._columns[name] = np.full(self.capacity, np.nan)
         at = max(0, len(frame.time) - self.capacity)
         self._size = size = len(frame.time) - at
-        # Readers may have seen samples that were never saved: a numbering of its own keeps them from going on there.
-        self._last = self._thinned = frame.seq + RESTORED
-        self._seq[:size] = np.arange(self._last - size + 1, self._last + 1)
+        first = (frame.seq // RESTORED + 2) * RESTORED + 1
+        self._last = self._thinned = first + size - 1
+        self._seq[:size] = np.arange(first, first + size)
         self._time[:size] = frame.time[at:]
         for name, values in frame.columns.items():
             self._columns[name][:size] = values[at:]
