@@ -10,6 +10,7 @@ from pilothouse_widgets.html import pilot_html, run_html
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots.attached import AttachedPilot
     from pilothouse_widgets.run_view import RunView
 
 #: The live view of each run shown in this process: a run shown twice has one model with two views, and one feed.
@@ -28,9 +29,14 @@ def run_mimebundle(run: Run) -> dict[str, Any]:
     return bundle
 
 
-def pilot_mimebundle(pilot: Pilot) -> dict[str, Any]:
+def pilot_mimebundle(pilot: Pilot | AttachedPilot) -> dict[str, Any]:
     """The rich display of a pilot: its state and its nodes."""
-    return {"text/plain": repr(pilot), "text/html": pilot_html(pilot.record, pilot.cost())}
+    return {"text/plain": repr(pilot), "text/html": pilot_html(pilot.record, _cost(pilot))}
+
+
+def _cost(pilot: Pilot | AttachedPilot) -> dict[str, float] | None:
+    """What it has cost; nobody here knows that of a cluster that others started."""
+    return pilot.cost() if hasattr(pilot, "cost") else None
 
 
 def view_part(view: RunView) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pilothouse.pilots.attached import attach_dask as attach_dask
     from pilothouse.pilots.discovery import sites as sites
     from pilothouse.pilots.handle import Pilot as Pilot
     from pilothouse.pilots.listing import Handles
@@ -24,13 +25,26 @@ if TYPE_CHECKING:
     from pilothouse.pilots.submission import script as script
     from pilothouse.pilots.submission import submit as submit
 
-__all__ = ["Pilot", "Run", "Site", "attach", "default_pilot", "runs", "script", "sites", "submit", "sweep"]
+__all__ = [
+    "Pilot",
+    "Run",
+    "Site",
+    "attach",
+    "attach_dask",
+    "default_pilot",
+    "runs",
+    "script",
+    "sites",
+    "submit",
+    "sweep",
+]
 
 _WHERE = {
     "Pilot": "handle",
     "Run": "run",
     "Site": "site",
     "attach": "submission",
+    "attach_dask": "attached",
     "default_pilot": "submission",
     "pilot_for": "submission",
     "runs": "run",

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound
+from pilothouse.pilots.attached import AttachedPilot
 from pilothouse.pilots.handle import Pilot
 from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import claim, forget
@@ -198,6 +199,8 @@ def pilot_for(pilot: Pilot | str | None, run: str | None = None) -> Pilot:
         return default_pilot()
     if isinstance(pilot, str):
         return Pilot(check_name(pilot, field="pilot"))
+    if isinstance(pilot, AttachedPilot):
+        raise pilot.no_runs()
     if not isinstance(pilot, Pilot):
         raise InvalidInput(f"pilot={pilot!r}: give a pilot, its name, or leave it out", field="pilot")
     return pilot

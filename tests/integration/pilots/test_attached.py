@@ -1,0 +1,82 @@
+"""A Dask cluster that was not started by Pilothouse, as a pilot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from distributed import LocalCluster
+
+import pilothouse as ph
+from pilothouse.errors import InvalidInput, Lost, Unavailable, WaitTimeout
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as made:
+        yield made
+
+
+@pytest.fixture
+def tcp_cluster() -> Iterator[Any]:
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None, host="127.0.0.1") as made:
+        yield made
+
+
+def test_by_its_address_it_computes_and_shows_its_workers(tcp_cluster: Any) -> None:
+    with ph.attach_dask(tcp_cluster.scheduler_address, name="theirs") as pilot:
+        assert pilot.wait(timeout=30).client().submit(sum, [1, 2]).result(timeout=30) == 3
+        (node,) = pilot.nodes
+        assert (node.state, node.cores, node.host) == ("running", 2, "127.0.0.1")
+        assert repr(pilot) == f"<AttachedPilot 'theirs' at {tcp_cluster.scheduler_address}, 1 nodes, running>"
+        assert "pilot on attached" in pilot._repr_mimebundle_()["text/html"]
+        tcp_cluster.scale(2)
+        assert len(pilot.wait(nodes=2, timeout=30).nodes) == 2
+        with pytest.raises(WaitTimeout):
+            pilot.wait(nodes=5, timeout=0.3)
+    assert pilot.state == "finished"
+    assert len(tcp_cluster.scheduler.workers) == 2, "the cluster goes on"
+    with pytest.raises(Lost, match="attach_dask"):
+        pilot.client()
+    pilot.close()
+
+
+def test_a_cluster_object_brings_its_address(cluster: Any) -> None:
+    with ph.attach_dask(cluster) as pilot:
+        assert (pilot.name, pilot.scheduler) == ("dask", cluster.scheduler_address)
+        assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
+        assert ph.pilots() == [] or "dask" not in [each.name for each in ph.pilots()]
+
+
+def test_what_it_can_not_do_says_why(cluster: Any) -> None:
+    with ph.attach_dask(cluster) as pilot:
+        with pytest.raises(InvalidInput, match="need a supervisor") as caught:
+            ph.streams.run(rate=1, seconds=1, pilot=pilot)  # type: ignore[arg-type]
+        assert caught.value.field == "pilot"
+        for name in ("execute", "extend", "recover"):
+            assert not hasattr(pilot, name)
+            with pytest.raises(AttributeError, match=r"ph\.submit\(\) a pilot"):
+                getattr(pilot, name)
+
+
+def test_it_is_lost_with_its_scheduler(tcp_cluster: Any) -> None:
+    pilot = ph.attach_dask(tcp_cluster.scheduler_address)
+    tcp_cluster.close()
+    eventually(lambda: pilot.state == "lost")
+    assert pilot.nodes == []
+    with pytest.raises(Lost, match="can't be reached"):
+        pilot.client()
+    pilot.close()
+
+
+def test_a_wrong_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pilothouse.pilots.attached.ANSWER_S", 0.3)
+    for address in ("tcp://127.0.0.1:1", "tcp://nowhere.invalid:8786", "nonsense://x"):
+        with pytest.raises(Unavailable, match="no Dask scheduler answers") as caught:
+            ph.attach_dask(address)
+        assert caught.value.field == "address"
+    for nothing in (None, 7, ""):
+        with pytest.raises(InvalidInput, match="give a scheduler's address"):
+            ph.attach_dask(nothing)
