@@ -6,6 +6,7 @@ name, flushed to disk and renamed over the old one. A crash at any byte leaves t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError
+from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 
@@ -70,6 +71,16 @@ def write_atomic(path: Path, data: bytes) -> None:
 SCHEMA_VERSION = 1
 
 
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"the state folder can't be written: {path}: {error.strerror}; mend that, or set PILOTHOUSE_HOME to another"
+        ) from None
+
+
 class Record(BaseModel):
     """What every record has. Fields that a newer version wrote are kept when an older one rewrites it."""
 
@@ -102,7 +113,8 @@ class Records(Generic[R]):
     def root(self) -> Path:
         """The folder that holds the records."""
         path = home() / self.kind
-        path.mkdir(mode=0o700, exist_ok=True)
+        with _writing(path):
+            path.mkdir(mode=0o700, exist_ok=True)
         return path
 
     def path(self, name: str) -> Path:
@@ -112,7 +124,8 @@ class Records(Generic[R]):
     def folder(self, name: str) -> Path:
         """The record's own folder (mode 0700), made if it is missing."""
         path = self.root / check_name(name)
-        path.mkdir(mode=0o700, exist_ok=True)
+        with _writing(path):
+            path.mkdir(mode=0o700, exist_ok=True)
         return path
 
     def write(self, record: R) -> None:
@@ -126,7 +139,8 @@ class Records(Generic[R]):
         """
         path = self.path(record.name)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        write_atomic(temporary, record.model_dump_json(indent=1).encode())
+        with _writing(path):
+            write_atomic(temporary, record.model_dump_json(indent=1).encode())
         try:
             os.link(temporary, path)
         except FileExistsError:
