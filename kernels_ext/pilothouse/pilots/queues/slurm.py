@@ -82,7 +82,10 @@ class SlurmQueue:
     async def poll(self) -> dict[str, JobStatus]:
         """One ``squeue``; ended jobs are listed for Slurm's MinJobAge."""
         command = ["squeue", "--me", "--noheader", "--states=all", f"--Format={_SQUEUE}"]
-        return parse_squeue(await output(command, timeout=self._timeout, environment=_EPOCH))
+        try:
+            return parse_squeue(await output(command, timeout=self._timeout, environment=_EPOCH))
+        except Refused as error:  # it can't say, which never means that jobs are gone
+            raise Unavailable(str(error)) from None
 
     async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """``sacct``, where the site keeps accounts."""
@@ -109,7 +112,10 @@ class SlurmQueue:
     async def limits(self) -> list[QueueLimits]:
         """``sinfo``: the partitions."""
         command = ["sinfo", "--noheader", "--format=%P|%l|%c|%m|%f|%G|%a"]
-        return parse_sinfo(await output(command, timeout=self._timeout))
+        try:
+            return parse_sinfo(await output(command, timeout=self._timeout))
+        except Refused as error:
+            raise Unavailable(str(error)) from None
 
     async def estimate(self, job: Job) -> datetime | None:
         """``sbatch --test-only``; on a busy cluster the answer moves."""
