@@ -23,7 +23,11 @@ export function Nodes(props: {
           <li key={node.name}>
             {node.name} <State state={node.state} trans={trans} />{' '}
             <span className="pilothouse-Item-facts">{facts(node, trans, now).join(' · ')}</span>
-            {node.reason && <div className="pilothouse-Item-reason">{node.reason}</div>}
+            {node.reason && (
+              <div className="pilothouse-Item-reason" title={node.reason}>
+                {node.reason.split('\n')[0]}
+              </div>
+            )}
           </li>
         ))}
       </ul>
@@ -32,9 +36,9 @@ export function Nodes(props: {
 }
 
 function facts(node: INodeRecord, trans: TranslationBundle, now: number): string[] {
-  const { kind = 'node', job, host } = node;
+  const { kind = 'node', job, host, pid } = node;
   const found = kind === 'node' ? [] : [kind];
-  if (job) {
+  if (job && job !== String(pid)) {
     found.push(trans.__('job %1', job));
   }
   if (host) {

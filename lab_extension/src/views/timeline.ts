@@ -51,8 +51,21 @@ export class TimelineView extends Widget {
     this._draw();
   }
 
+  protected override onResize(msg: Widget.ResizeMessage): void {
+    super.onResize(msg);
+    if (Math.abs(this._fitting() - this._width) > 20) {
+      this._draw();
+    }
+  }
+
+  /** How wide the drawing may be, pixels; 0 before there is room. */
+  private _fitting(): number {
+    const room = this.node.clientWidth;
+    return room && Math.min(Math.max(room - 32, 300), 4000);
+  }
+
   private _draw(): void {
-    if (this.isVisible && !this._drawing) {
+    if (this.isVisible && !this._drawing && this._fitting()) {
       this._drawing = true;
       void this._show().finally(() => (this._drawing = false));
     }
@@ -61,7 +74,7 @@ export class TimelineView extends Widget {
   private async _show(): Promise<void> {
     const trans = this._trans;
     try {
-      const width = Math.min(Math.max(this.node.clientWidth - 32, 300), 4000);
+      const width = (this._width = this._fitting());
       const [bokeh, { figure, text, cost }] = await Promise.all([
         loadBokeh(),
         this._model.timeline(this.name, width)
@@ -88,6 +101,7 @@ export class TimelineView extends Widget {
   private _plot: HTMLElement;
   private _timer: ReturnType<typeof setInterval>;
   private _views?: IViews;
+  private _width = 0;
 }
 
 /** The namespace of {@link TimelineView}. */
