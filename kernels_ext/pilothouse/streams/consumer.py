@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.pilots.child import Channel
 from pilothouse.streams.salvage import GROUP
-from pilothouse.streams.workers import Reports, hello, leave, open_broker, work
+from pilothouse.streams.workers import Reports, hello, leave, work
 
 #: Seconds of processing before a commit.
 SLICE = 0.05
@@ -22,15 +22,15 @@ def main(channel: Channel) -> None:
     """Consume until everything is drained, and leave the state of each partition in the run's folder."""
     from pilothouse.streams import catalogue
 
-    log = hello(channel)
-    if log is None:
+    broker = hello(channel)
+    if broker is None:
         return
     processor = catalogue.load("processor", channel.config["parameters"]["processor"])
     # Messages are processed from the first moment on, and faster once the compiled code is there.
     threading.Thread(target=_warm, args=(channel, processor), name="warm", daemon=True).start()
-    consumer = Consumer(channel, log, processor)
+    consumer = Consumer(channel, broker, processor)
     work(consumer.run)
-    leave(channel, consumer.broker, consumer.orders, done=False)
+    leave(channel, broker, consumer.orders, done=False)
 
 
 def _warm(channel: Channel, processor: Any) -> None:
@@ -52,7 +52,7 @@ class Consumer:
     exactly once, and no transaction has to span partitions.
     """
 
-    def __init__(self, channel: Channel, log: Path, processor: Any) -> None:
+    def __init__(self, channel: Channel, broker: Any, processor: Any) -> None:
         from pilothouse.streams import catalogue
         from pilothouse.streams.latency import Histogram
 
@@ -64,7 +64,7 @@ class Consumer:
         self.run_id = bytes.fromhex(config["run_id"])
         self.quality = processor.quality
         self.schema = catalogue.load("source", parameters["source"])(parameters).schema
-        self.broker = open_broker(parameters, log)
+        self.broker = broker
         self.position = {p: self.broker.join(p, GROUP) for p in self.partitions}
         self.processors = {p: processor(parameters, self.position[p].state) for p in self.partitions}
         # What waited while the first consumers started is warm-up, not latency; after a crash it is latency.

@@ -38,7 +38,7 @@ class Place:
     earlier
         Where the log was under the drivers before; empty when this is the first or it began anew.
     ready
-        Set once the log is where it should be. Until then only `restorer` works on it.
+        Set once the log is where it should be. Until then only `maker` works on it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,7 +55,7 @@ class Place:
         self.machine: str | None = None
         self.node: str | None = None
         self.log = ""
-        self.restorer = ""
+        self.maker = ""
         self.ready = asyncio.Event()
 
     @property
@@ -66,10 +66,8 @@ class Place:
     def take(self, hello: Mapping[str, str], node: str, label: str) -> bool:
         """Whether a process there can reach the log."""
         if self.machine is None:
-            self.machine, self.node, self.restorer = hello["machine"], node, label
+            self.machine, self.node, self.maker = hello["machine"], node, label
             self.log = f"{hello['scratch']}/pilothouse-{self.run_id}" + (f"-{self.lives}" if self.lives else "")
-            if not self.earlier:
-                self.ready.set()
         return hello["machine"] == self.machine
 
     def settled(self) -> None:
@@ -146,8 +144,13 @@ class Member:
                     if elsewhere:
                         break
                     await self._greet()
-                elif "restored" in message:
-                    self._restored(message["restored"], process.node)
+                elif "placed" in message:
+                    self._placed(message["placed"], process.node)
+                elif "lost" in message and not self._ending:
+                    raise Failed(
+                        "the run's log, which lay on its node's own disk, is gone with that node: what was produced "
+                        "and processed is lost; launch the run again"
+                    )
                 elif "sample" in message:
                     if self._place.earlier or not self._place.begun:
                         await asyncio.to_thread(self._place.settled)
@@ -180,36 +183,25 @@ class Member:
 
     async def _greet(self) -> None:
         place = self._place
-        earlier = [] if place.ready.is_set() or place.restorer != self.label else place.earlier
-        if not earlier:
+        make = not place.ready.is_set() and place.maker == self.label
+        if not make:
             await place.ready.wait()
-        await self._tell({"op": "go", "log": place.log, "earlier": earlier, "begun": place.begun})
+        await self._tell({"op": "go", "log": place.log, "make": make, "earlier": place.earlier if make else []})
         self._greeted = True
         for order in list(self._orders):
             await self._tell(order)
 
-    def _restored(self, found: dict[str, Any] | None, node: str) -> None:
-        """The process has put the log back, or there is nothing to put back.
-
-        Raises
-        ------
-        Failed
-            The log is lost.
-        """
-        if found is None:
-            if self._ending:
-                return
-            raise Failed(
-                "the run's log, which lay on its node's own disk, is gone with that node: what was produced and "
-                "processed is lost; launch the run again"
-            )
+    def _placed(self, found: dict[str, Any], node: str) -> None:
+        """The log is there; when it was put back, `found` says what it holds."""
         place = self._place
+        place.ready.set()
+        if not found:
+            return
         place.paused_s += found["paused_s"]
         totals: Counter[str] = Counter()
         for label, values in found["counts"].items():
             totals.update(values)
             self._tally.report(label, dict(values))
-        place.ready.set()
         self._context.event(
             "log restored", path=place.log, node=node, produced=totals["produced"], consumed=totals["consumed"],
             paused_s=round(found["paused_s"], 3),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from pilothouse.pilots.child import Channel
-from pilothouse.streams.workers import Reports, hello, leave, open_broker, work
+from pilothouse.streams.workers import Reports, hello, leave, work
 
 #: Messages and payload bytes appended in one transaction at most.
 BATCH = 64
@@ -18,10 +17,10 @@ PATIENCE = 0.002
 
 def main(channel: Channel) -> None:
     """Produce until the schedule ends or the driver says stop; what was acknowledged is in the log."""
-    log = hello(channel)
-    if log is not None:
-        producer = Producer(channel, log)
-        leave(channel, producer.broker, (), done=work(producer.run))
+    broker = hello(channel)
+    if broker is not None:
+        producer = Producer(channel, broker)
+        leave(channel, broker, (), done=work(producer.run))
 
 
 class Producer:
@@ -31,7 +30,7 @@ class Producer:
     read from the log again, so a producer that was killed goes on where its last acknowledged append ended.
     """
 
-    def __init__(self, channel: Channel, log: Path) -> None:
+    def __init__(self, channel: Channel, broker: Any) -> None:
         from pilothouse.streams import catalogue
 
         self.channel = channel
@@ -41,7 +40,7 @@ class Producer:
         self.name, self.run_id = str(self.index), bytes.fromhex(config["run_id"])
         self.rate: float | None = self.parameters["rate"]
         self.source = catalogue.load("source", self.parameters["source"])(self.parameters)
-        self.broker = open_broker(self.parameters, log)
+        self.broker = broker
         self.sent = [self.broker.sent(p, self.name) for p in range(self.parameters["partitions"])]
         self.origin = max(sent.origin for sent in self.sent) or time.time_ns()
         self.sent = [sent._replace(origin=self.origin) for sent in self.sent]

@@ -62,7 +62,7 @@ def restore(channel: Channel, log: Path, earlier: Sequence[str]) -> dict[str, An
             left = next((Path(path) for path in reversed(earlier) if _is_whole(Path(path), sizes["partitions"])), None)
             if left is None:
                 return None
-            save(cls(left, **sizes), folder)
+            save(cls(left, **sizes, existing=True), folder)
     paused_ns = max(time.time_ns() - found["paused"], 0)
     broker = cls.restore(folder / FOLDER, log, **sizes, later_ns=paused_ns)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pilothouse.errors import NotFound
 from pilothouse.pilots.child import Channel
 from pilothouse.streams import salvage
 from pilothouse.streams.protocols import Portable
@@ -20,10 +21,11 @@ def machine() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def hello(channel: Channel) -> Path | None:
-    """Tell the driver which machine this is, and hear where the log is; None when there is none to work with.
+def hello(channel: Channel) -> Any:
+    """Tell the driver which machine this is, hear where the log is, and open it; None when there is none to work with.
 
-    The process that hears of ``earlier`` places brings the log from there, and says how far the run was.
+    One process of a run makes the log or, when it hears of ``earlier`` places, brings it from there and says how far
+    the run was. All others must find it: a log that was deleted is never mistaken for one that is empty.
     """
     import tempfile
 
@@ -31,23 +33,28 @@ def hello(channel: Channel) -> Path | None:
     order = channel.receive()
     if order is None or order["op"] != "go":
         return None
-    log = Path(order["log"])
-    if order["earlier"]:
-        found = salvage.restore(channel, log, order["earlier"])
-        channel.send({"restored": found})
-        return None if found is None else log
-    if order["begun"] and not log.exists():
-        channel.send({"restored": None})
+    log, parameters = Path(order["log"]), channel.config["parameters"]
+    found: dict[str, Any] | None = {}
+    if order["earlier"] and (found := salvage.restore(channel, log, order["earlier"])) is None:
+        channel.send({"lost": True})
         return None
-    return log
+    try:
+        broker = open_broker(parameters, log, existing=not order["make"] or bool(order["earlier"]))
+    except NotFound:
+        channel.send({"lost": True})
+        return None
+    if order["make"]:
+        channel.send({"placed": found})
+    return broker
 
 
-def open_broker(parameters: Mapping[str, Any], path: Path) -> Any:
-    """The run's broker, opened in this process."""
+def open_broker(parameters: Mapping[str, Any], path: Path, *, existing: bool) -> Any:
+    """The run's broker, opened in this process; it must be `existing`, or is made."""
     from pilothouse.streams import catalogue
 
     cls = catalogue.load("broker", parameters["broker"])
-    broker = cls(path, partitions=parameters["partitions"], limit=parameters["log_bytes"])
+    more = {"existing": existing} if hasattr(cls, "restore") else {}
+    broker = cls(path, partitions=parameters["partitions"], limit=parameters["log_bytes"], **more)
     if isinstance(broker, Portable):
         broker.hold()
     return broker

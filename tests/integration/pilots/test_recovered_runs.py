@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -81,6 +82,31 @@ def test_a_stream_goes_on_where_it_was(pilot: Pilot, consumers: int) -> None:
     assert not (folder / "place.json").exists()
 
 
+def test_a_stream_survives_a_second_loss_in_the_middle_of_its_recovery(pilot: Pilot) -> None:
+    run = ph.streams.run(pilot=pilot, name="torn", messages=500, producers=2, consumers=2, **STREAM)
+    eventually(lambda: last(run, "consumed") > 100, "messages")
+    lose(pilot)
+    pilot.recover()
+    eventually(lambda: len(events(run, "log placed")) == 2, "the log's new place")
+    lose(pilot)
+    pilot.recover()
+    result = run.result(timeout=90)
+    assert_exact(run, result, 500)
+    assert RUNS.read(run.name).resumed == 2
+
+
+def test_what_can_not_go_on_is_named(pilot: Pilot) -> None:
+    counting = pilot.launch("count", {"to": 100_000}, name="counting")
+    eventually(lambda: counting.progress, "a count")
+    lose(pilot)
+    pilot.recover()
+    eventually(lambda: pilot.not_recovered, "the list")
+    (why,) = pilot.not_recovered
+    assert "'counting'" in why
+    assert "'count'" in why
+    assert counting.state == "lost"
+
+
 def test_a_log_that_died_with_its_nodes_is_said_to_be_lost(pilot: Pilot) -> None:
     run = ph.streams.run(pilot=pilot, name="gone", messages=100_000, **STREAM)
     eventually(lambda: last(run, "consumed") > 100, "messages")
@@ -137,4 +163,22 @@ def test_an_analysis_computes_only_what_is_missing(pilot: Pilot, tmp_path: Path)
     assert computed == sum(len(part) for part in np.array_split(np.arange(98), 16)[kept:])
     assert (np.diff(run.telemetry["consumed"]) >= 0).all()
     assert RUNS.read(run.name).resumed == 1
+    assert not parts.exists()
+
+
+def test_a_path_similarity_compares_only_what_is_missing(pilot: Pilot) -> None:
+    pytest.importorskip("MDAnalysis")
+    rng = np.random.default_rng(3)
+    paths = [rng.normal(size=(400, 60, 3)) for _ in range(24)]
+    whole = ph.md.psa(paths, pilot=pilot)
+    run = ph.md.psa.submit(paths, pilot=pilot, name="torn")
+    parts = RUNS.folder(run.name) / "parts"
+    eventually(lambda: len(list(parts.glob("*.pkl"))) >= 2, "some blocks")
+    lose(pilot)
+    pilot.recover()
+    found = run.result(timeout=120)
+    for name in ("hausdorff", "hausdorff_frame_a", "hausdorff_frame_b"):
+        assert (found[name].values == whole[name].values).all(), name
+    (event,) = events(run, "parts found")
+    assert 2 <= event["found"] < event["parts"] == json.loads(str(found.attrs["blocks"]))
     assert not parts.exists()

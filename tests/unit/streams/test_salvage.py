@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pilothouse.errors import NotFound
 from pilothouse.streams import salvage
 from pilothouse.streams.brokers.log import Log
 from pilothouse.streams.messages import Header, pack
@@ -173,3 +174,16 @@ def test_the_place_is_remembered_for_the_next_driver(tmp_path: Path) -> None:
     assert third.earlier == [first.log, second.log]
     assert len({first.log, second.log}) == 2
     assert json.loads((tmp_path / PLACE).read_bytes())["lives"] == 1
+
+
+def test_a_deleted_log_is_not_mistaken_for_an_empty_one(log: Log, tmp_path: Path) -> None:
+    log.close()
+    (log.path / "partition-1" / "data.mdb").unlink()  # as when it is opened while it is being deleted
+    again = Log(log.path, partitions=2, limit=LIMIT, existing=True)
+    with pytest.raises(NotFound, match="no log"):
+        again.hold()
+    again.close()
+    log.remove()
+    with pytest.raises(NotFound, match="no log"):
+        Log(log.path, partitions=2, limit=LIMIT, existing=True)
+    assert not log.path.exists()

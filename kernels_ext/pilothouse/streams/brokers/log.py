@@ -55,7 +55,9 @@ def scratch() -> Path:
 class _Partition:
     """An open environment with its three databases and its pipe."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, limit: int, existing: bool) -> None:
+        if existing and not (folder / "data.mdb").exists():
+            raise NotFound(f"there is no log in {folder} any more")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.limit = limit
         self.wake = folder / "wake"
@@ -75,9 +77,12 @@ class _Partition:
             sync=False, metasync=False, readahead=False, writemap=True,
         )  # fmt: skip
         self.env.reader_check()  # a killed reader would keep its pages for ever
-        self.headers = self.env.open_db(b"headers")
-        self.payloads = self.env.open_db(b"payloads")
-        self.state = self.env.open_db(b"state")
+        try:
+            self.headers, self.payloads, self.state = (
+                self.env.open_db(name, create=not existing) for name in (b"headers", b"payloads", b"state")
+            )
+        except lmdb.NotFoundError:  # deleted while it was opened, so this one is new and empty
+            raise NotFound(f"there is no log in {folder} any more") from None
 
     def bounds(self, txn: Any) -> tuple[int, int, int, int]:
         found = txn.get(b"bounds", db=self.state)
@@ -101,15 +106,20 @@ class Log:
         How many partitions it has.
     limit
         Payload bytes that one partition may hold.
+    existing
+        It must be there already: :class:`NotFound` otherwise.
     """
 
-    def __init__(self, path: Path, *, partitions: int, limit: int = 256 << 20) -> None:
+    def __init__(self, path: Path, *, partitions: int, limit: int = 256 << 20, existing: bool = False) -> None:
         if not 0 < limit <= LARGEST:
             raise InvalidInput(f"log_bytes={limit} must be between 1 and {LARGEST} bytes", field="log_bytes")
         self.path = path
         self.partitions = partitions
         self.limit = limit
+        self.existing = existing
         self._open: dict[int, _Partition] = {}
+        if existing and not path.is_dir():
+            raise NotFound(f"there is no log in {path} any more")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
 
@@ -118,7 +128,7 @@ class Log:
         if found is None:
             if not 0 <= index < self.partitions:
                 raise InvalidInput(f"partition={index}: the log has {self.partitions}", field="partition")
-            found = self._open[index] = _Partition(self.path / f"partition-{index}", self.limit)
+            found = self._open[index] = _Partition(self.path / f"partition-{index}", self.limit, self.existing)
         return found
 
     def append(self, partition: int, messages: Sequence[tuple[bytes, Any]], *, producer: str, sent: Sent) -> int:
@@ -317,7 +327,7 @@ class Log:
                 place = temporary / f"partition-{index}"
                 place.mkdir(mode=0o700, parents=True)
                 shutil.copyfile(folder / _copy(index), place / "data.mdb")
-            log = cls(temporary, partitions=partitions, limit=limit)
+            log = cls(temporary, partitions=partitions, limit=limit, existing=True)
             for index in range(partitions):
                 _shift(log._partition(index), later_ns)
             log.close()
@@ -326,7 +336,7 @@ class Log:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        return cls(path, partitions=partitions, limit=limit)
+        return cls(path, partitions=partitions, limit=limit, existing=True)
 
     def remove(self) -> None:
         """Close, and delete the folder."""
