@@ -171,7 +171,7 @@ class Polling:
         async with _alone(self._file.with_suffix(".lock")):
             oldest = max(self._newer, time.time() - self._interval)
             said = _read(self._file)
-            if said is not None and said[0] >= oldest:
+            if said is not None and oldest <= said[0] <= time.time():  # later ones are of a clock that was put back
                 return said[1]
             begun = time.time()
             self.asked += 1

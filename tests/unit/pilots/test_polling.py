@@ -1,0 +1,208 @@
+"""One question for all pilots of a user and host; what is asked when, and what is made of no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Coroutine, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from pilothouse.errors import Unavailable
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues import polling
+from pilothouse.pilots.queues.polling import Polling
+from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.pilots.records import State
+from pilothouse.pilots.site import Site
+
+T = TypeVar("T")
+SITE = Site(name="fake", system="fake", poll_least=2, poll_most=30)
+
+
+class FakeQueue:
+    """A batch system that says what it is told to say."""
+
+    def __init__(self) -> None:
+        self.listed: dict[str, JobStatus] | Exception = {}
+        self.ended: dict[str, JobStatus] = {}
+        self.asked = 0
+
+    async def poll(self) -> dict[str, JobStatus]:
+        self.asked += 1
+        if isinstance(self.listed, Exception):
+            raise self.listed
+        return dict(self.listed)
+
+    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        return {job: status for job, status in self.ended.items() if job in ids}
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    time = monotonic
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, state_home: Path, tmp_path: Path) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(polling, "time", clock)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    return clock
+
+
+@pytest.fixture
+def queue() -> FakeQueue:
+    return FakeQueue()
+
+
+def wait(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def poller(queue: FakeQueue) -> Polling:
+    return Polling(queue, SITE)  # type: ignore[arg-type]  # it needs no more of a queue
+
+
+RUNNING = JobStatus(State.RUNNING, host="n1", tag="x")
+
+
+def test_pilots_share_an_answer_until_it_is_too_old(clock: Clock, queue: FakeQueue) -> None:
+    queue.listed = {"1": RUNNING}
+    one, other = poller(queue), poller(queue)
+    assert wait(one.statuses(["1"])) == {"1": RUNNING}
+    assert wait(one.statuses(["1"])) is None, "it is not time yet"
+    assert wait(other.statuses(["1"])) == {"1": RUNNING}
+    assert (queue.asked, one.asked, other.asked) == (1, 1, 0)
+    clock.now += 2.1
+    wait(one.statuses(["1"]))
+    wait(other.statuses(["1"]))
+    assert queue.asked == 2
+
+
+def test_what_is_said_before_a_change_is_not_enough_after_it(clock: Clock, queue: FakeQueue) -> None:
+    one, other = poller(queue), poller(queue)
+    wait(other.statuses([]))
+    clock.now += 0.5
+    one.expect_change()
+    wait(one.statuses([]))
+    assert queue.asked == 2
+    clock.now += 0.5
+    one.look_now()
+    wait(one.statuses([]))
+    assert queue.asked == 3
+
+
+def test_questions_become_rare_while_nothing_changes_and_frequent_again(clock: Clock, queue: FakeQueue) -> None:
+    queue.listed = {"1": JobStatus(State.PENDING, tag="x")}
+    pilot = poller(queue)
+    times = []
+    for _ in range(500):
+        clock.now += 0.7
+        before = queue.asked
+        wait(pilot.statuses(["1"]))
+        if queue.asked > before:
+            times.append(clock.now)
+    gaps = [late - early for early, late in pairwise(times)]
+    assert gaps[0] < 4
+    assert all(late > early - 1 for early, late in pairwise(gaps))
+    assert 30 <= gaps[-1] < 31
+    queue.listed = {"1": RUNNING}
+    clock.now += 31
+    wait(pilot.statuses(["1"]))
+    clock.now += 2.1
+    asked = queue.asked
+    wait(pilot.statuses(["1"]))
+    assert queue.asked == asked + 1
+
+
+def test_no_answer_is_no_end_and_is_asked_for_less_and_less(clock: Clock, queue: FakeQueue) -> None:
+    queue.listed = {"1": RUNNING}
+    pilot = poller(queue)
+    wait(pilot.statuses(["1"]))
+    queue.listed = Unavailable("squeue did not answer within 20 s")
+    errors = 0
+    for _ in range(200):
+        clock.now += 1.1
+        try:
+            assert wait(pilot.statuses(["1"])) in (None, {"1": RUNNING})
+        except Unavailable:
+            errors += 1
+    assert 5 < errors < 15
+    queue.listed = {"1": RUNNING}
+    clock.now += 31
+    assert wait(pilot.statuses(["1"])) == {"1": RUNNING}
+
+
+def test_a_job_that_nobody_knows_any_more_has_failed_but_not_at_once(clock: Clock, queue: FakeQueue) -> None:
+    pilot = poller(queue)
+    answers = []
+    for listed in ({}, Unavailable("no"), {}, {"1": RUNNING}, {}, {}, {}):
+        queue.listed = listed
+        clock.now += 61
+        pilot.expect_change()
+        try:
+            answers.append(wait(pilot.statuses(["1"])))
+        except Unavailable:
+            answers.append(None)
+    assert answers[:6] == [{}, None, {}, {"1": RUNNING}, {}, {}]
+    assert answers[6] == {"1": JobStatus(State.FAILED, "the batch system does not know the job any more")}
+
+
+def test_the_history_knows_how_a_job_ended_that_is_not_listed(clock: Clock, queue: FakeQueue) -> None:
+    pilot = poller(queue)
+    queue.ended = {"1": JobStatus(State.FAILED, "out of memory", exit_code=-9), "2": JobStatus(State.FINISHED)}
+    assert wait(pilot.statuses(["1"])) == {"1": queue.ended["1"]}
+
+
+def test_jobs_of_others_are_left_out_and_unknown_ones_of_ours_are_not(clock: Clock, queue: FakeQueue) -> None:
+    ours = JobStatus(State.RUNNING, tag=tag("lost-1"))
+    queue.listed = {"1": RUNNING, "2": ours, "3": RUNNING}
+    assert wait(poller(queue).statuses(["1"])) == {"1": RUNNING, "2": ours}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"time": 0}', b'{"time": "x", "jobs": {}}'])
+def test_a_broken_shared_answer_is_not_believed(clock: Clock, queue: FakeQueue, content: bytes) -> None:
+    queue.listed = {"1": RUNNING}
+    one, other = poller(queue), poller(queue)
+    wait(one.statuses(["1"]))
+    shared = next(Path(tempfile.gettempdir()).rglob("poll-*.json"))
+    shared.write_bytes(content)
+    assert wait(other.statuses(["1"])) == {"1": RUNNING}
+    assert queue.asked == 2
+
+
+def test_an_answer_from_the_future_is_not_believed(clock: Clock, queue: FakeQueue) -> None:
+    queue.listed = {"1": RUNNING}
+    wait(poller(queue).statuses(["1"]))
+    shared = next(Path(tempfile.gettempdir()).rglob("poll-*.json"))
+    data = json.loads(shared.read_text())
+    shared.write_text(json.dumps({**data, "time": clock.now + 3600, "jobs": {}}))  # the clock was put back since
+    assert wait(poller(queue).statuses(["1"])) == {"1": RUNNING}
+
+
+def test_waiting_for_ends_asks_until_they_have_come(
+    clock: Clock, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(seconds: float) -> None:
+        clock.now += seconds
+        if queue.asked == 3:
+            queue.listed = {"1": JobStatus(State.FAILED), "2": RUNNING}
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    queue.listed = {"1": RUNNING, "2": RUNNING}
+    wait(poller(queue).gone(["1"], timeout=60))
+    assert queue.asked == 4
+    wait(poller(queue).gone(["2"], timeout=5))  # in vain, but not for ever
+    assert queue.asked < 20
