@@ -74,6 +74,7 @@ class Nodes:
         self._scheduler: Any = None
         self.exhausted = ""
         self.trouble = ""
+        self.refusal = ""
         self.redescribe()
 
     def redescribe(self) -> None:
@@ -123,7 +124,7 @@ class Nodes:
 
     def reset_limit(self) -> None:
         """The user changed the set-point: try again."""
-        self._failures, self._not_before, self.exhausted = 0, 0.0, ""
+        self._failures, self._not_before, self.exhausted, self.refusal = 0, 0.0, "", ""
 
     def renew(self) -> list[str]:
         """Replace each node that is there now by a new one, one after the other; their names."""
@@ -278,6 +279,7 @@ class Nodes:
         self._asking.expect_change()
         node.submitted = node.since = utcnow()
         node.job = await self._queue.submit(job)
+        self.refusal = ""
         self._journal.add("node submitted", node=node.name, job=node.job)
         self._trim()
 
@@ -288,7 +290,7 @@ class Nodes:
         if alone or self._failures >= LIMIT:
             self._give_up(why)
         else:
-            self.trouble = why
+            self.refusal = why  # until a submission succeeds
             self._changed()
 
     def _back_off(self) -> None:
@@ -410,4 +412,4 @@ class Nodes:
     @property
     def summary(self) -> str:
         """Why the pilot has fewer nodes than it should, for people; empty when it has them."""
-        return self.exhausted or self.trouble or waiting(self._record.nodes)
+        return self.exhausted or self.trouble or self.refusal or waiting(self._record.nodes)
