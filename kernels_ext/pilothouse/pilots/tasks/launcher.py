@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import shutil
 import signal
 import subprocess
@@ -34,7 +35,7 @@ REPORT_S = 0.05
 TIMEOUT_GRACE_S, STOP_GRACE_S = 2.0, 0.4
 #: Seconds between two looks for failed ranks of a program that spans nodes.
 RANKS_S = 0.5
-_CHILD, _STOP = {"op": "child"}, {"op": "stop"}
+_STOP = {"op": "stop"}
 
 
 class _Unfound(Failed):
@@ -78,6 +79,7 @@ class Launcher:
         self._environment = dict(os.environ)
         self._nothing = os.open(os.devnull, os.O_RDONLY)
         self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._ear, self._bell = os.pipe()
         self._running: dict[int, Running] = {}
         self._ended: list[dict[str, Any]] = []
         self._free: list[int] = []
@@ -86,7 +88,11 @@ class Launcher:
 
     def serve(self) -> None:
         """Do what the driver says until it says stop or is gone."""
-        signal.signal(signal.SIGCHLD, lambda *_: self._inbox.put(_CHILD))  # put() may interrupt itself
+        # A bell that the C part of a signal handler rings: Python's own part runs only when the main thread does, and
+        # a wait that has just begun would sleep over it.
+        os.set_blocking(self._bell, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
         threading.Thread(target=self._forward, name="pilothouse-tasks", daemon=True).start()
         self._channel.send({"hello": self._node})
         while (message := self._next()) is not _STOP:
@@ -100,20 +106,28 @@ class Launcher:
     def _forward(self) -> None:
         while not self._channel.stopping.is_set():
             if (message := self._channel.receive()) is not None:
-                self._inbox.put(message)
-        self._inbox.put(_STOP)
+                self._put(message)
+        self._put(_STOP)
+
+    def _put(self, message: dict[str, Any]) -> None:
+        self._inbox.put(message)
+        with contextlib.suppress(BlockingIOError):  # it is ringing already
+            os.write(self._bell, b"m")
 
     def _next(self) -> dict[str, Any] | None:
-        """The next message; None when it is time to report or to end something."""
+        """The next message; None when something has ended, or it is time to report or to end something."""
+        with contextlib.suppress(queue.Empty):
+            return self._inbox.get_nowait()
         wait = min((running.deadline for running in self._running.values()), default=float("inf")) - time.monotonic()
         if any(running.pump for running in self._running.values()):
             wait = min(wait, RANKS_S)
         if self._ended:
             wait = min(wait, self._reported + REPORT_S - time.monotonic())
-        try:
-            return self._inbox.get(timeout=None if wait > 1e6 else max(0.0, wait))
-        except queue.Empty:
-            return None
+        if select.select([self._ear], [], [], None if wait > 1e6 else max(0.0, wait))[0]:
+            os.read(self._ear, 4096)
+        with contextlib.suppress(queue.Empty):
+            return self._inbox.get_nowait()
+        return None
 
     def _obey(self, message: dict[str, Any]) -> None:
         if message["op"] == "run":
