@@ -201,6 +201,7 @@ class Nodes:
                 node.job = job
                 self._journal.add("node submitted", node=node.name, job=job)
             elif job not in self._cancelled:
+                self._cancelled.add(job)
                 self._journal.add("orphan ended", job=job)
                 self._spawn(self._cancel(job))
         for node in unanswered.values():

@@ -1,0 +1,283 @@
+"""The set-point of nodes, beside a batch system that does as told: what is submitted, when, and what is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilothouse.errors import Refused, Unavailable
+from pilothouse.pilots import nodes as nodes_module
+from pilothouse.pilots.discovery import local_site
+from pilothouse.pilots.jobs import node_job
+from pilothouse.pilots.journal import Journal
+from pilothouse.pilots.naming import tag
+from pilothouse.pilots.nodes import LIMIT, Nodes
+from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
+from pilothouse.state import utcnow
+
+
+class FakeQueue:
+    """A batch system whose jobs begin and end when the test says so; it answers at once (an Asking, too)."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobStatus] = {}
+        self.submitted: list[str] = []
+        self.cancelled: list[str] = []
+        self.error: Exception | None = None
+        self.then_error: Exception | None = None
+
+    def script(self, job: Job) -> str:
+        return job.name
+
+    async def submit(self, job: Job) -> str:
+        self.submitted.append(job.name)
+        if self.error is not None:
+            raise self.error
+        number = str(len(self.submitted))
+        self.jobs[number] = JobStatus(State.PENDING, "Priority", tag=job.tag)
+        if self.then_error is not None:
+            raise self.then_error
+        return number
+
+    async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
+        self.cancelled += ids
+
+    async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        return dict(self.jobs)
+
+    def expect_change(self) -> None:
+        """It shows at once."""
+
+    look_now = expect_change
+
+
+class Clock:
+    """Seconds of a monotonic clock."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Bench:
+    """A pilot called ``p`` of `wanted` nodes, and its batch system."""
+
+    def __init__(self, wanted: int, **description: object) -> None:
+        self.queue = FakeQueue()
+        site = local_site()
+        self.record = PilotRecord(
+            name="p",
+            site="local",
+            created=utcnow(),
+            description={"nodes": wanted, "lease": 3600, **description},
+            settings=site.model_dump(mode="json"),
+            nodes_wanted=wanted,
+            wanted={"node": wanted},
+        )
+        folder = PILOTS.folder("p")
+        self.journal = Journal(folder / "events.jsonl")
+        self.nodes = Nodes(
+            self.record, self.queue, self.queue, self.journal, folder,  # type: ignore[arg-type]
+            lambda node, kind: node_job(self.record, node, kind), lambda *_: None,
+        )  # fmt: skip
+
+    async def keep(self) -> None:
+        await self.nodes.keep()
+        await asyncio.sleep(0)
+
+    def connect(self, *names: str) -> None:
+        for name in names:
+            self.nodes.connected(name, f"tls://{name}")
+
+    def end(self, name: str, reason: str = "failed, exit code 1") -> None:
+        job = next(node.job for node in self.record.nodes if node.name == name)
+        self.queue.jobs[job] = JobStatus(State.FAILED, reason, exit_code=1)
+
+    def states(self) -> dict[str, str]:
+        return {node.name: node.state.value for node in self.record.nodes}
+
+    def events(self, what: str) -> list[dict[str, Any]]:
+        return [event for event in self.journal.read() if event["what"] == what]
+
+
+@pytest.fixture
+def clock(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(nodes_module, "time", clock)
+    return clock
+
+
+def run(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(steps())
+
+
+def test_failures_in_a_row_come_less_and_less_often_and_end(clock: Clock) -> None:
+    async def steps() -> None:
+        bench, times = Bench(1), []
+        for _ in range(400):
+            clock.now += 0.5
+            before = len(bench.queue.submitted)
+            await bench.keep()
+            if len(bench.queue.submitted) > before:
+                times.append(clock.now)
+                bench.end(bench.queue.submitted[-1])
+        gaps = [late - early for early, late in pairwise(times)]
+        assert len(times) == LIMIT
+        assert gaps == sorted(gaps)
+        assert gaps[0] < 3
+        assert gaps[-1] >= 8
+        assert bench.nodes.exhausted == "5 nodes failed in a row, the last one: failed, exit code 1"
+        bench.nodes.reset_limit()
+        await bench.keep()
+        assert len(bench.queue.submitted) == LIMIT + 1, "the user changed something: it tries again"
+
+    run(steps)
+
+
+def test_a_node_that_came_up_makes_good_for_those_that_failed(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1)
+        for _ in range(3 * LIMIT):
+            clock.now += 100
+            await bench.keep()
+            name = bench.queue.submitted[-1]
+            if len(bench.queue.submitted) % 3 == 0:
+                bench.connect(name)
+            bench.end(name)
+        assert not bench.nodes.exhausted
+        assert len(bench.queue.submitted) > LIMIT + 2
+
+    run(steps)
+
+
+def test_a_refusal_ends_a_pilot_without_nodes_and_is_told_by_one_with_nodes(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(3)
+        bench.queue.error = Refused("sbatch: no such partition")
+        await bench.keep()
+        assert len(bench.queue.submitted) == 1
+        assert bench.nodes.exhausted == bench.nodes.summary == "sbatch: no such partition"
+        assert not bench.record.nodes
+
+        bench = Bench(1)
+        await bench.keep()
+        bench.connect("p-1")
+        bench.record.wanted = {"node": 3}
+        bench.queue.error = Refused("sbatch: over your limit")
+        for _ in range(3):
+            await bench.keep()
+            assert bench.nodes.summary == "sbatch: over your limit"
+        assert len(bench.queue.submitted) == 2, "one try, then it waits"
+        bench.queue.error = None
+        clock.now += 1.1
+        await bench.keep()
+        assert len(bench.queue.submitted) == 4
+        assert "over your limit" not in bench.nodes.summary
+
+    run(steps)
+
+
+def test_pending_nodes_go_before_running_ones_the_latest_first(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(5)
+        await bench.keep()
+        bench.connect("p-1", "p-2", "p-4")
+        bench.record.wanted = {"node": 2}
+        await bench.keep()
+        await asyncio.sleep(0)
+        assert sorted(bench.queue.cancelled) == ["3", "4", "5"]
+        assert [name for name, state in bench.states().items() if state == "running"] == ["p-1", "p-2"]
+
+    run(steps)
+
+
+def test_an_unanswered_submission_is_known_again_by_its_tag(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1)
+        bench.queue.then_error = Unavailable("sbatch did not answer")
+        with pytest.raises(Unavailable):
+            await bench.keep()
+        bench.queue.then_error = None
+        await bench.keep()
+        assert [(node.name, node.job) for node in bench.record.nodes] == [("p-1", "1")]
+        assert bench.queue.submitted == ["p-1"]
+        assert not bench.queue.cancelled
+
+    run(steps)
+
+
+def test_jobs_that_no_node_wants_are_ended_but_those_of_a_namesake_are_not(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1)
+        for number, name in {"77": "p-9", "78": "p-two-1", "79": "other-1"}.items():
+            bench.queue.jobs[number] = JobStatus(State.RUNNING, tag=tag(name))
+        await bench.keep()
+        await bench.keep()
+        await asyncio.sleep(0)
+        assert bench.queue.cancelled == ["77"]
+        assert [event["job"] for event in bench.events("orphan ended")] == ["77"]
+
+    run(steps)
+
+
+def test_all_nodes_are_renewed_each_when_its_replacement_is_there(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(2)
+        await bench.keep()
+        bench.connect("p-1", "p-2")
+        bench.nodes.renew()
+        for new, old in (("p-3", "p-1"), ("p-4", "p-2")):
+            await bench.keep()
+            await bench.keep()
+            assert bench.states()[old] == "running"
+            assert bench.queue.submitted[-1] == new
+            bench.connect(new)
+            await bench.keep()
+            await asyncio.sleep(0)
+            assert bench.states()[old] == "finished"
+        await bench.keep()
+        assert bench.queue.submitted == ["p-1", "p-2", "p-3", "p-4"]
+
+    run(steps)
+
+
+def test_nodes_that_are_never_replaced_lower_what_is_wanted(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(2, replace="never")
+        await bench.keep()
+        bench.connect("p-1", "p-2")
+        bench.end("p-1")
+        await bench.keep()
+        assert bench.record.wanted == {"node": 1}
+        walltime = next(node for node in bench.record.nodes if node.name == "p-2")
+        walltime.ends = utcnow()
+        await bench.keep()
+        await bench.keep()
+        assert bench.queue.submitted == ["p-1", "p-2"]
+        assert bench.nodes.exhausted == "its nodes have ended and replace='never'; the last one: its walltime is over"
+
+    run(steps)
+
+
+def test_only_the_latest_ended_nodes_stay_in_view(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1)
+        for number in range(1, 10):
+            clock.now += 100
+            await bench.keep()
+            bench.connect(f"p-{number}")
+            bench.end(f"p-{number}")
+        await bench.keep()
+        ended = [node for node in bench.record.nodes if node.state.ended]
+        assert [node.name for node in ended] == [f"p-{number}" for number in range(5, 10)]
+        kept = (PILOTS.folder("p") / "nodes.jsonl").read_text().splitlines()
+        assert [NodeRecord.model_validate_json(line).name for line in kept] == [f"p-{n}" for n in range(1, 10)]
+
+    run(steps)
