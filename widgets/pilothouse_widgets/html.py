@@ -79,7 +79,7 @@ def _columns(record: PilotRecord) -> dict[str, list[str]]:
         "left": [_left(node) for node in nodes],
         "reason": [node.reason[:120] for node in nodes],
     }
-    return {name: texts for name, texts in columns.items() if any(texts) or name in ("host", "reason")}
+    return {name: texts for name, texts in columns.items() if any(texts)}
 
 
 def _expected(node: NodeRecord) -> str:
