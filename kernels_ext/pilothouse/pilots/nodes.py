@@ -21,6 +21,7 @@ from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.records import NodeRecord, PilotRecord, State
 from pilothouse.pilots.run_host import NodeHost
 from pilothouse.pilots.site import Site
+from pilothouse.pilots.tasks.cores import Cores
 from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -306,10 +307,14 @@ class Nodes:
     # ------------------------------------------------------------------ fewer
 
     def _let_go(self, active: list[NodeRecord], surplus: int) -> None:
-        """Pending ones before running ones, the latest first."""
+        """Pending ones before running ones, idle ones before those at work, the latest first."""
         order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
+        busy: set[str] = set()
+        if self._scheduler is not None:
+            busy = {str(worker.name) for worker in self._scheduler.workers.values() if worker.processing}
+            busy |= Cores.of(self._scheduler).used.keys()
         rest = [node for node in active[::-1] if node.role == "node"]
-        for node in sorted(rest, key=lambda node: order[node.state])[:surplus]:
+        for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
             self._drain_soon(node, "shrunk")
 
     def _let_leave(self, kind: str, active: list[NodeRecord]) -> None:

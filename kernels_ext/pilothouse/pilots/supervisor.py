@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import math
 import os
 import secrets
 import shutil
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +26,7 @@ import psutil
 
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots import control
+from pilothouse.pilots.adaptive import Load
 from pilothouse.pilots.alive import remove_leftovers, scratch_folder
 from pilothouse.pilots.first_node import FirstNode
 from pilothouse.pilots.jobs import node_job
@@ -40,6 +43,7 @@ from pilothouse.pilots.requests import Requests
 from pilothouse.pilots.run_host import NodeHost, RunHost
 from pilothouse.pilots.site import Site
 from pilothouse.pilots.takeover import adopt_nodes, resume_runs
+from pilothouse.pilots.tasks.cores import Cores
 from pilothouse.pilots.tls import make_certificate, security
 from pilothouse.state import utcnow, write_atomic
 
@@ -205,16 +209,17 @@ class Supervisor:
         if self.nodes.exhausted and gone:
             self.end(State.FAILED, self.nodes.exhausted)
 
-    def _adapting(self) -> Any:
-        from pilothouse.pilots.adaptive import Load
-
+    def _adapting(self) -> Callable[[], None]:
         load, loop = Load(), asyncio.get_running_loop()
 
         def look() -> None:
-            if self.record.adapt is not None:
-                wanted = load.wanted(self.record, self.scheduler, 1 if self.runs.live else 0, loop.time())
-                if wanted != self.record.nodes_wanted:
-                    self.set_point(wanted, "load")
+            if self.record.adapt is None:
+                return
+            cores = self.nodes.description.cores
+            busy = max(math.ceil(Cores.of(self.scheduler).demand() / cores), 1 if self.runs.live else 0)
+            wanted = load.wanted(self.record, self.scheduler, busy, loop.time())
+            if wanted != self.record.nodes_wanted:
+                self.set_point(wanted, "load")
 
         return look
 

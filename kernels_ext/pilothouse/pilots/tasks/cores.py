@@ -132,6 +132,11 @@ class Ledger:
             if not self._cores[part.node]:  # a node that never comes back is forgotten
                 del self._cores[part.node], self._gpus[part.node]
 
+    @property
+    def used(self) -> Mapping[str, int]:
+        """Cores in use, by node."""
+        return self._cores
+
     def _part(self, node: str, cores: int, gpus: int, capacity: Capacity) -> Part:
         used = self._gpus.get(node, set())
         return Part(node, cores, tuple(itertools.islice((i for i in range(capacity.gpus) if i not in used), gpus)))
@@ -175,6 +180,16 @@ class Cores:
             for worker in self._scheduler.workers.values()
             if worker.status.name == "running"
         }
+
+    @property
+    def used(self) -> Mapping[str, int]:
+        """Cores in use, by node."""
+        return self._ledger.used
+
+    def demand(self) -> int:
+        """Cores that are in use and that are waited for."""
+        waiting = sum(each.need.cores * each.need.ranks * each.wanted() for each in self._applicants)
+        return sum(self._ledger.used.values()) + waiting
 
     def add(self, applicant: Applicant) -> None:
         """Serve `applicant` from now on."""
