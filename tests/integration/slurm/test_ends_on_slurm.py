@@ -71,6 +71,7 @@ def test_a_quota_is_told_and_filled_up_when_it_is_lifted(
     pilot = login.submit(nodes=4).wait(nodes=2, timeout=60)
     eventually(lambda: "AssocMaxSubmitJobLimit" in pilot.reason, "Slurm's words")
     eventually(lambda: len(happened(pilot, "refused")) >= 2, "a second try")
+    assert "AssocMaxSubmitJobLimit" in pilot.reason
     assert pilot.state == "running"
     assert len(login.alive()) == 2
     tries = len(calls.read_text().splitlines())

@@ -8,6 +8,8 @@ import shutil
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 from urllib.parse import urlparse
 
 import psutil
@@ -102,6 +104,16 @@ def test_a_lost_pilot_goes_on_with_the_jobs_that_it_had(login: LoginNode) -> Non
     assert not login.files()
 
 
+def test_cancel_ends_the_jobs_of_a_lost_pilot_too(login: LoginNode) -> None:
+    filler = fill(login, 4)
+    pilot = login.submit(nodes=2)
+    eventually(lambda: len(login.alive()) == 3, "jobs that wait")
+    kill_supervisor(pilot)
+    pilot.cancel()
+    eventually(lambda: [job.id for job in login.alive()] == [filler], "the end of its jobs")
+    assert pilot.state.ended
+
+
 def test_jobs_that_ended_meanwhile_are_replaced_when_a_pilot_is_recovered(login: LoginNode) -> None:
     pilot = login.submit(nodes=2).wait(timeout=60)
     first, second = running(pilot)
@@ -121,7 +133,8 @@ def connect(address: str, context: ssl.SSLContext | None, words: bytes) -> bytes
         with socket.create_connection((url.hostname, url.port or 0), timeout=10) as plain:
             line = context.wrap_socket(plain) if context else plain
             line.sendall(words)
-            line.shutdown(socket.SHUT_WR) if context is None else None
+            if context is None:
+                plain.shutdown(socket.SHUT_WR)
             return line.recv(100)
     except OSError:  # closed on us
         return b""
@@ -152,7 +165,7 @@ def test_only_who_has_the_pilots_key_and_token_is_answered(login: LoginNode) -> 
         assert connect(record.control, context, words)[8:10] != b'{"'
     assert pilot.record.nodes_wanted == 1, "nobody was obeyed"
     assert b'{"ok": 1}' in connect(record.control, owner, request(nodes=1, token=token))
-    ours = [process for process in login.processes() for _ in [0]]
+    ours = login.processes()
     assert len(ours) >= 2
     for process in ours:
         assert token not in " ".join([*process.cmdline(), *process.environ().values()])
@@ -177,6 +190,9 @@ def test_a_supervisor_in_a_job_hands_over_to_the_next_one(login: LoginNode) -> N
     assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
     run.wait(timeout=60)
     assert run.result() == {"total": 20}
+    code = "import pilothouse as ph; print(ph.attach('inside').client().submit(sum, [20, 22]).result())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "42\n"
     worker = set(pilot.client().run(os.getpid, workers=[second.address]).values())
     login.cluster.run("scancel", first.job)
     eventually(lambda: pilot.record.generation == 2 and pilot.record.answers, "the successor")
