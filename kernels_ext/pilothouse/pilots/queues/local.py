@@ -167,17 +167,20 @@ def _serve(line: socket.socket) -> NoReturn:
     """Be the template: fork nodes, report their ends, go when the supervisor goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name_process("pilothouse-tmpl")
-    while text := _read_line(line):
-        request = json.loads(text)
-        if request:
-            pid = os.fork()
-            if pid == 0:
-                line.close()
-                _be_node(**request)
-            answer: dict[str, Any] = {"pid": pid}
-        else:
-            answer = {"ended": _reap()}
-        line.sendall(json.dumps(answer).encode() + b"\n")
+    # A supervisor that is killed in the middle of an exchange leaves a broken one. It must not be this process, which
+    # has its frames, that reports the end: the pilot is lost, and can be recovered.
+    with contextlib.suppress(OSError, ValueError):
+        while text := _read_line(line):
+            request = json.loads(text)
+            if request:
+                pid = os.fork()
+                if pid == 0:
+                    line.close()
+                    _be_node(**request)
+                answer: dict[str, Any] = {"pid": pid}
+            else:
+                answer = {"ended": _reap()}
+            line.sendall(json.dumps(answer).encode() + b"\n")
     os._exit(0)
 
 
