@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from pilothouse.errors import PilothouseError
 from pilothouse.pilots.control import answers
 from pilothouse.pilots.journal import Journal, tail
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
@@ -86,27 +87,34 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     latest = PILOTS.read(record.name)  # it may have ended properly between the reading and the look
     if latest.state.ended or latest.supervisor != record.supervisor:
         return latest
-    folder = PILOTS.folder(record.name)
-    last = tail(folder / "supervisor.log", 3)
+    before = latest.model_copy()
+    last = tail(PILOTS.root / record.name / "supervisor.log", 3)
     latest.state, latest.ended = State.LOST, utcnow()
     latest.reason = "\n".join(part for part in (why, last) if part)
-    if latest.socket:
-        Path(latest.socket).unlink(missing_ok=True)
-    for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
-        (folder / name).unlink(missing_ok=True)
-    remove_leftovers(folder)
-    if latest.scratch and latest.supervisor and latest.supervisor.host == socket.gethostname():
-        shutil.rmtree(latest.scratch, ignore_errors=True)
     for node in latest.nodes:
         if not node.state.ended:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
     latest.socket = latest.control = latest.scheduler = latest.dashboard = ""
-    Journal(folder / "events.jsonl").add("lost", reason=why)
-    PILOTS.write(latest)
-    for run in RUNS:
-        if isinstance(run, RunRecord) and run.pilot == latest.name and not run.state.ended:
-            reconcile_run(run)
+    with contextlib.suppress(OSError, PilothouseError):  # a home that can't be written: it is lost all the same
+        _clear_away(before)
+        Journal(PILOTS.folder(record.name) / "events.jsonl").add("lost", reason=why)
+        PILOTS.write(latest)
+        for run in RUNS:
+            if isinstance(run, RunRecord) and run.pilot == latest.name and not run.state.ended:
+                reconcile_run(run)
     return latest
+
+
+def _clear_away(record: PilotRecord) -> None:
+    """Remove what must not outlive a supervisor: its socket, its secrets, its temporary files."""
+    folder = PILOTS.folder(record.name)
+    if record.socket:
+        Path(record.socket).unlink(missing_ok=True)
+    for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
+        (folder / name).unlink(missing_ok=True)
+    remove_leftovers(folder)
+    if record.scratch and record.supervisor and record.supervisor.host == socket.gethostname():
+        shutil.rmtree(record.scratch, ignore_errors=True)
 
 
 def reconcile_run(record: RunRecord) -> RunRecord:

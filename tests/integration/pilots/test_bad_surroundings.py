@@ -93,12 +93,15 @@ def test_a_pilot_outlives_a_home_that_is_full_for_a_time(small_home: Path) -> No
 
 def test_a_read_only_home_is_named_and_pilots_are_still_shown(small_home: Path) -> None:
     PILOTS.write(PilotRecord(name="old", site="local", created=utcnow(), ended=utcnow(), state=State.FINISHED))
+    settings = local_site().model_dump(mode="json")
+    gone = PilotRecord(name="gone", site="local", settings=settings, created=utcnow(), state=State.RUNNING)
+    gone.created = gone.begun = utcnow() - timedelta(hours=1)
+    PILOTS.write(gone)
     subprocess.run(["mount", "-o", "remount,ro", small_home], check=True)
     try:
         with pytest.raises(PilothouseError, match=rf"{small_home}.*Read-only file system"):
             ph.submit("local", nodes=1)
-        assert [pilot.name for pilot in pilots()] == ["old"]
-        assert ph.attach("old").state == "finished"
+        assert {pilot.name: str(pilot.state) for pilot in pilots()} == {"old": "finished", "gone": "lost"}
     finally:
         subprocess.run(["mount", "-o", "remount,rw", small_home], check=True)
 
