@@ -53,7 +53,12 @@ export class TimelineView extends Widget {
 
   protected override onResize(msg: Widget.ResizeMessage): void {
     super.onResize(msg);
-    if (Math.abs(this._fitting() - this._width) > 20) {
+    this._refit();
+  }
+
+  /** Draw again where the tab has become wider or narrower. */
+  private _refit(): void {
+    if (!this.isDisposed && Math.abs(this._fitting() - this._width) > 20) {
       this._draw();
     }
   }
@@ -67,7 +72,10 @@ export class TimelineView extends Widget {
   private _draw(): void {
     if (this.isVisible && !this._drawing && this._fitting()) {
       this._drawing = true;
-      void this._show().finally(() => (this._drawing = false));
+      void this._show().finally(() => {
+        this._drawing = false;
+        this._refit(); // it may have got another size meanwhile
+      });
     }
   }
 
