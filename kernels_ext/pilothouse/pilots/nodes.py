@@ -68,6 +68,7 @@ class Nodes:
         self._changed = changed
         self._site = Site.model_validate(record.settings)
         self._failures = 0
+        self._refusals = 0
         self._not_before = 0.0
         self._renewing: list[str] = []
         self._draining: set[asyncio.Task[None]] = set()
@@ -125,7 +126,8 @@ class Nodes:
 
     def reset_limit(self) -> None:
         """The user changed the set-point: try again."""
-        self._failures, self._not_before, self.exhausted, self.refusal = 0, 0.0, "", ""
+        self._failures, self._refusals, self._not_before = 0, 0, 0.0
+        self.exhausted = self.refusal = ""
 
     def renew(self) -> list[str]:
         """Replace each node that is there now by a new one, one after the other; their names."""
@@ -150,9 +152,10 @@ class Nodes:
                 node for node in self._record.nodes
                 if node.kind == kind and node.state in ACTIVE and not node.leaving and node.role != "successor"
             ]  # fmt: skip
-            if len(active) < wanted and not self.exhausted and time.monotonic() >= self._not_before:
-                await self._submit_missing(kind, wanted - len(active))
-                await self._ask()
+            if len(active) < wanted:
+                if not self.exhausted and time.monotonic() >= self._not_before:
+                    await self._submit_missing(kind, wanted - len(active))
+                    await self._ask()
             elif len(active) > wanted:
                 self._let_go(active, len(active) - wanted)
             else:
@@ -281,19 +284,20 @@ class Nodes:
         self._asking.expect_change()
         node.submitted = node.since = utcnow()
         node.job = await self._queue.submit(job)
-        self.refusal = ""
+        self.refusal, self._refusals = "", 0
         self._journal.add("node submitted", node=node.name, job=node.job)
         self._trim()
 
     def _refused(self, why: str) -> None:
+        """A pilot that has jobs tries again, each minute at the end: quotas are full for a time."""
         self._journal.add("refused", reason=why)
-        alone = not any(node.state in ACTIVE for node in self._record.nodes)
-        self._back_off()
-        if alone or self._failures >= LIMIT:
+        if all(node.state.ended for node in self._record.nodes):
             self._give_up(why)
-        else:
-            self.refusal = why  # until a submission succeeds
-            self._changed()
+            return
+        self.refusal = why  # until a submission succeeds
+        self._not_before = time.monotonic() + min(2.0**self._refusals, 60.0)
+        self._refusals += 1
+        self._changed()
 
     def _back_off(self) -> None:
         self._failures += 1

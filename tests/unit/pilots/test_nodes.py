@@ -184,6 +184,49 @@ def test_a_refusal_ends_a_pilot_without_nodes_and_is_told_by_one_with_nodes(cloc
     run(steps)
 
 
+def test_a_full_quota_neither_ends_a_pilot_with_jobs_nor_keeps_it_small_for_ever(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(2)
+        await bench.keep()
+        bench.connect("p-1", "p-2")
+        bench.nodes.renew()
+        bench.queue.error = Refused("sbatch: over your limit")
+        for _ in range(1200):
+            clock.now += 0.5
+            await bench.keep()
+        assert not bench.nodes.exhausted
+        assert 10 < len(bench.events("refused")) < 20, "rarely in the end"
+        assert [node.state.value for node in bench.record.nodes] == ["running", "running"]
+        bench.queue.error = None
+        for _ in range(140):
+            clock.now += 0.5
+            await bench.keep()
+        assert [node.state.value for node in bench.record.nodes] == ["running", "running", "pending"]
+        assert not bench.nodes.refusal
+
+    run(steps)
+
+
+def test_a_job_that_still_ends_takes_the_place_in_the_quota_for_a_moment(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1)
+        await bench.keep()
+        bench.connect("p-1")
+        bench.record.nodes[0].ends = utcnow()
+        bench.queue.error = Refused("sbatch: over your limit")
+        await bench.nodes.keep()
+        assert bench.states() == {"p-1": "draining"}
+        assert bench.events("refused")
+        await asyncio.sleep(0.01)
+        assert not bench.nodes.exhausted
+        bench.queue.error = None
+        clock.now += 2
+        await bench.keep()
+        assert "pending" in bench.states().values()
+
+    run(steps)
+
+
 def test_pending_nodes_go_before_running_ones_the_latest_first(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(5)
