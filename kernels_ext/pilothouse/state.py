@@ -36,6 +36,16 @@ def home() -> Path:
     return path
 
 
+def registry() -> str:
+    """A word for this state folder: what is outside it, such as jobs, is known again by it."""
+    path = home() / "id"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        write_atomic(path, secrets.token_hex(3).encode())
+        return path.read_text().strip()
+
+
 def check_name(name: str, *, field: str = "name") -> str:
     """`name` itself, or :class:`InvalidInput` when it can't be a file, job and URL part."""
     if not NAME.fullmatch(name):

@@ -17,7 +17,7 @@ from pilothouse.pilots.control import answers
 from pilothouse.pilots.journal import Journal, tail
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.pilots.site import Site
-from pilothouse.state import Unreadable, utcnow
+from pilothouse.state import Unreadable, registry, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
 START_S = 30.0
@@ -139,8 +139,8 @@ def reconcile_run(record: RunRecord) -> RunRecord:
 
 
 def scratch_folder(pilot: str) -> Path:
-    """Where a pilot on this host has its temporary files; it goes with the pilot."""
-    return Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}", "scratch", pilot)
+    """Where a pilot on this host has its temporary files; it goes with the pilot. Other registries have their own."""
+    return Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}", "scratch", f"{registry()}-{pilot}")
 
 
 def remove_leftovers(folder: Path) -> None:

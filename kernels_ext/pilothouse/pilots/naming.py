@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from pilothouse.errors import Conflict, NotFound
 from pilothouse.pilots.alive import reconcile, reconcile_run
 from pilothouse.pilots.records import PilotRecord
-from pilothouse.state import R, Records, check_name, home, write_atomic
+from pilothouse.state import R, Records, check_name, registry
 
 
 def claim(records: Records[R], name: str | None, stem: str, make: Callable[[str], R]) -> R:
@@ -42,13 +41,7 @@ def tag(node: str = "") -> str:
 
     Without `node`, what all our jobs' names begin with.
     """
-    path = home() / "id"
-    try:
-        own = path.read_text().strip()
-    except FileNotFoundError:
-        write_atomic(path, secrets.token_hex(3).encode())
-        own = path.read_text().strip()
-    return f"pilothouse-{own}-{node}"
+    return f"pilothouse-{registry()}-{node}"
 
 
 def _ended(records: Records[Any], name: str) -> bool:

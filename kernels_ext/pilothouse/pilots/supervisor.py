@@ -104,13 +104,13 @@ class Supervisor:
         adopted = adopt_nodes(record, self.journal)
         servers: list[Any] = []
         try:
-            await self._keep_nodes()  # they start while the scheduler does
+            if self.first:
+                await self.first.start()
+            await self._keep_nodes()  # nodes start while the scheduler does
             await self._start_scheduler(tls)
             self._node_host = NodeHost(self.scheduler)
             self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self.touch)
             self.nodes.watch(self.scheduler, self._node_host)
-            if self.first:
-                await self.first.start()
             servers = await self._listen(tls, me.pid)
             self.journal.add("started", pid=me.pid, host=socket.gethostname(), scheduler=self.scheduler.address)
             resume_runs(record, self.runs, self.journal, adopted)

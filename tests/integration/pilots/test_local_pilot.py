@@ -175,7 +175,7 @@ def test_a_killed_supervisor_leaves_nothing_but_the_truth(state_home: Path) -> N
     run = pilot.launch("count", {"to": 100000})
     until(lambda: len(run.frame().time))
     everything = processes(pilot)
-    scratch = Path(PILOTS.read("doomed").socket).parent / "scratch" / "doomed"
+    scratch = Path(PILOTS.read("doomed").scratch)
     everything[0].send_signal(signal.SIGKILL)
     until(lambda: gone(everything), 15)
     assert pilot.state == "lost"
