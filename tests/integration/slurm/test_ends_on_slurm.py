@@ -103,6 +103,7 @@ def test_a_job_that_ended_unseen_is_told_by_sacct(login_accounting: LoginNode) -
     assert running(pilot)[0].job != job
 
 
+@pytest.mark.slow
 def test_idle_time_and_lease_end_pilots_and_their_jobs(login: LoginNode) -> None:
     idle = login.submit(nodes=1, idle_timeout=1)
     leased = login.submit(nodes=2, lease=12, directives=["--comment=leased"])

@@ -31,6 +31,7 @@ def fill(login: LoginNode, nodes: int) -> str:
     return job
 
 
+@pytest.mark.slow
 def test_jobs_of_a_killed_supervisor_are_known_and_swept_and_nobody_elses(
     login: LoginNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +76,7 @@ def test_jobs_without_a_record_are_ended_by_the_next_pilot(login: LoginNode) -> 
     eventually(lambda: {each.id for each in login.alive()} == {filler, following.nodes[0].job})
 
 
+@pytest.mark.slow
 def test_a_lost_pilot_goes_on_with_the_jobs_that_it_had(login: LoginNode) -> None:
     filler = fill(login, 3)
     pilot = login.submit(nodes=5, name="phoenix").wait(nodes=4, timeout=60)
@@ -174,6 +176,7 @@ def test_only_who_has_the_pilots_key_and_token_is_answered(login: LoginNode) -> 
     assert tag() in login.cluster.jobs()[-1].name
 
 
+@pytest.mark.slow
 def test_a_supervisor_in_a_job_hands_over_to_the_next_one(login: LoginNode) -> None:
     pilot = login.submit(nodes=2, placement="job", lease="2h", name="inside").wait(timeout=90)
     record = pilot.record
@@ -212,6 +215,7 @@ def test_a_supervisor_in_a_job_hands_over_to_the_next_one(login: LoginNode) -> N
     assert not login.files()
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_is_killed_in_its_job_is_followed_too(login: LoginNode) -> None:
     pilot = login.submit(nodes=2, placement="job", lease="2h").wait(timeout=90)
     eventually(lambda: [node for node in pilot.nodes if node.role == "successor" and node.job])
