@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 import pytest
 from nbclient import NotebookClient
 
 from pilothouse.pilots.submission import pilots
 from tests.slurm.cluster import SlurmCluster
 from tests.slurm.login_node import login_node
+from tests.waiting import eventually
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "10_pilots.ipynb"
 
@@ -91,8 +91,7 @@ def test_on_slurm(empty_slurm: SlurmCluster) -> None:
         adopted = [line for line in text_of(executed, "pilot.events()").splitlines() if "node failed" in line]
         assert adopted == [], "the jobs that ran went on under the new supervisor"
         assert login.alive() == []
-        left = [process for process in login.processes() if process.status() != psutil.STATUS_ZOMBIE]
-        assert left == []
+        eventually(lambda: not login.processes(), "the end of the supervisor")
 
 
 def _without_slurm(folder: Path) -> str:
