@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,9 @@ from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.records import PILOTS, PilotRecord, State
 from pilothouse.pilots.site import Site
 from pilothouse.state import Unreadable, utcnow
+
+#: A supervisor's socket, or a temporary name of :func:`pilothouse.state.write_atomic`: the process's number is in it.
+_OF_A_PROCESS = re.compile(r".+-(\d+)\.sock|\..+\.(\d+)\.[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,18 @@ def sweep(*, end: bool = True) -> list[Orphan]:
 
 
 def _remove_sockets() -> None:
-    import psutil
-
-    for path in runtime_folder().glob("*-*.sock"):
-        pid = path.stem.rpartition("-")[2]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+    """And files that a process was writing when it was killed."""
+    for path in runtime_folder().iterdir():
+        found = _OF_A_PROCESS.fullmatch(path.name)
+        if found and not _runs(int(found[1] or found[2])):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def _runs(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
