@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
-from pilothouse.errors import NotFound
+from pilothouse.errors import PilothouseError
 from pilothouse.pilots import Pilot
 from pilothouse.pilots.records import NodeRecord
 from pilothouse.pilots.submission import pilots
@@ -159,7 +159,9 @@ def login_node(cluster: SlurmCluster) -> Iterator[LoginNode]:
             finally:
                 shutil.rmtree(folder / "bin")  # the real commands again
                 for pilot in [*node.pilots, *pilots()]:
-                    with contextlib.suppress(NotFound):  # its record is gone
+                    with contextlib.suppress(PilothouseError):  # its record is gone, or it is a failed test's
                         pilot.cancel()
+                for process in node.processes():
+                    process.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
