@@ -219,7 +219,7 @@ class Nodes:
             if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
                 self._spawn(self._cancel(node.job))
                 self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"))
-            elif node.state is State.RUNNING and node.ends is not None and node.connected:
+            elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
                 left = (node.ends - now).total_seconds()
                 if left < LAST_CALL_S:
                     self._drain_soon(node, "its walltime is over")
@@ -232,14 +232,17 @@ class Nodes:
                     and left < self._ahead(node)
                     and self._worth_renewing(node.ends)
                 ):
-                    self._renewing.append(node.name)
+                    self._renew(node)  # all whose time comes, at once: they began together, and wait together
         if self._renewing and not any(node.leaving and not node.state.ended for node in self._record.nodes):
             name = self._renewing.pop(0)
             for node in self._record.nodes:
                 if node.name == name and node.state is State.RUNNING:
-                    node.leaving = True
-                    self._journal.add("node renewing", node=name)
-                    self._changed()
+                    self._renew(node)
+
+    def _renew(self, node: NodeRecord) -> None:
+        node.leaving = True
+        self._journal.add("node renewing", node=node.name)
+        self._changed()
 
     def _ahead(self, node: NodeRecord) -> float:
         """How long before its walltime a node's replacement is asked for, seconds: a wait like the last, and time."""

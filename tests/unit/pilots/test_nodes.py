@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,30 @@ def test_all_nodes_are_renewed_each_when_its_replacement_is_there(clock: Clock) 
             assert bench.states()[old] == "finished"
         await bench.keep()
         assert bench.queue.submitted == ["p-1", "p-2", "p-3", "p-4"]
+
+    run(steps)
+
+
+def test_nodes_whose_walltimes_end_together_are_renewed_together(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(3)
+        await bench.keep()
+        bench.connect("p-1", "p-2", "p-3")
+        for node in bench.record.nodes:
+            node.started, node.ends = utcnow() - timedelta(seconds=500), utcnow() + timedelta(seconds=30)
+        await bench.keep()
+        await bench.keep()
+        assert bench.queue.submitted[3:] == ["p-4", "p-5", "p-6"]
+        assert [bench.states()[name] for name in ("p-1", "p-2", "p-3")] == ["running"] * 3
+        bench.connect("p-4", "p-5")
+        await bench.keep()
+        assert bench.states()["p-1"] == "running", "not all replacements are there"
+        bench.connect("p-6")
+        await bench.keep()
+        await asyncio.sleep(0)
+        assert [bench.states()[name] for name in ("p-1", "p-2", "p-3")] == ["finished"] * 3
+        await bench.keep()
+        assert len(bench.queue.submitted) == 6
 
     run(steps)
 
