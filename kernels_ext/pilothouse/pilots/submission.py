@@ -178,7 +178,7 @@ def attach(name: str) -> Pilot | Run:
     raise NotFound(f"name={name!r}: no pilot or run has that name; {there}", field="name")
 
 
-def pilot_for(pilot: Pilot | str | None, run: str | None = None) -> Pilot:
+def pilot_for(pilot: Pilot | AttachedPilot | str | None, run: str | None = None) -> Pilot:
     """The pilot that a function's ``pilot=`` means: a handle, a name, or None for the default one.
 
     Parameters
@@ -199,11 +199,11 @@ def pilot_for(pilot: Pilot | str | None, run: str | None = None) -> Pilot:
         return default_pilot()
     if isinstance(pilot, str):
         return Pilot(check_name(pilot, field="pilot"))
+    if isinstance(pilot, Pilot):
+        return pilot
     if isinstance(pilot, AttachedPilot):
         raise pilot.no_runs()
-    if not isinstance(pilot, Pilot):
-        raise InvalidInput(f"pilot={pilot!r}: give a pilot, its name, or leave it out", field="pilot")
-    return pilot
+    raise InvalidInput(f"pilot={pilot!r}: give a pilot, its name, or leave it out", field="pilot")
 
 
 def default_pilot() -> Pilot:
