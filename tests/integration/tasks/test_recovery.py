@@ -25,7 +25,7 @@ def test_tasks_go_on_under_the_next_supervisor(state_home: Path, tmp_path: Path)
     with ph.submit("local", name="mortal", nodes=2).wait(timeout=60) as pilot:
         script = ["sh", "-c", f"echo {{i}} >> {tmp_path}/ran; sleep 0.5"]
         tasks = pilot.map_execute(script, [{"i": i} for i in range(20)])
-        until(lambda: (tasks.folder / "tasks.jsonl").exists())
+        until(lambda: "finished" in tasks.tasks["state"].values)
         supervisor = pilot.record.supervisor
         assert supervisor is not None
         os.kill(supervisor.pid, signal.SIGKILL)

@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[3]
 #: Name on PyPI -> name on conda-forge, where they differ by more than case, '-' and '_'.
 CONDA_NAMES = {"lmdb": "python-lmdb"}
 
+#: Extras that are not for the user's environment: RADICAL-Pilot has one of its own.
+APART = {"all", "test", "radical"}
+
 
 def environment() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((ROOT / "environment.yml").read_text())
@@ -27,9 +30,9 @@ def project() -> dict[str, Any]:
 
 
 def wanted() -> dict[str, str]:
-    """Normalised name -> versions, of the dependencies and of all extras that are for users."""
+    """Normalised name -> versions, of the dependencies and of all extras for the user's environment."""
     table = project()
-    extras = {name: words for name, words in table["optional-dependencies"].items() if name not in ("all", "test")}
+    extras = {name: words for name, words in table["optional-dependencies"].items() if name not in APART}
     found: dict[str, str] = {}
     for words in [table["dependencies"], *extras.values()]:
         for word in words:
@@ -54,7 +57,7 @@ def test_the_channel_is_conda_forge_alone() -> None:
     assert environment()["channels"] == ["conda-forge", "nodefaults"]
 
 
-def test_the_extra_all_holds_every_extra_for_users() -> None:
+def test_the_extra_all_holds_every_extra_for_the_users_environment() -> None:
     extras = project()["optional-dependencies"]
     (everything,) = extras["all"]
-    assert Requirement(everything).extras == set(extras) - {"all", "test"}
+    assert Requirement(everything).extras == set(extras) - APART

@@ -39,11 +39,23 @@ class TaskDriver:
     """
 
     resumable = True
+    #: The module of the node processes, and what of the specification they are told.
+    launcher = "pilothouse.pilots.tasks.launcher"
+    common: tuple[str, ...] = ("stage", "cores", "ranks", "timeout", "launcher")
 
     async def run(self, context: RunContext) -> None:
         """Drive the run to its end."""
-        self.context = context
-        self.specification = spec = await asyncio.to_thread(read_specification, context.folder)
+        spec = await asyncio.to_thread(read_specification, context.folder)
+        if spec.get("through") == "radical":
+            from pilothouse.pilots.tasks.radical_driver import RadicalDriver
+
+            await RadicalDriver().drive(context, spec)
+        else:
+            await self.drive(context, spec)
+
+    async def drive(self, context: RunContext, spec: dict[str, Any]) -> None:
+        """Drive the run with this specification to its end."""
+        self.context, self.specification = context, spec
         self.need = Need(spec["cores"], spec["gpus"], spec["ranks"] or 1)
         self.board = Board(spec["tasks"], spec["retries"], Ends(context.folder), context.log)
         self.cores = Cores.of(context.scheduler)
@@ -142,14 +154,17 @@ class TaskDriver:
 
     def _station(self, node: str) -> Station:
         if node not in self.stations:
-            spec = self.specification
-            names = ("stage", "cores", "ranks", "timeout", "launcher")
-            config = {
-                "node": node, "mark": self._mark, "sweep": node in self._crashed, "common": {n: spec[n] for n in names},
-                "folder": str(self.context.folder), "work": spec["work"], "many": spec["many"],
-            }  # fmt: skip
-            self.stations[node] = Station(self.context, node, config, self._heard, self._gone)
+            config = self._config(node)
+            self.stations[node] = Station(self.context, node, self.launcher, config, self._heard, self._gone)
         return self.stations[node]
+
+    def _config(self, node: str) -> dict[str, Any]:
+        spec = self.specification
+        return {
+            "node": node, "mark": self._mark, "sweep": node in self._crashed,
+            "common": {name: spec[name] for name in self.common},
+            "folder": str(self.context.folder), "work": spec["work"], "many": spec["many"],
+        }  # fmt: skip
 
     # ------------------------------------------------------------------ what launchers say
 
@@ -243,17 +258,21 @@ class TaskDriver:
     async def _sample_regularly(self) -> None:
         shown = None
         while True:
-            now = (len(self.board.running), len(self.board.ended))
+            now = (self._running(), len(self.board.ended))
             if now != shown:
                 shown = now
                 self._sample()
             await asyncio.sleep(SAMPLE_S)
 
+    def _running(self) -> int:
+        """How many tasks are being run."""
+        return len(self.board.running)
+
     def _sample(self) -> None:
         board = self.board
         failed = float(len(board.failed)) if board.ended else 0.0
         self.context.telemetry.append(
-            time.time(), {"running": float(len(board.running)), "done": len(board.ended) - failed, "failed": failed}
+            time.time(), {"running": float(self._running()), "done": len(board.ended) - failed, "failed": failed}
         )
         self.context.progress(len(board.ended), board.total, "tasks")
 

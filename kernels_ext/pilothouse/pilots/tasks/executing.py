@@ -41,6 +41,7 @@ class Executes:
         folder: str | os.PathLike[str] | None = None,
         timeout: float | str | None = None,
         launcher: str | Sequence[str] | None = None,
+        through: Literal["pilothouse", "radical"] = "pilothouse",
         name: str | None = None,
     ) -> Task:
         """Run an executable on a node of the pilot and return at once.
@@ -73,6 +74,9 @@ class Executes:
             It is ended after this time: seconds, or ``"2h"``.
         launcher
             The command that starts MPI programs; ``$PILOTHOUSE_MPIEXEC`` on the node, or mpich's, when left out.
+        through
+            ``"radical"`` has RADICAL-Pilot run it, in the environment that ``$PILOTHOUSE_RADICAL`` names. While it
+            runs, RADICAL-Pilot listens on all interfaces of the node.
         name
             Of the run; made up when left out.
 
@@ -92,6 +96,7 @@ class Executes:
         return _start(
             self, [(argv, None)], False, env, inputs, outputs, after, folder, name,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
+            through=through,
         )  # fmt: skip
 
     def map_execute(
@@ -111,6 +116,7 @@ class Executes:
         folder: str | os.PathLike[str] | None = None,
         timeout: float | str | None = None,
         launcher: str | Sequence[str] | None = None,
+        through: Literal["pilothouse", "radical"] = "pilothouse",
         name: str | None = None,
     ) -> Task:
         """Run many executables, thousands of them, as one run, and return at once.
@@ -122,7 +128,7 @@ class Executes:
         parameters
             A mapping for each task: ``{name}`` in the template's arguments, `env`, `inputs` and `outputs` stands
             for its values.
-        cores, gpus, ranks, env, inputs, outputs, after, retries, stage, timeout, launcher, name
+        cores, gpus, ranks, env, inputs, outputs, after, retries, stage, timeout, launcher, through, name
             Of each task, as for :meth:`execute`.
         folder
             Holds a working folder for each task: ``00000``, ``00001`` ...
@@ -151,6 +157,7 @@ class Executes:
         return _start(
             self, pairs, True, env, inputs, outputs, after, folder, name,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
+            through=through,
         )  # fmt: skip
 
 
@@ -174,6 +181,7 @@ def _start(
 ) -> Task:  # fmt: skip
     from pilothouse.pilots.tasks.cores import Need
     from pilothouse.pilots.tasks.specification import Options, one, predecessor
+    from pilothouse.pilots.tasks.through import radical_environment
     from pilothouse.state import check_name
 
     if name is not None:
@@ -193,10 +201,13 @@ def _start(
     pilot.wait(nodes=0, timeout=30.0)
     record = pilot.record
     _check_size(Need(chosen.cores, chosen.gpus, chosen.ranks or 1), record)
+    radical = None
+    if chosen.through == "radical":
+        radical = radical_environment(chosen, max(kind.cores for kind, _ in _kinds(record)))
     before = [found for each in after if (found := predecessor(each, record.scheduler)) is not None]
     keys = [found["key"] for found in before if "key" in found]
     specification = {
-        **chosen.model_dump(), "many": many, "after": before, "tasks": tasks,
+        **chosen.model_dump(), "radical": radical, "many": many, "after": before, "tasks": tasks,
         "holder": f"pilothouse-{secrets.token_hex(8)}" if keys else "",
     }  # fmt: skip
     work = None if folder is None else str(Path(folder).expanduser().absolute())
@@ -212,7 +223,7 @@ def launch(pilot: Pilot, specification: dict[str, Any], work: str | None, name: 
     from pilothouse.pilots.tasks.handle import Task
 
     tasks = specification["tasks"]
-    shown = {key: specification[key] for key in ("cores", "gpus", "ranks", "retries", "stage", "timeout")}
+    shown = {key: specification[key] for key in ("cores", "gpus", "ranks", "retries", "stage", "timeout", "through")}
     names = [each.get("run") or each["key"] for each in specification["after"]]
     command = shlex.join(tasks[0]["argv"])
     parameters = {"command": command[:500], "tasks": len(tasks), "after": names, **shown}

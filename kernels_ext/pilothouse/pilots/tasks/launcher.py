@@ -298,11 +298,11 @@ class Launcher:
         error = running.why
         if self._common["ranks"] and (failed := mpi.first_failure(self._notes(task))):
             self._notes(task).unlink()
-            text = f"rank {failed[0]}: {_ending(failed[1])}"
+            text = f"rank {failed[0]}: {ending(failed[1])}"
             if error in ("", text):
                 code, error = failed[1], text
         if code and not error:
-            error = _ending(code)
+            error = ending(code)
         elif not error and (gone := missing(self._places.working(task["task"]), task["outputs"])):
             error = f"it ended well but left no {', '.join(map(repr, gone))}"
         self._end(task, code, error, seconds)
@@ -312,13 +312,7 @@ class Launcher:
         number = task["task"]
         err = self._places.printed(number, "stderr")
         last = tail(err, 5) if error else ""
-        if self._places.many:
-            for path in (self._places.printed(number, "stdout"), err):
-                with contextlib.suppress(FileNotFoundError):
-                    if not path.stat().st_size:
-                        path.unlink()
-            with contextlib.suppress(OSError):  # it is not empty, which is what it is for
-                self._places.working(number).rmdir()
+        self._places.tidy(number)
         self._ended.append({
             "task": number, "attempt": task["attempt"], "code": code, "error": error, "seconds": round(seconds, 4),
             "last": last,
@@ -329,7 +323,7 @@ class Launcher:
         now = time.monotonic()
         for running in self._running.values():
             if running.pump and not running.why and (failed := mpi.first_failure(self._notes(running.task))):
-                running.why, running.deadline = f"rank {failed[0]}: {_ending(failed[1])}", now + TIMEOUT_GRACE_S
+                running.why, running.deadline = f"rank {failed[0]}: {ending(failed[1])}", now + TIMEOUT_GRACE_S
             if running.deadline > now:
                 continue
             if not running.late:
@@ -356,14 +350,15 @@ class Launcher:
     def _end_all(self) -> None:
         """End everything that descends from here: nothing is left on the node."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        process_tree.end(_descendants, STOP_GRACE_S)
+        process_tree.end(descendants, STOP_GRACE_S)
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """How a process ended, for people; negative is a signal."""
     return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _descendants() -> list[Any]:
+def descendants() -> list[Any]:
     """What descends from this process; those that have ended are reaped on the way."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,17 @@ class Places:
     def printed(self, task: int, stream: str) -> Path:
         """The file with what a task prints; `stream` is ``stdout`` or ``stderr``."""
         return self.folder / "printed" / f"{task:05}.{stream}" if self.many else self.folder / f"{stream}.log"
+
+    def tidy(self, task: int) -> None:
+        """Remove what one of many tasks left empty when it ended."""
+        if not self.many:
+            return
+        for path in (self.printed(task, "stdout"), self.printed(task, "stderr")):
+            with contextlib.suppress(FileNotFoundError):
+                if not path.stat().st_size:
+                    path.unlink()
+        with contextlib.suppress(OSError):  # it is not empty, which is what it is for
+            self.working(task).rmdir()
 
 
 def is_pattern(name: str) -> bool:

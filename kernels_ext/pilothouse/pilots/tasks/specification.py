@@ -29,6 +29,7 @@ class Options(BaseModel):
     stage: Literal["link", "copy"] = "link"
     timeout: Duration | None = Field(None, gt=0)
     launcher: list[str] | None = Field(None, min_length=1)
+    through: Literal["pilothouse", "radical"] = "pilothouse"
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Options:

@@ -26,7 +26,7 @@ class Station:
 
     Parameters
     ----------
-    config
+    module, config
         Of the launcher.
     heard
         Called with each message of the launcher.
@@ -45,13 +45,14 @@ class Station:
         self,
         context: RunContext,
         node: str,
+        module: str,
         config: dict[str, Any],
         heard: Callable[[Station, dict[str, Any]], None],
         gone: Callable[[Station, str], None],
     ) -> None:
         self.node = node
         self.slots: dict[int, Slot] = {}
-        self._context, self._config = context, config
+        self._context, self._module, self._config = context, module, config
         self._heard, self._gone = heard, gone
         self._outbox: list[dict[str, Any]] = []
         self._news = asyncio.Event()
@@ -89,8 +90,9 @@ class Station:
         why = ""
         try:
             try:
+                label = f"{self._module.rpartition('.')[2]}-{self.node}"
                 self._process = process = await self._context.spawn(
-                    "pilothouse.pilots.tasks.launcher", self._config, label=f"launcher-{self.node}", node=self.node
+                    self._module, self._config, label=label, node=self.node
                 )
             finally:
                 self._started.set()

@@ -1,0 +1,153 @@
+"""Executables through a real RADICAL-Pilot, in an environment of its own that is made once and kept.
+
+RADICAL-Pilot takes half a minute to start, so one run shows most of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pilothouse.errors import InvalidInput
+from pilothouse.pilots import Pilot, submit
+
+ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def radical() -> Path:
+    """The folder of an environment with RADICAL-Pilot: the user's, else one in the cache."""
+    if given := os.environ.get("PILOTHOUSE_RADICAL"):
+        return Path(given)
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["radical"]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "pilothouse-tests" / "radical-{}.{}".format(*sys.version_info)
+    whole = folder / "whole"
+    if not whole.exists() or whole.read_text() != str(wanted):
+        uv = Path(sys.executable).with_name("uv")
+        if not uv.exists():
+            pytest.skip("no uv beside Python to make an environment for RADICAL-Pilot with")
+        shutil.rmtree(folder, ignore_errors=True)
+        python = folder / "bin" / "python"
+        for command in (
+            [uv, "venv", "--quiet", "--python", sys.executable, folder],
+            [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *wanted],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+            if done.returncode:
+                pytest.skip(f"no environment for RADICAL-Pilot: {done.stderr[-500:]}")
+        whole.write_text(str(wanted))
+    return folder
+
+
+@pytest.fixture
+def pilot(radical: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pilot]:
+    """A pilot with one node of two cores."""
+    monkeypatch.setenv("PILOTHOUSE_RADICAL", str(radical))
+    with submit("local", nodes=1, cores=2, memory="1 GiB").wait(timeout=60) as found:
+        yield found
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def processes(home: Path) -> list[psutil.Process]:
+    """What RADICAL-Pilot has started with this home, and what that has started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(str(home) in value for value in process.environ().values()):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return [each for each in found if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def traces() -> set[Path]:
+    """What RADICAL-Pilot is known to leave in homes, where it is started, and in folders for temporary files."""
+    names = ("radical*", ".radical*", ".psij*", "rp.*", "*.nodelist")
+    roots = (Path.home(), Path.cwd(), Path(tempfile.gettempdir()))
+    return {path for root in roots for name in names for path in root.glob(name)}
+
+
+def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot, tmp_path: Path) -> None:
+    before = traces()
+    start = tmp_path / "start=1.xyz"
+    start.write_text("C 0 0 0\n")
+    greeting = """it's "$HOME" `x`"""
+    tasks = pilot.map_execute(
+        [
+            ["sh", "-c", 'cat start* "$0" > end.xyz; echo "$GREETING $OMP_NUM_THREADS $HOME"; echo warned >&2', start],
+            ["sh", "-c", 'echo "no such molecule $PILOTHOUSE_ATTEMPT" >&2; rm -f end.xyz; exit 3'],
+            ["sh", "-c", "kill -SEGV $$"],
+            ["sleep", "600"],
+            ["true"],
+        ],
+        env={"GREETING": greeting}, inputs=[start], outputs=["end.xyz"], retries=1, timeout=6.0,
+        through="radical",
+    )  # fmt: skip
+    home = tasks.folder / "radical"
+    until(lambda: "RADICAL-Pilot is up" in tasks.logs(), 250)
+    assert processes(home)  # what is to be gone later is seen now
+    table = tasks.result(timeout=120)
+    assert table["state"].values.tolist() == ["finished", *["failed"] * 4]
+    assert table["exit_code"].values[[0, 1, 2, 4]].tolist() == [0, 3, -11, 0]
+    assert table["attempts"].values.tolist() == [1, 2, 2, 2, 2]
+    assert [str(error) for error in table["error"].values] == [
+        "", "exit code 3", "it was ended by SIGSEGV", "it took longer than timeout=6 s",
+        "it ended well but left no 'end.xyz'",
+    ]  # fmt: skip
+    assert tasks.stdout(task=0) == f"{greeting} 1 {os.environ['HOME']}"
+    assert tasks.stderr(task=0) == "warned"
+    assert tasks.outputs_of(0)["end.xyz"].read_text() == "C 0 0 0\n" * 2
+    assert tasks.stderr(task=1) == "no such molecule 2"
+    assert tasks.failed == [1, 2, 3, 4]
+    assert float(tasks.telemetry["running"].max()) >= 1
+    assert float(tasks.telemetry["done"][-1]) == 1
+    assert not home.exists()
+    assert not processes(home)
+    assert traces() <= before
+
+
+def test_what_is_killed_leaves_nothing_and_a_run_can_be_stopped_while_it_starts(pilot: Pilot) -> None:
+    task = pilot.execute(["sleep", "600"], through="radical")
+    home = task.folder / "radical"
+
+    def started() -> list[int]:
+        return [event["pid"] for event in task.events() if event["what"] == "process started"]
+
+    until(lambda: len(processes(home)) > 2)
+    first = set(processes(home))
+    os.kill(started()[0], signal.SIGKILL)
+    until(lambda: not first & set(processes(home)))
+    until(lambda: len(started()) == 2)
+    until(lambda: processes(home))
+    task.stop()
+    task.wait(30)
+    assert task.exit_code is None
+    assert not processes(home)
+    assert not home.exists()
+
+
+def test_an_environment_without_it_is_refused(pilot: Pilot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILOTHOUSE_RADICAL", str(tmp_path))
+    with pytest.raises(InvalidInput, match="is no environment with RADICAL-Pilot") as caught:
+        pilot.execute(["true"], through="radical")
+    assert caught.value.field == "through"
+    assert pilot.runs() == []
