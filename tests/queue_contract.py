@@ -158,7 +158,7 @@ class QueueContract:
 
     def test_cancelled_jobs_go_running_or_waiting(self, bench: Bench) -> None:
         async def steps() -> None:
-            running = await bench.submit("touch started; sleep 600")
+            running = await bench.submit("sleep 600")
             await bench.until(running, lambda status: status.state is State.RUNNING)
             waiting = await bench.submit("sleep 600", "p-2", after=running)
             await bench.queue.cancel([waiting, running])
