@@ -238,10 +238,13 @@ def _radical() -> float | None:
         "        tmgr.submit_tasks([rp.TaskDescription({'executable': '/bin/true'}) for _ in range(100)])\n"
         "        tmgr.wait_tasks(); print('each', (time.perf_counter() - begun) / 100, flush=True)\n"
     )
-    environment = {**os.environ, "VIRTUAL_ENV": home, "PATH": f"{home}/bin:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [f"{home}/bin/python", "-c", code], env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # it writes to each of these
+        places = dict.fromkeys(("HOME", "PWD", "TMPDIR"), folder)
+        environment = {**os.environ, **places, "VIRTUAL_ENV": home, "PATH": f"{home}/bin:{os.environ['PATH']}"}
+        done = subprocess.run(
+            [f"{home}/bin/python", "-c", code],
+            env=environment, cwd=folder, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
     return next((float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("each")), None)
 
 
