@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import threading
-import weakref
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
@@ -14,6 +14,10 @@ from typing import Any, Protocol, TypeVar
 from pilothouse.errors import Unavailable
 
 T = TypeVar("T")
+
+
+#: Seconds for native threads to get out of Python before the interpreter ends.
+LEAVE_S = 0.1
 
 
 class Closing(Protocol):
@@ -37,10 +41,11 @@ class LoopThread:
     ----------
     owned
         What is closed before the interpreter ends: the threads of a native library must not call into one that is gone.
+        Also what nobody holds any more is in here until it is closed: dropping it would not end its connections.
     """
 
     def __init__(self, name: str, on_start: Callable[[], None]) -> None:
-        self.owned: weakref.WeakSet[Closing] = weakref.WeakSet()
+        self.owned: set[Closing] = set()
         self._name = name
         self._on_start = on_start
         self._lock = threading.Lock()
@@ -69,8 +74,20 @@ class LoopThread:
         for thing in list(self.owned):
             with contextlib.suppress(Exception):
                 thing.close()
+        with contextlib.suppress(Exception):  # what it still waits for must not come when there is nobody to tell
+            asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(2)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(2)
+        # Its threads may still be on their way out of the calls that told us so: one that finds the interpreter gone
+        # takes the process down (they can't be joined).
+        time.sleep(LEAVE_S)
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def settled(future: Future[T], timeout: float = 30.0) -> T:

@@ -171,6 +171,7 @@ class EmbeddedRelay:
 
     def close(self) -> None:
         """End the relay; its events are gone. Closing twice is no error."""
+        _thread.owned.discard(self)
         port = int(self.url.rsplit(":", 1)[1])
         for _ in range(40):  # the library's order to shut down gets lost while the relay is at something else
             self._relay.shutdown()
@@ -330,6 +331,7 @@ class Session:
 
     def close(self) -> None:
         """Disconnect. Closing twice is no error."""
+        _thread.owned.discard(self)
         _thread.wait(self._close(), 10)
 
     async def _close(self) -> None:
