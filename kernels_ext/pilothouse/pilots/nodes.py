@@ -71,6 +71,7 @@ class Nodes:
         self._refusals = 0
         self._not_before = 0.0
         self._renewing: list[str] = []
+        self._overdue: set[str] = set()
         self._draining: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()
         self._scheduler: Any = None
@@ -221,7 +222,10 @@ class Nodes:
                 self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"))
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
                 left = (node.ends - now).total_seconds()
-                if left < LAST_CALL_S:
+                if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
+                    self._overdue.add(node.name)
+                    self._asking.look_now()
+                elif left < LAST_CALL_S:
                     self._drain_soon(node, "its walltime is over")
                     if self.description.replace == "never":
                         self._do_without(node)

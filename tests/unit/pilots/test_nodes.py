@@ -213,7 +213,7 @@ def test_a_job_that_still_ends_takes_the_place_in_the_quota_for_a_moment(clock: 
         bench = Bench(1)
         await bench.keep()
         bench.connect("p-1")
-        bench.record.nodes[0].ends = utcnow()
+        bench.record.nodes[0].ends = utcnow() + timedelta(seconds=5)
         bench.queue.error = Refused("sbatch: over your limit")
         await bench.nodes.keep()
         assert bench.states() == {"p-1": "draining"}
@@ -288,6 +288,22 @@ def test_all_nodes_are_renewed_each_when_its_replacement_is_there(clock: Clock) 
             assert bench.states()[old] == "finished"
         await bench.keep()
         assert bench.queue.submitted == ["p-1", "p-2", "p-3", "p-4"]
+
+    run(steps)
+
+
+def test_of_a_node_that_is_overdue_the_batch_system_is_asked_first(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(2)
+        await bench.keep()
+        bench.connect("p-1", "p-2")
+        for node in bench.record.nodes:
+            node.ends = utcnow() - timedelta(seconds=1)
+        await bench.keep()
+        assert bench.states() == {"p-1": "running", "p-2": "running"}
+        bench.end("p-1", "timeout, its walltime was over")
+        await bench.nodes.keep()
+        assert (bench.states()["p-1"], bench.states()["p-2"]) == ("failed", "draining")
 
     run(steps)
 
