@@ -72,7 +72,7 @@ def test_walltimes_in_four_ways(login: LoginNode, tmp_path: Path) -> None:
         assert always.client().gather(futures) == [0, 1]
         assert sorted(written.read_text().split()) == ["0", "1"], "nothing was computed again"
         assert not happened(always, "node failed")
-        assert "renewed" in {event["reason"] for event in happened(always, "node finished")}
+        eventually(lambda: "renewed" in {event["reason"] for event in happened(always, "node finished")}, "its end")
         # 'failed': the node goes in good order at its walltime, and another one comes
         eventually(lambda: {node.job for node in running(failed)} - first["failed"], "a replacement", within=120)
         assert happened(failed, "node draining")[0]["reason"] == "its walltime is over"
