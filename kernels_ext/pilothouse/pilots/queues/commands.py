@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 from pilothouse.errors import Refused, Unavailable
@@ -20,6 +21,7 @@ async def output(
     text: str = "",
     environment: Mapping[str, str] | None = None,
     errors: bool = False,
+    unreachable: re.Pattern[str] | None = None,
 ) -> str:
     """What the command prints.
 
@@ -33,13 +35,15 @@ async def output(
         Variables beside our own.
     errors
         Whether what it prints to standard error is wanted too.
+    unreachable
+        What it says when the batch system itself does not answer.
 
     Raises
     ------
     Refused
         It ended with an error: the message is what it said.
     Unavailable
-        There is no such command, or it did not end in time.
+        There is no such command, it did not end in time, or the batch system does not answer it.
     """
     # What it prints is parsed: in plain English, with English dates.
     settings = {**os.environ, "LC_ALL": "C", **(environment or {})}
@@ -67,5 +71,7 @@ async def output(
             await process.wait()
     if process.returncode:
         said = "\n".join(part.decode(errors="replace").strip() for part in (err, out) if part.strip())
+        if unreachable is not None and unreachable.search(said):
+            raise Unavailable(f"the batch system does not answer {argv[0]}: {said}")
         raise Refused(f"{argv[0]}: {said or f'exit code {process.returncode}'}")
     return (err + out if errors else out).decode(errors="replace")

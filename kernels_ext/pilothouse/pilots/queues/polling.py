@@ -160,8 +160,8 @@ class Polling:
             path.unlink(missing_ok=True)
 
     async def _departed(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        found = await self._queue.history(ids) if ids else {}  # no answer counts for nothing
         self._missing = {job: self._missing.get(job, 0) + 1 for job in ids}
-        found = await self._queue.history(ids) if ids else {}
         for job, times in self._missing.items():
             if times >= 3 and job not in found:
                 found[job] = JobStatus(State.FAILED, "the batch system does not know the job any more")

@@ -37,6 +37,12 @@ MEANING = {
     "NonZeroExitCode": "",
     "TimeLimit": "its walltime was over",
 }
+#: What Slurm's commands say when its daemons don't answer: that refuses nothing, and will pass.
+_UNREACHABLE = re.compile(
+    r"Unable to contact|Connection refused|Connection timed out|timed out on send/recv|Communication connection failure"
+    r"|Zero Bytes were transmitted|Problem talking to (the )?database|establish a configuration source",
+    re.IGNORECASE,
+)
 _SQUEUE = "JobID:|,State:|,Reason:|,StartTime:|,EndTime:|,NodeList:|,exit_code:|,Name:|"
 #: Times as seconds since 1970, whatever the time zone of the host.
 _EPOCH = {"SLURM_TIME_FORMAT": "%s"}
@@ -73,7 +79,9 @@ class SlurmQueue:
 
     async def submit(self, job: Job) -> str:
         """``sbatch``, the script on its standard input."""
-        text = await output(["sbatch", "--parsable"], text=self.script(job), timeout=self._timeout)
+        text = await output(
+            ["sbatch", "--parsable"], text=self.script(job), timeout=self._timeout, unreachable=_UNREACHABLE
+        )
         number = text.strip().split(";")[0]
         if not number.isdecimal():
             raise Unavailable(f"sbatch answered {text.strip()[:200]!r} in place of a job's number")
@@ -83,7 +91,9 @@ class SlurmQueue:
         """One ``squeue``; ended jobs are listed for Slurm's MinJobAge."""
         command = ["squeue", "--me", "--noheader", "--states=all", f"--Format={_SQUEUE}"]
         try:
-            return parse_squeue(await output(command, timeout=self._timeout, environment=_EPOCH))
+            return parse_squeue(
+                await output(command, timeout=self._timeout, unreachable=_UNREACHABLE, environment=_EPOCH)
+            )
         except Refused as error:  # it can't say, which never means that jobs are gone
             raise Unavailable(str(error)) from None
 
@@ -94,7 +104,9 @@ class SlurmQueue:
         fields = "JobIDRaw,State,ExitCode,NodeList,JobName"
         command = ["sacct", "-P", "-n", "-X", "-o", fields, "-j", ",".join(ids)]
         try:
-            return parse_sacct(await output(command, timeout=self._timeout, environment=_EPOCH))
+            return parse_sacct(
+                await output(command, timeout=self._timeout, unreachable=_UNREACHABLE, environment=_EPOCH)
+            )
         except Refused:
             self._accounting = False  # "Slurm accounting storage is disabled": it will be so tomorrow
             return {}
@@ -104,7 +116,7 @@ class SlurmQueue:
         if not ids:
             return
         try:
-            await output(["scancel", "--quiet", *ids], timeout=self._timeout)
+            await output(["scancel", "--quiet", *ids], timeout=self._timeout, unreachable=_UNREACHABLE)
         except Refused as error:
             if "Invalid job id" not in str(error):
                 raise
@@ -113,14 +125,19 @@ class SlurmQueue:
         """``sinfo``: the partitions."""
         command = ["sinfo", "--noheader", "--format=%P|%l|%c|%m|%f|%G|%a"]
         try:
-            return parse_sinfo(await output(command, timeout=self._timeout))
+            return parse_sinfo(await output(command, timeout=self._timeout, unreachable=_UNREACHABLE))
         except Refused as error:
             raise Unavailable(str(error)) from None
 
     async def estimate(self, job: Job) -> datetime | None:
         """``sbatch --test-only``; on a busy cluster the answer moves."""
         text = await output(
-            ["sbatch", "--test-only"], text=self.script(job), timeout=self._timeout, environment=_EPOCH, errors=True
+            ["sbatch", "--test-only"],
+            text=self.script(job),
+            timeout=self._timeout,
+            unreachable=_UNREACHABLE,
+            environment=_EPOCH,
+            errors=True,
         )
         found = re.search(r"to start at (\d+|[\d-]+T[\d:]+)", text)
         return _time(found[1]) if found else None

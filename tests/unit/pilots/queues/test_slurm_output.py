@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from pilothouse.errors import Unavailable
-from pilothouse.pilots.queues.slurm import parse_sacct, parse_sinfo, parse_squeue
+from pilothouse.errors import Refused, Unavailable
+from pilothouse.pilots.queues.slurm import SlurmQueue, parse_sacct, parse_sinfo, parse_squeue
 from pilothouse.pilots.records import State
+from pilothouse.pilots.site import Site
 
 SQUEUE = """\
 1|FAILED|NonZeroExitCode|1795383534|1795383537|n1|768|pilothouse-abc123-s-1|
@@ -90,3 +93,38 @@ def test_partitions_and_their_limits() -> None:
     assert normal.features == ["big", "fast"]
     assert (debug.default, debug.walltime, debug.gpus) == (False, 300.0, 0)
     assert (gpu.walltime, gpu.gpus, gpu.available) == (129_600.0, 6, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (
+            "sbatch: error: Unable to contact slurm controller (connect failure)",
+            Unavailable,
+        ),
+        ("sbatch: error: Batch job submission failed: Invalid partition name specified", Refused),
+    ],
+)
+def test_a_controller_that_is_away_refuses_nothing(
+    said: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "sbatch"
+    fake.write_text(f'#!/bin/sh\ncat > /dev/null\necho "{said}" >&2\nexit 1\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    queue = SlurmQueue(Site(name="slurm", system="slurm"))
+    monkeypatch.setattr(queue, "script", lambda job: "#!/bin/sh\n")
+    with pytest.raises(error):
+        asyncio.run(queue.submit(None))  # type: ignore[arg-type]  # the script does not need it
+
+
+def test_accounts_that_do_not_answer_are_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "sacct"
+    fake.write_text("#!/bin/sh\necho 'sacct: error: Problem talking to the database: Connection refused' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    queue = SlurmQueue(Site(name="slurm", system="slurm"))
+    with pytest.raises(Unavailable):
+        asyncio.run(queue.history(["1"]))
+    fake.write_text("#!/bin/sh\necho '1|COMPLETED|0:0|n1|x'\n")
+    assert asyncio.run(queue.history(["1"]))["1"].state is State.FINISHED
