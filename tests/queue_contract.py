@@ -116,7 +116,9 @@ class QueueContract:
     def test_a_running_job_has_its_host_and_its_end(self, bench: Bench) -> None:
         async def steps() -> None:
             number = await bench.submit("sleep 600", walltime="20min", cores=self.cores)
-            status = await bench.until(number, lambda status: status.state is State.RUNNING and status.host)
+            status = await bench.until(
+                number, lambda status: status.state is State.RUNNING and status.host and status.ends
+            )
             assert status.host in self.hosts
             assert status.tag == tag("p-1")
             assert status.ends is not None

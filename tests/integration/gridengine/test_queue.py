@@ -64,7 +64,7 @@ class TestGridEngine(QueueContract):
         with monkeypatch.context() as patch:
             patch.setenv("SGE_QMASTER_PORT", "1")
             for ask in (bench.queue.poll, bench.queue.limits):
-                with pytest.raises(Unavailable, match="Grid Engine does not answer"):
+                with pytest.raises(Unavailable, match="the batch system does not answer"):
                     asyncio.run(ask())
-            with pytest.raises(Unavailable, match="Grid Engine does not answer"):
+            with pytest.raises(Unavailable, match="the batch system does not answer"):
                 asyncio.run(bench.submit("true"))

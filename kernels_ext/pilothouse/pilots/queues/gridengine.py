@@ -185,12 +185,7 @@ class GridEngineQueue:
         return None
 
     async def _ask(self, argv: list[str], text: str = "") -> str:
-        try:
-            return await output(argv, text=text, timeout=self._timeout)
-        except Refused as error:
-            if _UNREACHABLE.search(str(error)):
-                raise Unavailable(f"Grid Engine does not answer: {error}") from None
-            raise
+        return await output(argv, text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
 def _customs(timeout: float) -> Customs:

@@ -161,12 +161,7 @@ class HTCondorQueue:
             raise Unavailable(str(error)) from None
 
     async def _ask(self, argv: list[str], text: str = "") -> str:
-        try:
-            return await output(argv, text=text, timeout=self._timeout)
-        except Refused as error:
-            if _UNREACHABLE.search(str(error)):
-                raise Unavailable(f"HTCondor does not answer: {error}") from None
-            raise
+        return await output(argv, text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
 def parse_jobs(text: str, command: str = "condor_q") -> dict[str, JobStatus]:

@@ -126,12 +126,7 @@ class LSFQueue:
         return parse_bjobs(text)
 
     async def _ask(self, argv: list[str], text: str = "", errors: bool = False) -> str:
-        try:
-            return await output(argv, text=text, timeout=self._timeout, errors=errors)
-        except Refused as error:
-            if _UNREACHABLE.search(str(error)):
-                raise Unavailable(f"LSF does not answer: {error}") from None
-            raise
+        return await output(argv, text=text, timeout=self._timeout, errors=errors, unreachable=_UNREACHABLE)
 
 
 def parse_bjobs(text: str) -> dict[str, JobStatus]:

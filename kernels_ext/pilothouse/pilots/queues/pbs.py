@@ -142,12 +142,7 @@ class PBSQueue:
             raise Unavailable(str(error)) from None
 
     async def _ask(self, argv: list[str], text: str = "") -> str:
-        try:
-            return await output(argv, text=text, timeout=self._timeout)
-        except Refused as error:
-            if _UNREACHABLE.search(str(error)):
-                raise Unavailable(f"PBS does not answer: {error}") from None
-            raise
+        return await output(argv, text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
 def parse_qstat(text: str) -> dict[str, JobStatus]:

@@ -196,7 +196,7 @@ def test_a_refusal_is_in_grid_engines_words_and_an_unreachable_master_is_none(co
     with pytest.raises(Refused, match='qsub: Unable to run job: unknown resource "gpu"'):
         asyncio.run(GridEngineQueue(SITE).submit(job()))
     command(commands, "qsub", "echo 'error: commlib error: got select error (Connection refused)' >&2; exit 1")
-    with pytest.raises(Unavailable, match="Grid Engine does not answer"):
+    with pytest.raises(Unavailable, match="the batch system does not answer"):
         asyncio.run(GridEngineQueue(SITE).submit(job()))
     command(commands, "qsub", "echo 'Hello'")
     with pytest.raises(Unavailable, match="'Hello' in place of a job's number"):
