@@ -192,9 +192,10 @@ class Nodes:
         await self._sort_out(statuses)
 
     async def _sort_out(self, statuses: dict[str, JobStatus]) -> None:
-        """Jobs whose submission was never answered: ours if their node is still wanted, else to be ended."""
+        """Jobs that no node knows: of one whose submission was never answered, or to be ended."""
         mine = tag(f"{self._record.name}-")
-        known = {node.job for node in self._record.nodes}
+        # a predecessor may have died between writing that a node has ended and ending its job
+        known = {node.job for node in self._record.nodes if not node.state.ended or node.role == "first"}
         unanswered = {tag(node.name): node for node in self._record.nodes if not node.job and not node.state.ended}
         for job, status in statuses.items():
             if not status.tag.startswith(mine) or job in known or status.state.ended:

@@ -150,8 +150,15 @@ def test_nothing_is_lost_or_left_after_many_deaths(patient_login: LoginNode) -> 
     for pilot in pilots:
         eventually(lambda pilot=pilot: whole(pilot), f"{pilot.name} with two nodes", within=180)  # type: ignore[misc]
         assert pilot.client().submit(sum, [1, 2]).result(timeout=60) == 3
-    wanted = {node.job for pilot in pilots for node in pilot.nodes if not node.state.ended}
-    eventually(lambda: {job.id for job in login.alive()} == wanted, "no job that nobody wants")
+
+    def all_are_wanted() -> bool:
+        wanted = {node.job: node for pilot in pilots for node in pilot.nodes if not node.state.ended}
+        alive = {job.id: job for job in login.alive()}
+        odd = {job: (wanted.get(job), alive.get(job)) for job in wanted.keys() ^ alive.keys()}
+        assert not odd, "\n".join([str(odd), *(pilot.logs() for pilot in pilots)])
+        return True
+
+    eventually(all_are_wanted, "no job that nobody wants")
 
     pilots[0].cancel()
     pilots[2].cancel(timeout=60)

@@ -271,6 +271,19 @@ def test_jobs_that_no_node_wants_are_ended_but_those_of_a_namesake_are_not(clock
     run(steps)
 
 
+def test_a_job_that_a_dead_predecessor_did_not_end_is_ended(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1)
+        for number, role in {"7": "first", "8": "node"}.items():  # this process may live in the first one's job
+            bench.record.nodes.append(NodeRecord(name=f"p-{number}", job=number, role=role, state=State.FAILED))
+            bench.queue.jobs[number] = JobStatus(State.RUNNING, tag=tag(f"p-{number}"))
+        await bench.keep()
+        await asyncio.sleep(0)
+        assert bench.queue.cancelled == ["8"]
+
+    run(steps)
+
+
 def test_all_nodes_are_renewed_each_when_its_replacement_is_there(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(2)
