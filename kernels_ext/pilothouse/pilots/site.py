@@ -53,6 +53,9 @@ class Site(BaseModel):
     prologue: list[Line] = Field(default=[], description="shell lines before a node starts")
     epilogue: list[Line] = Field(default=[], description="shell lines after a node has ended")
     interface: Text = Field(default="", description="network interface between nodes and supervisor, such as 'ib0'")
+    login_interface: Text = Field(
+        default="", description="the supervisor's on a login node, where it has another name there; else `interface`"
+    )
     scratch: Text = Field(default="", description="folder for temporary files on a node, such as '$TMPDIR'")
     python: Text = Field(default="", description="interpreter on the nodes; the one in use where empty")
     launcher: Text = Field(default="", description="what starts MPI ranks, such as 'mpiexec'; found where empty")

@@ -96,6 +96,7 @@ def submit(
     """
     # Whoever only attaches does without these.
     from pilothouse.pilots.discovery import describe
+    from pilothouse.pilots.interfaces import supervisor_address
     from pilothouse.pilots.launching import launch_here, launch_in_job
 
     asked = {
@@ -105,6 +106,9 @@ def submit(
         "lease": lease, "replace": replace, "placement": placement, "kinds": kinds,
     }  # fmt: skip
     description, found = describe(**{field: value for field, value in asked.items() if value is not None}, **others)
+    in_job = (description.placement or found.placement) == "job" and found.system != "local"
+    if not in_job and (found.interface or found.login_interface):
+        supervisor_address(found, in_job=False)  # this host has it, or nothing is started
     stored = description.model_dump(mode="json", exclude={"name", "site"})
     now = utcnow()
     record = claim(
@@ -116,7 +120,7 @@ def submit(
         )
     )  # fmt: skip
     try:
-        if (description.placement or found.placement) == "job" and found.system != "local":
+        if in_job:
             launch_in_job(record)
         else:
             launch_here(record.name)

@@ -29,6 +29,7 @@ from pilothouse.pilots import control
 from pilothouse.pilots.adaptive import Load
 from pilothouse.pilots.alive import remove_leftovers, scratch_folder
 from pilothouse.pilots.first_node import FirstNode
+from pilothouse.pilots.interfaces import supervisor_address
 from pilothouse.pilots.jobs import node_job
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
@@ -142,11 +143,7 @@ class Supervisor:
 
     def _address(self) -> str:
         """The address of this host that nodes and other login nodes can reach."""
-        from distributed.utils import get_ip, get_ip_interface
-
-        if self.site.system == "local":
-            return "127.0.0.1"
-        return str(get_ip_interface(self.site.interface) if self.site.interface else get_ip())
+        return supervisor_address(self.site, in_job=self.first is not None)
 
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask

@@ -239,3 +239,13 @@ def test_a_pilot_whose_supervisor_waits_in_the_queue_can_be_cancelled(login: Log
     pilot.cancel()
     assert pilot.state == "finished"
     eventually(lambda: [job.id for job in login.alive()] == [filler], "the end of its job")
+
+
+def test_on_the_login_node_a_supervisor_listens_on_its_own_interface(login: LoginNode) -> None:
+    login.site(interface="", login_interface="lo")
+    pilot = login.submit(nodes=1, name="two-nets").wait(timeout=60)
+    record = pilot.record
+    assert {urlparse(address).hostname for address in (record.scheduler, record.control)} == {"127.0.0.1"}
+    script = login.cluster.run("scontrol", "write", "batch_script", pilot.nodes[0].job, "-").stdout
+    assert "--interface" not in script  # a node takes the one by which it reaches others
+    assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
