@@ -1,11 +1,12 @@
-"""Data by reference: one copy into a node's memory, no copy out of it."""
+"""Data by reference: one copy into a node's memory, no copy out of it; and the files that tasks leave."""
 
 from __future__ import annotations
 
 from pilothouse.data.refs import Ref, put
 from pilothouse.data.store import report, sweep
+from pilothouse.pilots.tasks.file_ref import FileRef
 
-__all__ = ["Ref", "put", "report", "sweep"]
+__all__ = ["FileRef", "Ref", "put", "report", "sweep"]
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
-from pilothouse.errors import Conflict, Failed, InvalidInput
+from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound
 from pilothouse.pilots import Pilot
 from pilothouse.pilots.tasks.handle import Task
 
@@ -156,6 +156,68 @@ def test_one_after_the_other(local_pilot: Pilot, tmp_path: Path) -> None:
     more = local_pilot.execute(["cat", "words"], inputs=[analyse.outputs["words"]], after=analyse.name)
     more.result(timeout=60)
     assert more.stdout().strip() == "3"
+
+
+def test_a_file_of_one_task_is_an_input_of_the_next_by_reference(local_pilot: Pilot) -> None:
+    script = "while ! test -e ../go; do sleep 0.1; done; echo 1 2 3 > traj; echo > empty"
+    simulate = local_pilot.execute(["sh", "-c", script], outputs=["traj", "e*"])
+    ref = simulate.ref("traj")
+    analyse = local_pilot.execute(
+        ["sh", "-c", "cat traj again > words"], inputs={"traj": ref, "again": ref}, outputs=["words"]
+    )
+    copied = local_pilot.execute(["sh", "-c", "test ! -L words"], inputs=[analyse.ref("words")], stage="copy")
+    (simulate.folder / "go").touch()  # nothing above waited for the file
+    copied.result(timeout=60)
+    assert analyse.ref("words").get() == b"1 2 3\n1 2 3\n"
+    assert bytes(ref.view()) == b"1 2 3\n"
+    assert Path(ref) == ref.path() == simulate.outputs["traj"]
+    assert ph.data.FileRef.from_json(ref.model_dump_json()) == ref == pickle.loads(pickle.dumps(ref))
+    assert simulate.ref("empty").get() == b"\n"
+
+
+def test_a_dask_function_gets_a_reference_to_a_file_that_is_still_being_made(local_pilot: Pilot) -> None:
+    script = ["sh", "-c", "while ! test -e ../../go; do sleep 0.1; done; echo $PILOTHOUSE_TASK > n"]
+    tasks = local_pilot.map_execute([script] * 4, outputs=["n"])
+    client = local_pilot.client()
+    refs = [tasks.ref("n", task=number) for number in range(4)]
+    waiting = client.map(lambda ref: int(ref.get()) + len(Path(ref).read_text()) - 1, refs)
+    threads = sum(client.nthreads().values())
+    others = client.map(lambda x: x, range(threads), pure=False)
+    assert client.gather(others) == list(range(threads))  # those that wait hold up no thread
+    (tasks.folder / "go").touch()
+    assert client.gather(waiting) == [1, 2, 3, 4]
+
+
+def test_a_reference_to_what_a_task_does_not_leave_says_so(local_pilot: Pilot) -> None:
+    task = local_pilot.execute(["sh", "-c", "echo no energy >&2; echo > made"], outputs=["made", "*.dcd"])
+    for name in ("other", "*.dcd"):
+        with pytest.raises(InvalidInput, match=r"these are 'made', '\*\.dcd'") as caught:
+            task.ref(name)
+        assert caught.value.field == "name"
+    ref = task.ref("a.dcd")
+    with pytest.raises(Failed, match=r"a\.dcd: the run '.*' that was to leave it failed: .*left no '\*\.dcd'"):
+        ref.view()
+    with pytest.raises(Conflict, match=r"inputs: after '.*', which failed: .*left no") as conflict:
+        local_pilot.execute(["true"], inputs=[ref])
+    assert conflict.value.field == "inputs"
+    well = local_pilot.execute(["touch", "made"], outputs=["made"])
+    well.ref("made").path().unlink()
+    with pytest.raises(NotFound, match="is not there any more"):
+        well.ref("made").get()
+
+
+def test_a_file_of_one_of_many_tasks_is_good_when_others_fail(local_pilot: Pilot) -> None:
+    tasks = local_pilot.map_execute(
+        [["sh", "-c", f"echo {code} > out; exit {code}"] for code in (0, 1)], outputs=["out"]
+    )
+    gathered = local_pilot.execute(["cat", "out"], inputs=[tasks.ref("out", task=0)])
+    gathered.result(timeout=60)
+    assert gathered.stdout() == "0"
+    failing = local_pilot.execute(["sh", "-c", "sleep 0.5; exit 4"], outputs=["out"])
+    with pytest.raises(Failed, match=r"after '.*', which failed: exit code 4"):
+        local_pilot.execute(["cat", "out"], inputs=[failing.ref("out")]).result(timeout=60)
+    with pytest.raises(InvalidInput, match="say which, task=0 to 1"):
+        tasks.ref("out")
 
 
 def test_nothing_follows_a_failure(local_pilot: Pilot) -> None:

@@ -58,7 +58,8 @@ class Executes:
         env
             Variables to set, on top of the node's.
         inputs
-            Paths (from here), or a mapping of names in the working folder to paths or :class:`pilothouse.data.Ref`.
+            Paths (from here) and other tasks' files (:meth:`Task.ref`), which it waits for; or a mapping of names in
+            the working folder to these or to :class:`pilothouse.data.Ref`.
         outputs
             Names or patterns in the working folder. It has failed when one is missing at its end.
         after
@@ -180,7 +181,7 @@ def _start(
     after: Any, folder: Any, name: str | None, **options: Any,
 ) -> Task:  # fmt: skip
     from pilothouse.pilots.tasks.cores import Need
-    from pilothouse.pilots.tasks.specification import Options, one, predecessor
+    from pilothouse.pilots.tasks.specification import Options, makers, one, predecessor
     from pilothouse.pilots.tasks.through import radical_environment
     from pilothouse.state import check_name
 
@@ -205,6 +206,8 @@ def _start(
     if chosen.through == "radical":
         radical = radical_environment(chosen, max(kind.cores for kind, _ in _kinds(record)))
     before = [found for each in after if (found := predecessor(each, record.scheduler)) is not None]
+    if isinstance(inputs, Iterable):
+        before += makers(inputs.values() if isinstance(inputs, Mapping) else inputs)
     keys = [found["key"] for found in before if "key" in found]
     specification = {
         **chosen.model_dump(), "radical": radical, "many": many, "after": before, "tasks": tasks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import secrets
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ from pilothouse.pilots.tasks.ends import Ends
 if TYPE_CHECKING:
     import xarray
     from distributed import Client, Future
+
+    from pilothouse.pilots.tasks.file_ref import FileRef
 
 
 class Task(Run):
@@ -67,6 +70,36 @@ class Task(Run):
         from pilothouse.pilots.tasks.table import outputs
 
         return outputs(self.folder, self._only(task))
+
+    def ref(self, name: str, task: int | None = None) -> FileRef:
+        """A reference to an output file, also before it is there; `task` is the number of one of many.
+
+        ``inputs=`` of another task take it, and wait for this one; so does a Dask function, which has the file's
+        ``path()``, a ``view()`` of it or its content (``get()``).
+
+        Raises
+        ------
+        InvalidInput
+            It is none of the task's `outputs`.
+
+        Examples
+        --------
+        >>> analyse = pilot.execute(["./analyse", "traj.dcd"],
+        ...                         inputs=["analyse", simulate.ref("traj.dcd")])  # doctest: +SKIP
+        """
+        from pilothouse.pilots.tasks.file_ref import FileRef
+        from pilothouse.pilots.tasks.places import is_pattern
+        from pilothouse.pilots.tasks.table import places
+
+        number, specification = self._only(task), self._specification
+        outputs = specification["tasks"][number]["outputs"]
+        if is_pattern(name) or not any(fnmatch.fnmatchcase(name, output) for output in outputs):
+            known = ", ".join(map(repr, outputs)) or "none"
+            raise InvalidInput(
+                f"name={name!r} is not a file of the outputs of {self.name!r}; these are {known}", field="name"
+            )
+        file = places(self.folder, specification).working(number) / name
+        return FileRef(file=str(file), run=self.name, created=self.record.created.isoformat(), task=number)
 
     def stdout(self, tail: int = 200, task: int | None = None) -> str:
         """The last lines that the executable printed, so far; `task` is the number of one of many."""
@@ -187,9 +220,9 @@ class Task(Run):
 
 def result_of(name: str, created: str) -> Any:
     """On a worker: wait for the run called `name` outside of the worker's threads; its result."""
-    from distributed import secede
+    from pilothouse.pilots.tasks.file_ref import give_way
 
-    secede()
+    give_way()
     task = Task(name)
     while not task.state.ended:
         time.sleep(0.1)

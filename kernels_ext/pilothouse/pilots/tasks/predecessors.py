@@ -10,6 +10,7 @@ from typing import Any
 from pilothouse.errors import Failed, NotFound
 from pilothouse.pilots.alive import reconcile_run
 from pilothouse.pilots.records import RUNS, RunRecord, State
+from pilothouse.pilots.tasks.ends import Ends
 
 #: Seconds between two looks.
 LOOK = 0.05
@@ -36,13 +37,14 @@ def let_go(holder: str, dask_scheduler: Any = None) -> None:
         dask_scheduler.remove_client(holder)
 
 
-async def wait(after: Sequence[dict[str, str]], scheduler: Any) -> None:
+async def wait(after: Sequence[dict[str, Any]], scheduler: Any) -> None:
     """Wait until all have ended well.
 
     Parameters
     ----------
     after
-        ``{"run": name, "created": time}`` or ``{"key": Dask's key}`` each.
+        ``{"run": name, "created": time}``, maybe with ``tasks`` (the numbers of those that matter), or
+        ``{"key": Dask's key}`` each.
 
     Raises
     ------
@@ -52,13 +54,20 @@ async def wait(after: Sequence[dict[str, str]], scheduler: Any) -> None:
     waiting = list(after)
     while waiting:
         waiting = [
-            each for each in waiting if not (_run_ended(each) if "run" in each else _future_ended(each, scheduler))
+            each for each in waiting if not (ended_well(each) if "run" in each else _future_ended(each, scheduler))
         ]
         if waiting:
             await asyncio.sleep(LOOK)
 
 
-def _run_ended(after: dict[str, str]) -> bool:
+def ended_well(after: dict[str, Any]) -> bool:
+    """Whether a run (``run``, ``created``, maybe ``tasks``) has ended, and well.
+
+    Raises
+    ------
+    Failed
+        It has not ended well.
+    """
     name = after["run"]
     try:
         record = reconcile_run(RUNS.read(name))
@@ -66,13 +75,19 @@ def _run_ended(after: dict[str, str]) -> bool:
         raise Failed(f"after {name!r}, which is not there any more") from None
     if record.created.isoformat() != after["created"]:
         raise Failed(f"after {name!r}, whose name a later run has taken: how it ended can't be told any more")
-    if record.state.ended and (why := why_not(record)):
+    if record.state.ended and (why := why_not(record, after.get("tasks", ()))):
         raise Failed(f"after {name!r}, which {why}")
     return record.state.ended
 
 
-def why_not(record: RunRecord) -> str:
-    """Why nothing can follow a run that has ended; empty when it ended well."""
+def why_not(record: RunRecord, tasks: Sequence[int] = ()) -> str:
+    """Why nothing can follow a run that has ended; empty when it, or those of its `tasks` that matter, ended well."""
+    if tasks:
+        ends = Ends(RUNS.folder(record.name)).read()
+        if failed := [number for number in tasks if ends.get(number, {}).get("error")]:
+            return f"failed: {ends[failed[0]]['error']}"
+        if all(number in ends for number in tasks):
+            return ""
     if record.state is not State.FINISHED:
         said = {State.FAILED: "failed", State.LOST: "was lost"}[record.state]
         return f"{said}: {record.reason}"
@@ -81,7 +96,7 @@ def why_not(record: RunRecord) -> str:
     return ""
 
 
-def _future_ended(after: dict[str, str], scheduler: Any) -> bool:
+def _future_ended(after: dict[str, Any], scheduler: Any) -> bool:
     task = scheduler.tasks.get(after["key"])
     if task is None:
         raise Failed(f"after the Dask future {after['key']!r}, which was cancelled or is not there any more")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pilothouse.errors import Conflict, InvalidInput
+from pilothouse.errors import Conflict, Failed, InvalidInput
 from pilothouse.pilots.description import Duration
 
 _BRACES = "(a brace itself is doubled: {{ }})"
@@ -140,6 +140,8 @@ def _environment(env: object, fill: _Filler) -> dict[str, str]:
 
 
 def _inputs(inputs: object, fill: _Filler, may_come: bool) -> dict[str, dict[str, str]]:
+    from pilothouse.pilots.tasks.file_ref import FileRef
+
     pairs: list[tuple[object, object]]
     if isinstance(inputs, Mapping):
         pairs = list(inputs.items())
@@ -151,7 +153,9 @@ def _inputs(inputs: object, fill: _Filler, may_come: bool) -> dict[str, dict[str
         pairs = [(None, source) for source in inputs]
     found: dict[str, dict[str, str]] = {}
     for name, source in pairs:
-        if isinstance(source, (str, os.PathLike)):
+        if isinstance(source, FileRef):
+            entry, usual = {"path": source.file}, Path(source.file).name
+        elif isinstance(source, (str, os.PathLike)):
             path = Path(fill(os.fspath(source), "inputs")).expanduser().absolute()
             if not may_come and not path.exists():
                 raise InvalidInput(f"inputs: there is no {path}", field="inputs")
@@ -191,7 +195,7 @@ def _inside(name: str, field: str) -> str:
     return str(path)
 
 
-def predecessor(after: object, scheduler: str) -> dict[str, str] | None:
+def predecessor(after: object, scheduler: str) -> dict[str, Any] | None:
     """What a task comes after, for the driver; None when it has ended well already.
 
     Raises
@@ -202,17 +206,12 @@ def predecessor(after: object, scheduler: str) -> dict[str, str] | None:
         It has failed.
     """
     from pilothouse.pilots.run import Run
-    from pilothouse.pilots.tasks.predecessors import why_not
 
     if isinstance(after, str):
         after = Run(after)
     if isinstance(after, Run):
         record = after.record
-        if not record.state.ended:
-            return {"run": record.name, "created": record.created.isoformat()}
-        if why := why_not(record):
-            raise Conflict(f"after {record.name!r}, which {why}", field="after")
-        return None
+        return _coming({"run": record.name, "created": record.created.isoformat()}, "after")
     if hasattr(after, "key") and hasattr(after, "client") and hasattr(after, "cancelled"):
         address = getattr(getattr(after.client, "scheduler", None), "address", None)
         if address != scheduler:
@@ -225,3 +224,34 @@ def predecessor(after: object, scheduler: str) -> dict[str, str] | None:
     raise InvalidInput(
         f"after: {after!r} is not a task, a run, the name of one, or a Dask future of the pilot", field="after"
     )
+
+
+def makers(inputs: Iterable[object]) -> list[dict[str, Any]]:
+    """What a task with these inputs comes after, for the driver: the tasks that leave its files.
+
+    Raises
+    ------
+    NotFound, Conflict
+        One of them is not there any more, or has failed.
+    """
+    from pilothouse.pilots.tasks.file_ref import FileRef
+
+    numbers: dict[tuple[str, str], set[int]] = {}
+    for source in inputs:
+        if isinstance(source, FileRef):
+            numbers.setdefault((source.run, source.created), set()).add(source.task)
+    found = [
+        _coming({"run": run, "created": created, "tasks": sorted(tasks)}, "inputs")
+        for (run, created), tasks in numbers.items()
+    ]
+    return [each for each in found if each is not None]
+
+
+def _coming(before: dict[str, Any], field: str) -> dict[str, Any] | None:
+    """`before`, unless that has ended well already."""
+    from pilothouse.pilots.tasks.predecessors import ended_well
+
+    try:
+        return None if ended_well(before) else before
+    except Failed as error:
+        raise Conflict(str(error) if field == "after" else f"{field}: {error}", field=field) from None
