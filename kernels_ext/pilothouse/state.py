@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +41,7 @@ def registry() -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        write_atomic(path, secrets.token_hex(3).encode())
+        write_atomic(path, os.urandom(3).hex().encode())
         return path.read_text().strip()
 
 
@@ -64,7 +63,7 @@ def utcnow() -> datetime:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data` (mode 0600) so that a reader or a crash sees the old or the new, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -148,7 +147,7 @@ class Records(Generic[R]):
         The name is claimed by a hard link, which the file system makes for one caller only.
         """
         path = self.path(record.name)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         with _writing(path):
             write_atomic(temporary, record.model_dump_json(indent=1).encode())
         try:

@@ -10,13 +10,10 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
-
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.control import answers
 from pilothouse.pilots.journal import Journal, tail
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
-from pilothouse.pilots.site import Site
 from pilothouse.state import Unreadable, registry, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
@@ -27,6 +24,8 @@ SILENT_S = 180.0
 
 def is_alive(process: ProcessRef) -> bool:
     """Whether this very process still runs. Only for processes of this host."""
+    import psutil
+
     try:
         found = psutil.Process(process.pid)
         return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - process.started) < 1.0
@@ -51,6 +50,8 @@ def why_lost(record: PilotRecord) -> str:
         if answers(record):  # clocks differ
             return ""
         return f"the supervisor on {supervisor.host} has not been heard of since {record.heartbeat:%H:%M:%S} UTC"
+    if record.socket and answers(record):  # quicker than a look at the process
+        return ""
     if is_alive(supervisor):
         return ""
     successors = [node for node in awaited if node.role == "successor"]
@@ -62,6 +63,7 @@ def why_lost(record: PilotRecord) -> str:
 def _why_not_awaited(record: PilotRecord, jobs: list[NodeRecord]) -> str:
     """Why none of the jobs that should bring a supervisor will; empty when one still may."""
     from pilothouse.pilots.queues.asking import known_statuses
+    from pilothouse.pilots.site import Site
 
     statuses = known_statuses(Site.model_validate(record.settings))
     if statuses is None:  # nothing can be said now

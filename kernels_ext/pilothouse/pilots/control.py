@@ -1,4 +1,4 @@
-"""The line between a supervisor and its clients, one request at a time.
+"""The line between a supervisor and its clients, one request at a time; the supervisor's end is in :mod:`.answering`.
 
 On the supervisor's host that is a Unix socket of mode 0600; from other hosts TLS with the pilot's own certificate on
 both sides, and a token from a file of mode 0600 in each request.
@@ -9,27 +9,23 @@ an answer ``{"ok": result}`` or ``{"error": {code, message, field}}``; telemetry
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import hmac
 import json
 import os
 import socket
-import ssl
 import struct
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots.records import PILOTS, PilotRecord
 from pilothouse.pilots.tls import tls_files
 
-_LENGTHS = struct.Struct(">II")
-_LIMIT = 64 * 2**20
+if TYPE_CHECKING:
+    import ssl
 
-Handler = Callable[..., Awaitable[tuple[Any, bytes]]]
+LENGTHS = struct.Struct(">II")
 
 
 def runtime_folder() -> Path:
@@ -51,66 +47,23 @@ def unlink(path: str) -> None:
         os.unlink(path)
 
 
-def _pack(head: dict[str, Any], body: bytes = b"") -> bytes:
+def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
+    """A message."""
     text = json.dumps(head).encode()
-    return _LENGTHS.pack(len(text), len(body)) + text + body
+    return LENGTHS.pack(len(text), len(body)) + text + body
 
 
-def _answering(handlers: dict[str, Handler], token: str = "") -> Callable[..., Awaitable[None]]:
-    """Answer the requests of one connection with `handlers`; those without the `token` get nothing."""
+def context(protocol: int, tls: dict[str, str]) -> ssl.SSLContext:
+    """TLS with the pilot's own certificate on both sides."""
+    import ssl  # most are asked over a Unix socket: a fresh process attaches sooner without it
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
-            while True:
-                head_size, body_size = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
-                if head_size + body_size > _LIMIT:
-                    break
-                request = json.loads(await reader.readexactly(head_size))
-                await reader.readexactly(body_size)
-                if not hmac.compare_digest(str(request.pop("token", "")).encode(), token.encode()):
-                    break
-                op = request.pop("op", None)
-                try:
-                    if op not in handlers:
-                        raise PilothouseError(f"the supervisor knows no {op!r}: it may be of an older version")
-                    result, body = await handlers[op](**request)
-                    writer.write(_pack({"ok": result}, body))
-                except PilothouseError as error:
-                    writer.write(_pack({"error": error.to_dict()}))
-                except Exception as error:  # the client must hear of it, whatever it is
-                    writer.write(_pack({"error": {"code": "error", "message": f"{type(error).__name__}: {error}"}}))
-                await writer.drain()
-        writer.close()
-
-    return answer
-
-
-async def serve(path: Path, handlers: dict[str, Handler]) -> asyncio.AbstractServer:
-    """Answer requests on `path` with `handlers`: op -> coroutine function of the request's other fields."""
-    mask = os.umask(0o177)
-    try:
-        return await asyncio.start_unix_server(_answering(handlers), path)
-    finally:
-        os.umask(mask)
-
-
-async def serve_tls(
-    host: str, tls: dict[str, str], token: str, handlers: dict[str, Handler]
-) -> tuple[asyncio.Server, str]:
-    """Answer requests from other hosts; the server and its address ``tls://host:port``."""
-    context = _context(ssl.PROTOCOL_TLS_SERVER, tls)
-    server = await asyncio.start_server(_answering(handlers, token), host, 0, ssl=context)
-    return server, f"tls://{host}:{server.sockets[0].getsockname()[1]}"
-
-
-def _context(protocol: int, tls: dict[str, str]) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.check_hostname = False  # the certificate is the pilot's own: whoever has its key is the user
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(tls["tls_ca"])
-    context.load_cert_chain(tls["tls_cert"], tls["tls_key"])
-    return context
+    made = ssl.SSLContext(protocol)
+    made.check_hostname = False  # the certificate is the pilot's own: whoever has its key is the user
+    made.verify_mode = ssl.CERT_REQUIRED
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.load_verify_locations(tls["tls_ca"])
+    made.load_cert_chain(tls["tls_cert"], tls["tls_key"])
+    return made
 
 
 def call(record: PilotRecord, op: str, timeout: float = 30.0, **arguments: Any) -> tuple[Any, bytes]:
@@ -131,8 +84,8 @@ def call(record: PilotRecord, op: str, timeout: float = 30.0, **arguments: Any) 
     try:
         line, token = _connect(record, timeout)
         with line:
-            line.sendall(_pack({"op": op, **token, **arguments}))
-            head_size, body_size = _LENGTHS.unpack(_read(line, _LENGTHS.size))
+            line.sendall(pack({"op": op, **token, **arguments}))
+            head_size, body_size = LENGTHS.unpack(_read(line, LENGTHS.size))
             head = json.loads(_read(line, head_size))
             body = _read(line, body_size)
     except OSError as error:
@@ -169,8 +122,10 @@ def _connect(record: PilotRecord, timeout: float) -> tuple[socket.socket, dict[s
     token = (folder / "token").read_text()
     plain = socket.create_connection((host, int(port)), timeout)
     try:
-        context = _context(ssl.PROTOCOL_TLS_CLIENT, tls_files(folder))
-        return context.wrap_socket(plain), {"token": token}
+        import ssl
+
+        wrapped = context(ssl.PROTOCOL_TLS_CLIENT, tls_files(folder)).wrap_socket(plain)
+        return wrapped, {"token": token}
     except OSError:
         plain.close()
         raise

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, ValidationError
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pilots.records import FIRST
 from pilothouse.state import NAME
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?", re.IGNORECASE)
@@ -20,8 +21,6 @@ LONGEST_S = 366 * 86_400
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 #: What a form folds away: most users never need it.
 _ADVANCED: dict[str, JsonValue] = {"x-advanced": True}
-#: Name of the kind of node that the description's own fields describe.
-FIRST = "node"
 
 
 def _seconds(value: object) -> object:

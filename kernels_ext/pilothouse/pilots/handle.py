@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import reconcile
-from pilothouse.pilots.description import FIRST
 from pilothouse.pilots.journal import Journal, logs
 from pilothouse.pilots.naming import claim, forget
-from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.pilots.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
 from pilothouse.pilots.run import Run, _mimebundle
 from pilothouse.pilots.tasks.executing import Executes
 from pilothouse.pilots.waiting import wait_until

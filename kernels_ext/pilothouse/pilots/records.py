@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pilothouse.state import Record, Records
 
+#: Name of the kind of node that a description's own fields describe.
+FIRST = "node"
+
 
 class State(StrEnum):
     """States of pilots, nodes and runs, as far as each has them."""
@@ -35,7 +38,7 @@ class NodeRecord(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     name: str
-    kind: str = "node"
+    kind: str = FIRST
     state: State = State.PENDING
     reason: str = ""
     job: str = Field(default="", description="the batch system's id; empty while it has not answered")

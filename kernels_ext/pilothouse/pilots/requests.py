@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput
-from pilothouse.pilots import control
-from pilothouse.pilots.description import FIRST, PilotDescription, check
-from pilothouse.pilots.records import Adapt, State
+from pilothouse.pilots.answering import Handler
+from pilothouse.pilots.description import PilotDescription, check
+from pilothouse.pilots.records import FIRST, Adapt, State
 
 if TYPE_CHECKING:
     from pilothouse.pilots.supervisor import Supervisor
@@ -22,8 +22,8 @@ class Requests:
         self._record = supervisor.record
 
     @property
-    def handlers(self) -> dict[str, control.Handler]:
-        """For :func:`pilothouse.pilots.control.serve`."""
+    def handlers(self) -> dict[str, Handler]:
+        """For :func:`pilothouse.pilots.answering.serve`."""
         return {
             "scale": self._op(self._scale),
             "adapt": self._op(self._adapt),
@@ -35,7 +35,7 @@ class Requests:
             "status": self._status,
         }
 
-    def _op(self, function: Callable[..., Any]) -> control.Handler:
+    def _op(self, function: Callable[..., Any]) -> Handler:
         async def handler(**arguments: Any) -> tuple[Any, bytes]:
             self._supervisor.touch()
             return function(**arguments), b""

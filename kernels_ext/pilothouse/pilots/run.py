@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 from collections.abc import Generator
@@ -208,6 +207,8 @@ class Run:
         """``await run`` is its result, without blocking the kernel's loop. An interrupt ends the wait, not the run."""
 
         async def result() -> Any:
+            import asyncio
+
             await wait_until_awaited(lambda: self.state.ended, what=self._how_far, goes_on=self._goes_on)
             return await asyncio.to_thread(self.result)
 

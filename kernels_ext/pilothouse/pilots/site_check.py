@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ByteSize
 
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.description import FIRST, NodeKind, PilotDescription, check, near
+from pilothouse.pilots.description import NodeKind, PilotDescription, check, near
+from pilothouse.pilots.records import FIRST
 from pilothouse.pilots.site import QueueLimits, Site
 
 #: A Dask worker does not start with less.

@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from pilothouse.errors import PilothouseError, Unavailable
-from pilothouse.pilots import control
+from pilothouse.pilots import answering, control
 from pilothouse.pilots.adaptive import Load
 from pilothouse.pilots.alive import remove_leftovers, scratch_folder
 from pilothouse.pilots.first_node import FirstNode
@@ -133,11 +133,11 @@ class Supervisor:
         if self.site.system != "local":
             token = secrets.token_urlsafe(32)
             write_atomic(self.folder / "token", token.encode())
-            server, self.record.control = await control.serve_tls(self._address(), tls, token, handlers)
+            server, self.record.control = await answering.serve_tls(self._address(), tls, token, handlers)
             servers.append(server)
         if self.first is None:
             path = control.runtime_folder() / f"{self.record.name}-{pid}.sock"
-            servers.append(await control.serve(path, handlers))
+            servers.append(await answering.serve(path, handlers))
             self.record.socket = str(path)
         return servers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import sys
@@ -57,6 +56,8 @@ def _display() -> Display:
 
 @contextlib.contextmanager
 def _shown(goes_on: str) -> Iterator[Display]:
+    import asyncio  # a process that only asks does without it
+
     display = _display()
     try:
         yield display
@@ -109,6 +110,8 @@ async def wait_until_awaited(
     done: Callable[[], bool], *, what: Callable[[], tuple[str, float | None]], goes_on: str, interval: float = 0.1
 ) -> None:
     """As :func:`wait_until`, for ever and without holding up the event loop; being cancelled is the interrupt."""
+    import asyncio
+
     begun = time.monotonic()
     with _shown(goes_on) as display:
         while not await asyncio.to_thread(done):

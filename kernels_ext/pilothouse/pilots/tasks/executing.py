@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -211,7 +210,7 @@ def _start(
     keys = [found["key"] for found in before if "key" in found]
     specification = {
         **chosen.model_dump(), "radical": radical, "many": many, "after": before, "tasks": tasks,
-        "holder": f"pilothouse-{secrets.token_hex(8)}" if keys else "",
+        "holder": f"pilothouse-{os.urandom(8).hex()}" if keys else "",
     }  # fmt: skip
     work = None if folder is None else str(Path(folder).expanduser().absolute())
     if not keys:
@@ -279,7 +278,7 @@ def _check_size(need: Need, record: PilotRecord) -> None:
 
 def _kinds(record: PilotRecord) -> list[tuple[Any, int]]:
     """The pilot's kinds of nodes, and how many of each it keeps."""
-    from pilothouse.pilots.description import FIRST
+    from pilothouse.pilots.records import FIRST
     from pilothouse.pilots.tasks.cores import Capacity
 
     own = record.description
