@@ -110,8 +110,9 @@ def reconcile(record: PilotRecord) -> PilotRecord:
 def _clear_away(record: PilotRecord) -> None:
     """Remove what must not outlive a supervisor: its socket, its secrets, its temporary files."""
     folder = PILOTS.folder(record.name)
-    if record.socket:
-        Path(record.socket).unlink(missing_ok=True)
+    for path in (record.socket, record.dashboard.removeprefix("unix:")):
+        if path.startswith("/"):
+            Path(path).unlink(missing_ok=True)
     for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
         (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)

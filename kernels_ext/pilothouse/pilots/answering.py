@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import json
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from pilothouse.pilots.control import LENGTHS, context, pack
 
 _LIMIT = 64 * 2**20
 
+#: What it returns is answered, JSON and a binary part; a socket is joined with the line, which then carries that alone.
 Handler = Callable[..., Awaitable[tuple[Any, bytes]]]
 
 
@@ -38,6 +40,10 @@ def _answering(handlers: dict[str, Handler], token: str = "") -> Callable[..., A
                     if op not in handlers:
                         raise PilothouseError(f"the supervisor knows no {op!r}: it may be of an older version")
                     result, body = await handlers[op](**request)
+                    if isinstance(result, socket.socket):
+                        writer.write(pack({"ok": None}))
+                        await _join(reader, writer, result)
+                        break
                     writer.write(pack({"ok": result}, body))
                 except PilothouseError as error:
                     writer.write(pack({"error": error.to_dict()}))
@@ -49,11 +55,46 @@ def _answering(handlers: dict[str, Handler], token: str = "") -> Callable[..., A
     return answer
 
 
+async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, other: socket.socket) -> None:
+    """Carry what comes to the other side, both ways, until one of them is closed."""
+    there, back = await asyncio.open_connection(sock=other)
+    ways = [asyncio.create_task(_carry(reader, back)), asyncio.create_task(_carry(there, writer))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        back.close()
+
+
+async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+
+
+async def forward(path: Path, connect: Callable[[], Awaitable[socket.socket]]) -> asyncio.AbstractServer:
+    """Join each connection to the Unix socket `path` (mode 0600) with a new one that `connect` opens."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await _join(reader, writer, await connect())
+        finally:
+            writer.close()
+
+    return await _private(path, accept)
+
+
 async def serve(path: Path, handlers: dict[str, Handler]) -> asyncio.AbstractServer:
     """Answer requests on `path` with `handlers`: op -> coroutine function of the request's other fields."""
+    return await _private(path, _answering(handlers))
+
+
+async def _private(path: Path, accept: Callable[..., Awaitable[None]]) -> asyncio.AbstractServer:
     mask = os.umask(0o177)
     try:
-        return await asyncio.start_unix_server(_answering(handlers), path)
+        return await asyncio.start_unix_server(accept, path)
     finally:
         os.umask(mask)
 

@@ -32,7 +32,7 @@ def runtime_folder() -> Path:
     """A private folder of this host for sockets: their paths may have 107 bytes at most, home folders' may not."""
     base = os.environ.get("XDG_RUNTIME_DIR")
     path = Path(base, "pilothouse") if base and os.access(base, os.W_OK) else None
-    if path is None or len(str(path)) > 60:
+    if path is None or len(str(path)) > 36:  # the rest are a pilot's name and a number
         path = Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}")
     path.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_uid != os.getuid():
@@ -81,18 +81,39 @@ def call(record: PilotRecord, op: str, timeout: float = 30.0, **arguments: Any) 
     PilothouseError
         What the supervisor answered.
     """
+    line, result, body = _ask(record, op, timeout, arguments)
+    line.close()
+    return result, body
+
+
+def connect(record: PilotRecord, op: str, timeout: float = 30.0) -> socket.socket:
+    """As :func:`call`, for an `op` that opens a connection: the line, which carries that from now on.
+
+    Returns
+    -------
+    socket.socket
+        Unix, or :class:`ssl.SSLSocket`; it blocks, for `timeout` seconds at most.
+    """
+    return _ask(record, op, timeout, {})[0]
+
+
+def _ask(record: PilotRecord, op: str, timeout: float, arguments: dict[str, Any]) -> tuple[socket.socket, Any, bytes]:
+    """The line on which a request was answered, and the answer."""
     try:
         line, token = _connect(record, timeout)
-        with line:
+        try:
             line.sendall(pack({"op": op, **token, **arguments}))
             head_size, body_size = LENGTHS.unpack(_read(line, LENGTHS.size))
             head = json.loads(_read(line, head_size))
             body = _read(line, body_size)
+            if "error" in head:
+                raise PilothouseError.from_dict(head["error"])
+        except BaseException:
+            line.close()
+            raise
     except OSError as error:
         raise Unavailable(f"the supervisor can't be reached ({error.strerror or error}): {op} was not done") from None
-    if "error" in head:
-        raise PilothouseError.from_dict(head["error"])
-    return head["ok"], body
+    return line, head["ok"], body
 
 
 def answers(record: PilotRecord, timeout: float = 3.0) -> bool:

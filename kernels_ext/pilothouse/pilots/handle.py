@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import reconcile
+from pilothouse.pilots.dashboard_link import dashboard_link, proxied
 from pilothouse.pilots.journal import Journal, logs
 from pilothouse.pilots.naming import claim, forget
 from pilothouse.pilots.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
@@ -75,8 +76,13 @@ class Pilot(Executes):
 
     @property
     def dashboard(self) -> str:
-        """Address of Dask's dashboard, on the supervisor's host only; empty while there is none."""
-        return self.record.dashboard
+        """Where Dask's dashboard is; empty while there is none.
+
+        In a notebook a path on the Jupyter server, such as ``/user/alice/pilothouse/pilots/NAME/dashboard/status``:
+        opened like all its pages. Elsewhere ``unix:PATH``, a socket on the supervisor's host that is yours alone,
+        for ``ssh -L 8787:PATH HOST``; empty on other hosts and where the supervisor is in a job.
+        """
+        return dashboard_link(self.record)
 
     def events(self) -> list[dict[str, Any]]:
         """What happened when and why."""
@@ -282,13 +288,18 @@ class Pilot(Executes):
             The pilot has ended.
         """
         if self._client is None or self._client.status != "running":
-            from distributed import Client
-
+            from pilothouse.pilots.dashboard import Client
             from pilothouse.pilots.tls import security, tls_files
 
             self.wait(nodes=0, timeout=ANSWER_S)
             tls = tls_files(PILOTS.folder(self.name))
-            self._client = Client(self.record.scheduler, security=security(tls), name=f"pilothouse-{self.name}")
+            record = self.record
+            self._client = Client(
+                record.scheduler,
+                security=security(tls),
+                name=f"pilothouse-{self.name}",
+                dashboard=proxied(record),
+            )
         return self._client
 
     def launch(

@@ -126,8 +126,8 @@ class ProcessHost:
 async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     """Be a worker until the scheduler goes or `stop` is set."""
     import dask
-    from distributed import Worker
 
+    from pilothouse.pilots.dashboard import Worker
     from pilothouse.pilots.tls import security
 
     dask.config.set(QUIET)

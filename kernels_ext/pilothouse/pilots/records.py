@@ -106,7 +106,10 @@ class PilotRecord(Record):
     control: str = Field(default="", description="'tls://host:port' of a supervisor that other hosts can ask")
     scratch: str = ""
     scheduler: str = ""
-    dashboard: str = ""
+    dashboard: str = Field(
+        default="",
+        description="where Dask's pages are: 'unix:' and a socket of the supervisor's host, or its `control`",
+    )
     heartbeat: datetime | None = None
     lease_end: datetime | None = None
     idle_end: datetime | None = None

@@ -33,6 +33,7 @@ class Requests:
             "stop": self._stop_run,
             "frame": self._frame,
             "status": self._status,
+            "dashboard": self._dashboard,
         }
 
     def _op(self, function: Callable[..., Any]) -> Handler:
@@ -114,6 +115,12 @@ class Requests:
     async def _stop_run(self, name: str) -> tuple[None, bytes]:
         await self._supervisor.runs.stop(name)
         return None, b""
+
+    async def _dashboard(self) -> tuple[Any, bytes]:
+        """A connection to Dask's pages. An open page is no work: it keeps no idle pilot alive."""
+        if not self._record.dashboard:
+            raise Conflict(f"site {self._record.site!r} has no dashboards: its file says dashboard = false")
+        return await self._supervisor.dashboard.connect(), b""
 
     async def _status(self, name: str) -> tuple[Any, bytes]:
         return self._supervisor.runs.status(name), b""

@@ -28,6 +28,7 @@ from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots import answering, control
 from pilothouse.pilots.adaptive import Load
 from pilothouse.pilots.alive import remove_leftovers, scratch_folder
+from pilothouse.pilots.dashboard_link import UNIX
 from pilothouse.pilots.first_node import FirstNode
 from pilothouse.pilots.interfaces import supervisor_address
 from pilothouse.pilots.jobs import node_job
@@ -84,6 +85,7 @@ class Supervisor:
         self.wake = asyncio.Event()
         self.active = utcnow()
         self.scheduler: Any = None
+        self.dashboard: Any = None
         self.runs: RunHost
         self._end: tuple[State, str] = (State.FINISHED, "")
         self._writing: asyncio.TimerHandle | None = None
@@ -121,8 +123,8 @@ class Supervisor:
             finally:
                 for server in servers:
                     server.close()
-                if record.socket:
-                    control.unlink(record.socket)
+                for path in (record.socket, record.dashboard.removeprefix(UNIX)):
+                    control.unlink(path)
         finally:
             await self._shut_down()
 
@@ -139,6 +141,12 @@ class Supervisor:
             path = control.runtime_folder() / f"{self.record.name}-{pid}.sock"
             servers.append(await answering.serve(path, handlers))
             self.record.socket = str(path)
+        if self.site.dashboard:
+            self.record.dashboard = self.record.control
+            if self.first is None:
+                path = control.runtime_folder() / f"{self.record.name}-dask-{pid}.sock"
+                servers.append(await answering.forward(path, self.dashboard.connect))
+                self.record.dashboard = f"{UNIX}{path}"
         return servers
 
     def _address(self) -> str:
@@ -147,30 +155,22 @@ class Supervisor:
 
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
-        from distributed import Scheduler
 
-        dask.config.set({**QUIET, "temporary-directory": str(self.scratch)})
+        from pilothouse.pilots.dashboard import Dashboard, Scheduler
+
+        dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(
             host=self._address(),
             port=0,
             security=security(tls),
             dashboard=False,
-            dashboard_address="127.0.0.1:0",
             scheduler_file=str(self.folder / "scheduler.json"),
         )
         self.record.scheduler = self.scheduler.address
-
-    async def _start_dashboard(self) -> None:
-        """Add Dask's pages once the nodes are there: their import (Bokeh) takes longer than all the rest."""
-        pages = await asyncio.to_thread(importlib.import_module, "distributed.dashboard.scheduler")
-        server = self.scheduler.http_server
-        pages.connect(self.scheduler.http_application, server, self.scheduler, prefix="/")
-        self.record.dashboard = f"http://127.0.0.1:{server.port}/status"
-        self.changed()
+        self.dashboard = Dashboard(self.scheduler)
 
     async def _keep(self) -> None:
         beat = 0.0
-        dashboard: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         sweeping = asyncio.create_task(self._sweep())
         adapting = self._adapting()
@@ -178,8 +178,6 @@ class Supervisor:
             adapting()
             await self._keep_nodes()
             self._check_clocks()
-            if dashboard is None and self.site.dashboard and len(self._node_host.nodes) >= self.record.nodes_wanted:
-                dashboard = asyncio.create_task(self._start_dashboard())
             if loop.time() - beat > HEARTBEAT:
                 beat = loop.time()
                 self.changed()

@@ -1,0 +1,26 @@
+"""Where a user finds a pilot's dashboard."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from pilothouse.pilots.records import PilotRecord
+
+#: Environment variable of kernels: the base URL of the Jupyter server that has our extension.
+SERVER = "PILOTHOUSE_SERVER"
+
+#: What an address in :attr:`PilotRecord.dashboard` begins with that is a socket of the supervisor's host.
+UNIX = "unix:"
+
+
+def proxied(record: PilotRecord) -> str:
+    """Path of the dashboard on this kernel's Jupyter server; empty without such a server, or a dashboard."""
+    base = os.environ.get(SERVER, "")
+    return f"{base}pilothouse/pilots/{record.name}/dashboard/status" if base and record.dashboard else ""
+
+
+def dashboard_link(record: PilotRecord) -> str:
+    """The path of :func:`proxied`; else the socket, where it is one of this host; else nothing."""
+    here = record.supervisor is not None and record.supervisor.host == socket.gethostname()
+    return proxied(record) or (record.dashboard if here and record.dashboard.startswith(UNIX) else "")
