@@ -35,6 +35,8 @@ COMMANDS = {
     "lsf": ("lsid", "bqueues"),
     "htcondor": ("condor_status",),
 }
+#: Seconds between two questions to systems whose answers cost more than a moment: oarstat takes 0.2 s of CPU.
+POLL_LEAST = {"oar": 5.0}
 #: Seconds for which what a batch system says of its queues is good enough.
 FRESH_S = 5.0
 #: Where NVIDIA's driver lists its GPUs.
@@ -162,6 +164,7 @@ def _site(name: str, tables: Sequence[SiteTable], limits: _Limits) -> Site:
     mine = [table for table in tables if table.name == name]
     system, _ = _asked(name, mine)
     found = local_site() if system == "local" else Site(name=system.partition(":")[0], system=system)
+    found.poll_least = POLL_LEAST.get(system, found.poll_least)
     if system in COMMANDS:
         said = limits.get(system, f"none of its commands ({', '.join(COMMANDS[system])}) is on PATH")
         if isinstance(said, str):

@@ -41,6 +41,14 @@ def test_queues_are_found_with_their_limits(host: FakeCommands) -> None:
     assert (found["old"].walltime, found["old"].available) == (None, False)
 
 
+def test_a_system_whose_answers_cost_much_is_asked_less_often(host: FakeCommands, user: Write) -> None:
+    host.prints("sinfo", SINFO)
+    host.prints("oarnodes", "")
+    assert {site.name: site.poll_least for site in ph.sites()} == {"local": 2, "slurm": 2, "oar": 5}
+    user('[oar]\npoll_least = 3.0\n[campus]\nsystem = "oar"\n')
+    assert (site_named("oar").poll_least, site_named("campus").poll_least) == (3, 5)
+
+
 def test_what_was_said_is_kept_for_some_seconds_and_no_longer(
     host: FakeCommands, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pilothouse.errors import Refused, Unavailable
 
@@ -75,3 +75,13 @@ async def output(
             raise Unavailable(f"the batch system does not answer {argv[0]}: {said}")
         raise Refused(f"{argv[0]}: {said or f'exit code {process.returncode}'}")
     return (err + out if errors else out).decode(errors="replace")
+
+
+@contextlib.contextmanager
+def forgiving(gone: re.Pattern[str]) -> Iterator[None]:
+    """No error when a command that deletes jobs refuses only those that are `gone`, each line of what it says."""
+    try:
+        yield
+    except Refused as error:
+        if not all(gone.search(line) for line in str(error).splitlines() if line.strip()):
+            raise

@@ -18,7 +18,7 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
 from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.naming import tag
-from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits, Site
@@ -29,6 +29,7 @@ SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "seria
 MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
 GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
 #: What an answer has in it when it is the master that can't be reached.
+_GONE = re.compile(r"does not exist|deletion|deleted")
 _UNREACHABLE = re.compile(r"commlib error|unable to (contact|send message to) qmaster|SGE_ROOT|qmaster name")
 #: Why a job waits: Grid Engine's words, and what they mean.
 MEANING = (
@@ -162,14 +163,8 @@ class GridEngineQueue:
         """``qdel``: Grid Engine kills at once; a job's own TMPDIR goes with it."""
         if not ids:
             return
-        try:
+        with forgiving(_GONE):
             await self._ask(["qdel", *ids])
-        except Refused as error:
-            others = [
-                line for line in str(error).splitlines() if not re.search(r"does not exist|deletion|deleted", line)
-            ]
-            if others:
-                raise
 
     async def limits(self) -> list[QueueLimits]:
         """``qhost`` for what the hosts of each queue have, ``qconf`` for its walltime."""

@@ -19,7 +19,7 @@ from pydantic import ByteSize
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 from pilothouse.pilots.cluster import dask_job
 from pilothouse.pilots.job_script import job_script, own_log
-from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits, Site
@@ -39,6 +39,7 @@ _UNREACHABLE = re.compile(
     r"Failed to fetch ads|Can't find address|Failed to connect|CEDAR|ERROR: (store|schedd)|Can't open config"
 )
 _GONE = re.compile(r"not found|Couldn't find|no longer in the queue|already")
+_DELETED = re.compile(rf"{_GONE.pattern}|marked for removal")
 
 
 class HTCondorQueue:
@@ -138,12 +139,8 @@ class HTCondorQueue:
         """``condor_rm``: SIGTERM, and SIGKILL after the pool's own time."""
         if not ids:
             return
-        try:
+        with forgiving(_DELETED):
             await self._ask(["condor_rm", *ids])
-        except Refused as error:
-            lines = str(error).removeprefix("condor_rm: ").splitlines()
-            if any(line.strip() and not _GONE.search(line) and "marked for removal" not in line for line in lines):
-                raise
 
     async def limits(self) -> list[QueueLimits]:
         """``condor_status``: what the largest machines have."""

@@ -14,7 +14,7 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import dask_job
 from pilothouse.pilots.job_script import job_script, own_log
-from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits, Site
@@ -96,12 +96,8 @@ class LSFQueue:
         """``bkill``: SIGINT, SIGTERM and SIGKILL, at LSF's own intervals."""
         if not ids:
             return
-        try:
+        with forgiving(_GONE):
             await self._ask(["bkill", *ids])
-        except Refused as error:
-            lines = str(error).removeprefix("bkill: ").splitlines()
-            if any(line.strip() and not _GONE.search(line) for line in lines):
-                raise
 
     async def limits(self) -> list[QueueLimits]:
         """``bqueues`` for the queues, ``bhosts`` and ``lshosts`` for what hosts have."""

@@ -17,7 +17,7 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
 from pilothouse.pilots.job_script import job_script
-from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits, Site
@@ -31,6 +31,7 @@ MEANING = {"FRAG_JOB_REQUEST": "deleted", "WALLTIME": "its walltime was over"}
 #: What sites call the memory of a host (MB) and its GPUs among the properties of its resources.
 MEMORY = ("mem", "memnode", "mem_node")
 GPUS = ("gpu_count", "gpudevice", "gpu")
+_GONE = re.compile(r"Cannot frag|already|REGISTERED|ERROR\.$|will be deleted")
 _UNREACHABLE = re.compile(r"DB connection error|DBI connect|[Cc]annot connect|[Cc]onnection refused|could not connect")
 #: What OAR says of every submission, or of every one that it refuses.
 _CHATTER = re.compile(r"^\[ADMISSION RULE\] (Set default|Modify resource)|^OAR_JOB_ID=-|^\[ERROR\] Oarsub failed|^\s*$")
@@ -103,16 +104,8 @@ class OARQueue:
         """``oardel``; it takes OAR some seconds."""
         if not ids:
             return
-        try:
+        with forgiving(_GONE):
             await self._ask(["oardel", *ids])
-        except Refused as error:
-            others = [
-                line
-                for line in str(error).splitlines()
-                if not re.search(r"Cannot frag|already|REGISTERED|ERROR\.$|will be deleted", line)
-            ]
-            if others:
-                raise
 
     async def limits(self) -> list[QueueLimits]:
         """``oarnodes``: what the hosts have. OAR tells nobody its queues: these are the two that all have."""
@@ -129,10 +122,8 @@ class OARQueue:
 
     async def _ask(self, argv: list[str]) -> str:
         try:
-            return await output(argv, timeout=self._timeout)
+            return await output(argv, timeout=self._timeout, unreachable=_UNREACHABLE)
         except Refused as error:
-            if _UNREACHABLE.search(str(error)):
-                raise Unavailable(f"OAR does not answer: {error}") from None
             said = [line for line in str(error).splitlines() if not _CHATTER.search(line.removeprefix(f"{argv[0]}: "))]
             raise Refused(f"{argv[0]}: {' '.join(said).removeprefix(f'{argv[0]}: ') or error}") from None
 

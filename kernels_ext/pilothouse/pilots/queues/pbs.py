@@ -17,7 +17,7 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
 from pilothouse.pilots.job_script import job_script, own_log
-from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits, Site
@@ -107,12 +107,8 @@ class PBSQueue:
         """``qdel``: SIGTERM, and SIGKILL after PBS's own kill_delay."""
         if not ids:
             return
-        try:
+        with forgiving(_GONE):
             await self._ask(["qdel", *ids])
-        except Refused as error:
-            lines = str(error).removeprefix("qdel: ").splitlines()
-            if any(line.strip() and not _GONE.search(line) for line in lines):
-                raise
 
     async def limits(self) -> list[QueueLimits]:
         """``qstat -Q`` for the queues, ``pbsnodes`` for what nodes have, ``qstat -B`` for the default queue."""

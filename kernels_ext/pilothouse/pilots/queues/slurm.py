@@ -11,7 +11,7 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.cluster import clock, dask_job
 from pilothouse.pilots.job_script import job_script
-from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits, Site
@@ -38,6 +38,7 @@ MEANING = {
     "TimeLimit": "its walltime was over",
 }
 #: What Slurm's commands say when its daemons don't answer: that refuses nothing, and will pass.
+_GONE = re.compile(r"Invalid job id|already complet")
 _UNREACHABLE = re.compile(
     r"Unable to contact|Connection refused|Connection timed out|timed out on send/recv|Communication connection failure"
     r"|Zero Bytes were transmitted|Problem talking to (the )?database|establish a configuration source",
@@ -115,11 +116,8 @@ class SlurmQueue:
         """``scancel``: SIGTERM, and SIGKILL after Slurm's own KillWait."""
         if not ids:
             return
-        try:
+        with forgiving(_GONE):
             await output(["scancel", "--quiet", *ids], timeout=self._timeout, unreachable=_UNREACHABLE)
-        except Refused as error:
-            if "Invalid job id" not in str(error):
-                raise
 
     async def limits(self) -> list[QueueLimits]:
         """``sinfo``: the partitions."""

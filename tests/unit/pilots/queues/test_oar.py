@@ -155,7 +155,7 @@ def test_a_refusal_is_in_oars_words_without_its_chatter(commands: Path) -> None:
 
 def test_a_database_that_is_not_there_is_unavailable(commands: Path) -> None:
     command(commands, "oarstat", "echo 'DB connection error, exiting.' >&2; exit 1")
-    with pytest.raises(Unavailable, match="OAR does not answer"):
+    with pytest.raises(Unavailable, match="the batch system does not answer oarstat"):
         asyncio.run(OARQueue(SITE).poll())
 
 
