@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from pilothouse import data, market, md, pilots, streams
-    from pilothouse.pilots import Pilot, Run, attach, attach_dask, runs, script, sites, submit, sweep
+    from pilothouse.pilots import Pilot, Run, attach, attach_dask, preview, runs, script, sites, submit, sweep
 
 __all__ = [
-    "Pilot", "Run", "attach", "attach_dask", "data", "market", "md", "pilots", "runs", "script", "sites", "streams",
-    "submit", "sweep",
+    "Pilot", "Run", "attach", "attach_dask", "data", "market", "md", "pilots", "preview", "runs", "script", "sites",
+    "streams", "submit", "sweep",
 ]  # fmt: skip
 
 _MODULES = {"data", "errors", "market", "md", "pilots", "streams"}
-_FROM_PILOTS = {"Pilot", "Run", "attach", "attach_dask", "runs", "script", "sites", "submit", "sweep"}
+_FROM_PILOTS = {"Pilot", "Run", "attach", "attach_dask", "preview", "runs", "script", "sites", "submit", "sweep"}
 
 
 def __getattr__(name: str) -> Any:

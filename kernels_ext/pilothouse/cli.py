@@ -15,41 +15,42 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilothouse import verbs
 from pilothouse.errors import InvalidInput, PilothouseError
-from pilothouse.verbs import Call, Verb
+from pilothouse.verbs import market, pilots, runs, streams, submitting
+from pilothouse.verbs.call import Call
+from pilothouse.verbs.verb import Verb, parse
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot, Run
 
 #: Word on the command line -> verb.
 TOP: dict[str, Verb] = {
-    "submit": verbs.start,
-    "pilots": verbs.pilots,
-    "runs": verbs.runs,
-    "sites": verbs.sites,
-    "attach": verbs.attach,
-    "extend": verbs.extend,
-    "shrink": verbs.shrink,
-    "scale": verbs.scale,
-    "renew": verbs.renew,
-    "adapt": verbs.adapt,
-    "recover": verbs.recover,
-    "execute": verbs.execute,
-    "cancel": verbs.cancel,
-    "stop": verbs.stop,
-    "logs": verbs.logs,
-    "events": verbs.events,
-    "script": verbs.script,
-    "cost": verbs.cost,
-    "timeline": verbs.timeline,
-    "sweep": verbs.sweep,
+    "submit": submitting.start,
+    "pilots": pilots.pilots,
+    "runs": runs.runs,
+    "sites": pilots.sites,
+    "attach": runs.attach,
+    "extend": pilots.extend,
+    "shrink": pilots.shrink,
+    "scale": pilots.scale,
+    "renew": pilots.renew,
+    "adapt": pilots.adapt,
+    "recover": pilots.recover,
+    "execute": pilots.execute,
+    "cancel": pilots.cancel,
+    "stop": runs.stop,
+    "logs": runs.logs,
+    "events": runs.events,
+    "script": pilots.script,
+    "cost": pilots.cost,
+    "timeline": pilots.timeline,
+    "sweep": pilots.sweep,
 }
 NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
-    "stream": ("streaming Mini-Apps", (verbs.stream, verbs.runs, verbs.stop)),
+    "stream": ("streaming Mini-Apps", (streams.stream, runs.runs, runs.stop)),
     "market": (
         "the training market",
-        (verbs.connect, verbs.calls, verbs.offers, verbs.provide, verbs.post, verbs.receipts, verbs.ledger),
+        (market.connect, market.calls, market.offers, market.provide, market.post, market.receipts, market.ledger),
     ),
 }
 
@@ -78,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     made = parser()
-    options = verbs.parse(made, argv)
+    options = parse(made, argv)
     if options.version:
         from importlib.metadata import version
 

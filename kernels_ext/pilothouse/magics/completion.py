@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pilothouse.verbs import GROUPS, Verb
+from pilothouse.verbs import GROUPS
+from pilothouse.verbs.verb import Verb
 
 
 def complete(_: Any, event: Any) -> list[str]:

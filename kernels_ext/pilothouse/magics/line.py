@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from IPython.core.error import UsageError
 
 from pilothouse.errors import PilothouseError
-from pilothouse.verbs import GROUPS, Call, parse
+from pilothouse.verbs import GROUPS
+from pilothouse.verbs.call import Call
+from pilothouse.verbs.verb import parse
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

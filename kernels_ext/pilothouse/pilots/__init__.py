@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.handle import Pilot as Pilot
     from pilothouse.pilots.listing import Handles
     from pilothouse.pilots.orphans import sweep as sweep
+    from pilothouse.pilots.previewing import preview as preview
     from pilothouse.pilots.run import Run as Run
     from pilothouse.pilots.run import runs as runs
     from pilothouse.pilots.site import Site as Site
@@ -32,6 +33,7 @@ __all__ = [
     "attach",
     "attach_dask",
     "default_pilot",
+    "preview",
     "runs",
     "script",
     "sites",
@@ -47,6 +49,7 @@ _WHERE = {
     "attach_dask": "attached",
     "default_pilot": "submission",
     "pilot_for": "submission",
+    "preview": "previewing",
     "runs": "run",
     "script": "submission",
     "sites": "discovery",

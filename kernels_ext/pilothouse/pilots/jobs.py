@@ -58,29 +58,36 @@ def supervisor_job(record: PilotRecord, node: NodeRecord, kind: NodeKind, after:
     return _job(record, node, kind, command, after)
 
 
-def node_script(description: PilotDescription, site: Site, name: str) -> str:
-    """The script of the first node of a pilot that is not there yet."""
+def first_jobs(description: PilotDescription, site: Site, name: str) -> dict[str, Job]:
+    """The job of the first node of each kind of a pilot that is not there yet."""
     stored = description.model_dump(mode="json", exclude={"name", "site"})
     record = PilotRecord(
         name=name, site=site.name, created=utcnow(), description=stored, settings=site.model_dump(mode="json"),
         lease_end=utcnow() + timedelta(seconds=description.lease),
     )  # fmt: skip
-    return script_of(record, None)
+    jobs, number = {}, record.next_node
+    for kind, nodes in description.wanted().items():
+        jobs[kind] = node_job(record, NodeRecord(name=f"{name}-{number}", kind=kind), description.kind(kind))
+        number += nodes
+    return jobs
+
+
+def written(job: Job) -> str:
+    """The script of `job`."""
+    from pilothouse.pilots.queues import queue_for
+
+    return job_script(job, "") if job.site.system == "local" else queue_for(job.site).script(job)
 
 
 def script_of(record: PilotRecord, node: str | None) -> str:
     """The script with which `node` was submitted, or the one for the next node."""
-    from pilothouse.pilots.queues import queue_for
-
     if node is not None:
         try:
             return (PILOTS.root / record.name / f"{node}.sh").read_text(encoding="utf-8")
         except FileNotFoundError:
             raise NotFound(f"node={node!r}: the pilot {record.name!r} has no such node", field="node") from None
-    site = Site.model_validate(record.settings)
     kind = PilotDescription.model_validate({**record.description, "site": record.site}).kind()
-    job = node_job(record, NodeRecord(name=f"{record.name}-{record.next_node}"), kind)
-    return job_script(job, "") if site.system == "local" else queue_for(site).script(job)
+    return written(node_job(record, NodeRecord(name=f"{record.name}-{record.next_node}"), kind))
 
 
 def _job(record: PilotRecord, node: NodeRecord, kind: NodeKind, command: list[str], after: str = "") -> Job:

@@ -15,7 +15,7 @@ from pilothouse.pilots.attached import AttachedPilot
 from pilothouse.pilots.handle import Pilot
 from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import claim, forget
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
+from pilothouse.pilots.records import FIRST, PILOTS, RUNS, PilotRecord, State
 from pilothouse.pilots.run import Run
 from pilothouse.state import check_name, utcnow
 
@@ -146,10 +146,10 @@ def script(site: str = "local", **description: Any) -> str:
         A value can't be used.
     """
     from pilothouse.pilots.discovery import describe
-    from pilothouse.pilots.jobs import node_script
+    from pilothouse.pilots.jobs import first_jobs, written
 
     checked, found = describe(site=site, **description)
-    return node_script(checked, found, checked.name or found.name)
+    return written(first_jobs(checked, found, checked.name or found.name)[FIRST])
 
 
 def _import_views() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import InvalidInput
 from pilothouse.pilots.site_schema import form_schema
+from pilothouse.state import utcnow
 from tests.slurm.cluster import SlurmCluster
+from tests.slurm.login_node import LoginNode
+from tests.waiting import eventually
 
 
 @pytest.mark.usefixtures("slurm")
@@ -31,3 +35,18 @@ def test_what_a_partition_does_not_allow_is_never_submitted(state_home: Path, sl
         ph.submit("slurm", constraint="slow")
     assert not slurm.run("squeue", "--noheader").stdout
     assert not ph.pilots()
+
+
+def test_slurm_says_when_it_would_start_each_kind_and_what_it_would_refuse(login: LoginNode) -> None:
+    filler = login.cluster.submit("sleep 600", "-N4", "--exclusive", "--time=20")
+    eventually(lambda: login.cluster.job(filler).state == "RUNNING")
+    found = ph.preview("slurm", walltime="5min", kinds={"two": {"queue": "debug"}})
+    for job in found.jobs:
+        assert job.expected_start is not None, job.reason
+        assert timedelta(minutes=15) < job.expected_start - utcnow() < timedelta(minutes=21)
+    login.cluster.run("scancel", filler)
+    eventually(lambda: ph.preview("slurm", walltime="5min").jobs[0].when() == "expected start: at once")
+    (job,) = ph.preview("slurm", directives=["--constraint=nowhere"]).jobs
+    assert job.expected_start is None
+    assert "nvalid feature" in job.reason
+    assert not login.alive()

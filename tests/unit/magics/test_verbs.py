@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from pilothouse.errors import InvalidInput
-from pilothouse.verbs import GROUPS, Call, Expression, Verb, pairs, parse
+from pilothouse.verbs import GROUPS
+from pilothouse.verbs.call import Call, Expression
+from pilothouse.verbs.verb import Verb, pairs, parse
 
 
 def parsed(group: str, *words: str) -> Call:
@@ -31,10 +33,23 @@ def parsed(group: str, *words: str) -> Call:
             'ph.submit("local", name="anna", nodes=2, lease="2h")',
         ),
         ("pilot start --wait", "ph.submit().wait()"),
+        (
+            "pilot start slurm --nodes 2 --kind gpu:nodes=1,gpus=2,walltime=1h,memory=4GiB "
+            "--kind io:directives=['-x','-y']",
+            "ph.submit(\"slurm\", nodes=2, kinds={'gpu': {'nodes': 1, 'gpus': 2, 'walltime': '1h', "
+            "'memory': '4GiB'}, 'io': {'directives': ['-x', '-y']}})",
+        ),
+        ("pilot start slurm --kind cpu", "ph.submit(\"slurm\", kinds={'cpu': {}})"),
+        ("pilot start slurm --nodes 2 --dry-run", 'ph.preview("slurm", nodes=2)'),
         ("pilot list", "ph.pilots()"),
         ("pilot sites", "ph.sites()"),
         ("pilot extend anna", 'ph.attach("anna").extend()'),
         ("pilot extend anna 3", 'ph.attach("anna").extend(3)'),
+        (
+            "pilot extend anna 2 --kind gpu --walltime 2h",
+            'ph.attach("anna").extend(2, kind="gpu", walltime="2h")',
+        ),
+        ("pilot shrink anna --kind gpu", 'ph.attach("anna").shrink(kind="gpu")'),
         ("pilot shrink anna 1", 'ph.attach("anna").shrink(1)'),
         ("pilot scale anna 4", 'ph.attach("anna").scale(4)'),
         ("pilot renew anna", 'ph.attach("anna").renew()'),
@@ -50,6 +65,10 @@ def parsed(group: str, *words: str) -> Call:
         (
             "pilot execute --cores 4 --ranks 2 --timeout 2h --run-name md anna sim --seed 1",
             'ph.attach("anna").execute(["sim", "--seed", "1"], cores=4, ranks=2, timeout="2h", name="md")',
+        ),
+        (
+            "pilot execute --through radical anna hostname",
+            'ph.attach("anna").execute(["hostname"], through="radical")',
         ),
         ("pilot cancel anna", 'ph.attach("anna").cancel()'),
         ("pilot logs anna --tail 5", 'ph.attach("anna").logs(tail=5)'),
@@ -118,6 +137,20 @@ def test_pairs_take_literals_and_words_and_refuse_the_rest() -> None:
             pairs([word])
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["gpu:gpus"], "kind='gpu:gpus': 'gpus' is not NAME=VALUE; write NAME:FIELD=VALUE"),
+        ([":gpus=1"], "kind=':gpus=1': it has no name"),
+        (["gpu:gpus=1", "gpu:gpus=2"], "kind='gpu:gpus=2': it is there twice"),
+    ],
+)
+def test_a_kind_that_can_not_be_read_is_named(words: list[str], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        parsed("pilot", "start", *(f"--kind={word}" for word in words))
+    assert caught.value.field == "kinds"
+
+
 def every_verb() -> Iterator[tuple[str, Verb]]:
     for group, (_, verbs) in GROUPS.items():
         for verb in verbs:
@@ -132,6 +165,8 @@ def options_of(verb: Verb) -> list[str]:
         value = "2" if options.get("type") is int else "[1]" if "expression" in flag else "x"
         if flag.startswith("--") and options.get("metavar") == "NAME=VALUE":
             value = "A=x"
+        if flag == "--dry-run":
+            continue  # it makes another call
         if options.get("action") == "store_true":
             words.append(flag)
         elif flag.startswith("--"):

@@ -1,0 +1,43 @@
+"""The training market."""
+
+from __future__ import annotations
+
+import argparse
+
+from pilothouse.verbs.call import Call, Expression
+from pilothouse.verbs.verb import ON, PARAMETERS, Verb, arg, given, on, pairs
+
+
+def _market(options: argparse.Namespace) -> Call:
+    relays = {"relays": options.relay} if options.relay else {}
+    return Call("ph.market.connect", (), {**relays, **on(options)})
+
+
+_RELAYS = (
+    arg("--relay", action="append", metavar="URL", help="a relay; may be given again (default: your lab market)"),
+    ON,
+)
+connect = Verb("connect", "open a market: your own lab market, or relays", _market, _RELAYS)
+calls = Verb("calls", "the calls for training that stand", lambda options: _market(options).then("calls"), _RELAYS)
+offers = Verb("offers", "the offers of providers that stand", lambda options: _market(options).then("offers"), _RELAYS)
+receipts = Verb(
+    "receipts", "public receipts, by job and round", lambda options: _market(options).then("receipts"), _RELAYS
+)
+ledger = Verb(
+    "ledger", "your books: what was paid and earned", lambda options: _market(options).then("ledger"), _RELAYS
+)
+provide = Verb(
+    "provide", "sell training from a node of a pilot",
+    lambda options: _market(options).then("provide", **given(options, "name"), **pairs(options.parameters)),
+    (arg("--name", help="of the provider and its run (default: made up)"), *_RELAYS, PARAMETERS),
+)  # fmt: skip
+post = Verb(
+    "post", "buy training: post a call, and pay for what is accepted",
+    lambda options: _market(options).then(
+        "post", **({} if options.data is None else {"data": Expression(options.data)}), **pairs(options.parameters)
+    ),
+    (
+        arg("--data", metavar="EXPRESSION", help="Python: (X, y) to train on; or data=NAME, such as data=digits"),
+        *_RELAYS, PARAMETERS,
+    ),
+)  # fmt: skip
