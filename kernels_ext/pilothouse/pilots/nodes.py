@@ -146,7 +146,9 @@ class Nodes:
             The batch system does not answer; nothing is taken from that.
         """
         await self._ask()
-        self.trouble = ""
+        if self.trouble:
+            self.trouble = ""
+            self._changed()
         self._look_at_clocks()
         for kind, wanted in self._record.wanted.items():
             active = [
@@ -206,6 +208,7 @@ class Nodes:
             if node is not None:
                 node.job = job
                 self._journal.add("node submitted", node=node.name, job=job)
+                self._changed()
             elif job not in self._cancelled:
                 self._cancelled.add(job)
                 self._journal.add("orphan ended", job=job)
@@ -213,7 +216,7 @@ class Nodes:
         for node in unanswered.values():
             if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
                 self._record.nodes.remove(node)  # it was never submitted
-        self._changed()
+                self._changed()
 
     def _look_at_clocks(self) -> None:
         now = utcnow()
