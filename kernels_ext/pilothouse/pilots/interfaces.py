@@ -32,11 +32,8 @@ def supervisor_address(site: Site, *, in_job: bool) -> str:
         return str(get_ip())
     there = psutil.net_if_addrs()
     if name not in there:
-        host = f"this host ({socket.gethostname()})"
-        raise InvalidInput(
-            f"{key}={name!r} of site {site.name!r}: {host} has {', '.join(there)}{near(name, there)}{_remedy(key, in_job)}",
-            field=key,
-        )
+        known = f"this host ({socket.gethostname()}) has {', '.join(there)}{near(name, there)}"
+        raise InvalidInput(f"{key}={name!r} of site {site.name!r}: {known}{_remedy(key, in_job)}", field=key)
     found = [str(each.address) for each in there[name] if each.family == socket.AF_INET]
     if not found:
         raise InvalidInput(f"{key}={name!r} of site {site.name!r}: it has no IPv4 address on this host", field=key)

@@ -127,21 +127,30 @@ def sweep(*, end: bool = True) -> list[Orphan]:
     Unavailable
         A batch system has stopped answering just now.
     """
+    found, unseen = sweep_sites(end=end)
+    for text in unseen:
+        warnings.warn(text, stacklevel=2)
+    return found
+
+
+def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
+    """What :func:`sweep` does: the orphans, and which sites' jobs were not looked at and why."""
     from pilothouse.pilots.discovery import sites
     from pilothouse.pilots.submission import pilots
 
     for pilot in pilots():  # finds out which are lost
         assert pilot.record  # noqa: S101
     found: list[Orphan] = []
+    unseen: list[str] = []
     systems = {site.system: site for site in sites() if site.system != "local"}
     for site in systems.values():  # several sites may be of one batch system
         if site.trouble:
-            warnings.warn(f"jobs at site {site.name!r} were not looked at: {site.trouble}", stacklevel=2)
+            unseen.append(f"jobs at site {site.name!r} were not looked at: {site.trouble}")
             continue
         found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
         _remove_sockets()
-    return found
+    return found, unseen
 
 
 def _remove_sockets() -> None:

@@ -64,6 +64,7 @@ class Requests:
         if record.adapt is not None:
             record.adapt = None
             self._supervisor.journal.add("adapt", minimum=None, maximum=None)
+            self._supervisor.changed(True)
         if wanted != own:
             record.wanted = {**record.wanted, kind: wanted}
             record.nodes_wanted = total

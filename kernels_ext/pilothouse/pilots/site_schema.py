@@ -25,12 +25,19 @@ def form_schema(site: Site) -> dict[str, Any]:
     for field in PilotDescription.model_fields:
         if field not in ("site", "name"):
             fields[field]["default"] = _plain(field, value_of(field, site))
+    _narrow(fields, site)
+    _narrow(schema["$defs"]["NodeKind"]["properties"], site)
+    return schema
+
+
+def _narrow(fields: dict[str, dict[str, Any]], site: Site) -> None:
+    """Put the limits of `site` into the schema of a description's fields, or of those of a further kind of nodes."""
     for field in ("nodes", *LIMITED, *LEASES):
         most = _most(site, field)
-        if most is not None:
+        if most is not None and field in fields:
             _bound(fields[field], field, most)
     for field, values in (("queue", _queues(site)), ("account", site.accounts)):
-        for kind in fields[field]["anyOf"] if values else ():
+        for kind in fields[field]["anyOf"] if values and field in fields else ():
             if kind.get("type") == "string":
                 kind["enum"] = values
     if notes := _limits_by_queue(site):
@@ -39,10 +46,9 @@ def form_schema(site: Site) -> dict[str, Any]:
         fields["constraint"]["examples"] = features
         _note(fields["constraint"], f"There are {', '.join(features)}.")
     for field in site.fixed:
-        if field in fields:
+        if field in fields and (field != "nodes" or "site" in fields):  # further kinds have as many nodes as they like
             fields[field]["readOnly"] = True
             _note(fields[field], f"Fixed at site {site.name}.")
-    return schema
 
 
 def _most(site: Site, field: str) -> float | None:

@@ -14,6 +14,7 @@ from pilothouse_lab.records import as_json, listed
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
+    from pilothouse.pilots.previewing import JobPreview
 
 
 class Sites(Answer):
@@ -55,6 +56,24 @@ class PilotSchema(Answer):
             return PilotDescription.model_json_schema() if site is None else form_schema(site_named(site))
 
         self.answer(await in_thread(find))
+
+
+class PilotPreview(Answer):
+    """A pilot before it is submitted."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Of each kind of node the job script and its expected start; nothing is submitted."""
+        body = self.body()
+
+        def look() -> dict[str, Any]:
+            from pilothouse.pilots import preview
+
+            found = preview(**body)
+            return {"site": found.site, "items": [_shown(job) for job in found.jobs]}
+
+        self.answer(await in_thread(look))
 
 
 class Pilots(Answer):
@@ -156,6 +175,20 @@ class PilotAdapt(Answer):
         maximum = within(body.get("maximum", 4), "maximum")
         self.answer(await in_thread(lambda: as_json(_pilot(name).adapt(minimum, maximum).record)), 202)
 
+    @web.authenticated
+    @authorized
+    async def delete(self, name: str) -> None:
+        """Follow the load no more: 202 and the record; the pilot keeps the nodes that it has."""
+
+        def stop() -> dict[str, Any]:
+            pilot = _pilot(name)
+            record = pilot.record
+            if record.adapt is not None:
+                pilot.scale(record.wanted["node"])
+            return as_json(pilot.record)
+
+        self.answer(await in_thread(stop), 202)
+
 
 class PilotRecover(Answer):
     """A new supervisor."""
@@ -215,9 +248,15 @@ class PilotLogs(Answer):
 
 
 def _sweep(*, end: bool) -> dict[str, Any]:
-    from pilothouse.pilots import sweep
+    from pilothouse.pilots.orphans import sweep_sites
 
-    return {"items": [asdict(orphan) for orphan in sweep(end=end)]}
+    found, unseen = sweep_sites(end=end)
+    return {"items": [asdict(orphan) for orphan in found], "unseen": unseen}
+
+
+def _shown(job: JobPreview) -> dict[str, Any]:
+    start = job.expected_start
+    return {**asdict(job), "expected_start": None if start is None else start.isoformat()}
 
 
 async def _resize(handler: Answer, name: str, verb: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,11 @@ async def test_nodes_are_renewed_and_adapted_over_rest(ask: Any, state_home: Pat
     pilot.wait(nodes=2, timeout=60)
     status, answer = await ask("POST", "pilots", "mine", "adapt", body={"minimum": 3, "maximum": 2})
     assert (status, answer["field"]) == (400, "minimum")
+    status, record = await ask("DELETE", "pilots", "mine", "adapt")
+    assert (status, record["adapt"]) == (202, None)
+    assert pilot.record.nodes_wanted >= 2
+    status, again = await ask("DELETE", "pilots", "mine", "adapt")
+    assert (status, again["nodes_wanted"]) == (202, record["nodes_wanted"])
     for body in ({"minimum": -1}, {"minimum": "1"}, {"maximum": 0}, {"maximum": True}, {"most": 2}):
         status, answer = await ask("POST", "pilots", "mine", "adapt", body=body)
         assert (status, answer["field"]) == (400, next(iter(body)))
@@ -155,7 +161,33 @@ async def test_orphans_are_listed_and_then_ended(ask: Any, login: LoginNode) -> 
     assert (status, answer["items"][0]["why"]) == (200, "its pilot is lost")
     eventually(lambda: not login.alive())
     status, answer = await ask("GET", "sweep")
-    assert answer == {"items": []}
+    assert answer["items"] == []
+    assert "'slurm'" not in "".join(answer["unseen"])
+
+
+async def test_a_batch_system_that_could_not_be_asked_for_orphans_is_named(ask: Any, login: LoginNode) -> None:
+    login.wrap("sinfo", "exit 1")
+    status, answer = await ask("GET", "sweep")
+    assert (status, answer["items"]) == (200, [])
+    assert "jobs at site 'slurm' were not looked at" in "".join(answer["unseen"])
+
+
+async def test_a_preview_has_script_and_expected_start_of_each_kind(ask: Any, login: LoginNode) -> None:
+    body = {"site": "slurm", "name": "anna", "nodes": 2, "kinds": {"debug": {"queue": "debug"}}}
+    status, answer = await ask("POST", "preview", "pilot", body=body)
+    assert (status, answer["site"], [item["kind"] for item in answer["items"]]) == (200, "slurm", ["node", "debug"])
+    for item in answer["items"]:
+        assert item["script"].startswith("#!/bin/bash")
+        assert datetime.fromisoformat(item["expected_start"]).tzinfo is not None
+        assert item["reason"] == ""
+    body["directives"] = ["--constraint=nowhere"]
+    status, answer = await ask("POST", "preview", "pilot", body=body)
+    assert answer["items"][0]["expected_start"] is None
+    assert "feature" in answer["items"][0]["reason"]
+    assert not login.alive()
+    assert ph.pilots() == []
+    status, answer = await ask("POST", "preview", "pilot", body={**body, "kinds": {"debug": {"queue": "none"}}})
+    assert (status, answer["field"]) == (400, "kinds.debug.queue")
 
 
 @pytest.mark.parametrize("nodes", [0, -1, "two", 1.5, True, None, 10**30, []])
@@ -179,6 +211,7 @@ async def test_an_unknown_field_of_extend_is_refused(ask: Any, state_home: Path)
         ("POST", ("pilots", "nobody", "shrink")),
         ("POST", ("pilots", "nobody", "renew")),
         ("POST", ("pilots", "nobody", "adapt")),
+        ("DELETE", ("pilots", "nobody", "adapt")),
         ("POST", ("pilots", "nobody", "recover")),
         ("GET", ("pilots", "nobody", "timeline")),
         ("GET", ("pilots", "nobody", "logs")),

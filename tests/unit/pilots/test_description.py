@@ -251,6 +251,10 @@ def test_the_form_is_as_narrow_as_the_site(cluster: FakeCommands) -> None:
     assert fields["placement"]["readOnly"]
     assert fields["placement"]["default"] == "job"
     assert fields["environment"]["default"]["modules"] == ["python"]
+    kind = form_schema(site_named("cluster"))["$defs"]["NodeKind"]["properties"]
+    assert (kind["nodes"]["maximum"], kind["cores"]["anyOf"][0]["maximum"]) == (6, 64)
+    assert kind["queue"]["anyOf"][0]["enum"] == ["normal", "debug", "gpu"]
+    assert kind["exclusive"]["readOnly"]
     given = {name: field["default"] for name, field in fields.items() if field.get("default") is not None}
     describe(**given)  # a form that is sent as it is
 
