@@ -194,7 +194,6 @@ def _reap() -> dict[str, int]:
 
 def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder: str) -> NoReturn:
     """Turn the forked process into what the job's command line would have started."""
-    code = 1
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -206,16 +205,11 @@ def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder
         os.chdir(folder)
         if "numpy.random" in sys.modules:  # else all nodes would draw the same numbers
             sys.modules["numpy.random"].seed()
-        node.main(arguments)
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
     except BaseException:
         traceback.print_exc()
-    finally:
-        sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        os._exit(1)
+    node.run(arguments)
 
 
 def name_process(name: str) -> None:
