@@ -7,12 +7,14 @@ standard error, which is the run's log.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a process has to end by itself once its starter is gone.
 ORPHAN_GRACE = 5.0
+#: Seconds that it has when it said that it has something to finish, and how it says so to its node.
+FINISH_S = 300.0
+FINISHING = {"op": "finishing"}
 
 
 class Channel:
@@ -39,6 +44,7 @@ class Channel:
         self._sink = sink
         self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._finishing = False
         self.stopping = threading.Event()
         self.config: dict[str, Any] = json.loads(source.readline())
         threading.Thread(target=self._read, args=(source,), name="pilothouse-channel", daemon=True).start()
@@ -49,6 +55,12 @@ class Channel:
         with self._lock:
             self._sink.write(line)
             self._sink.flush()
+
+    def finish(self) -> None:
+        """Say that this process now does, as its last thing, what must not be lost: it has :data:`FINISH_S` seconds."""
+        self._finishing = True
+        with contextlib.suppress(BrokenPipeError):  # its node has gone, too
+            self.send(FINISHING)
 
     def receive(self, timeout: float | None = None) -> dict[str, Any] | None:
         """The driver's next message; None when `timeout` seconds passed without one or the process should stop."""
@@ -67,9 +79,10 @@ class Channel:
             else:
                 self._inbox.put(message)
         self._stop()
-        timer = threading.Timer(ORPHAN_GRACE, os._exit, args=(1,))
-        timer.daemon = True
-        timer.start()
+        time.sleep(ORPHAN_GRACE)
+        if self._finishing:
+            time.sleep(FINISH_S - ORPHAN_GRACE)
+        os._exit(1)
 
     def _stop(self) -> None:
         self.stopping.set()

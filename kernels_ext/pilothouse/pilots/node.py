@@ -23,6 +23,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from pilothouse.pilots.child import FINISH_S, FINISHING
+
 logger = logging.getLogger(__name__)
 
 #: Seconds that a node waits for its pilot's scheduler when it has just begun.
@@ -30,7 +32,7 @@ START_S = 60.0
 #: Seconds after its pilot's lease at which a node ends by itself: the supervisor should have, and clocks differ.
 LEASE_SLACK_S = 120.0
 
-#: Seconds that node processes have to end when their supervisor has gone.
+#: Seconds that node processes have to end, or to say what they have to finish, when their supervisor has gone.
 SAVE_S = 4.0
 
 #: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
@@ -54,6 +56,7 @@ class ProcessHost:
         self._worker = worker
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing: set[str] = set()
         worker.handlers["pilothouse_spawn"] = self.spawn
         worker.handlers["pilothouse_send"] = self.send
         worker.handlers["pilothouse_kill"] = self.kill
@@ -89,8 +92,8 @@ class ProcessHost:
         return {"status": "OK"}
 
     async def kill(self, key: str) -> dict[str, str]:
-        """End the process at once."""
-        if key in self._processes:
+        """End the process at once, unless it finishes what must not be lost: its driver goes, and it ends by itself."""
+        if key in self._processes and key not in self._finishing:
             with contextlib.suppress(ProcessLookupError):
                 self._processes[key].kill()
         return {"status": "OK"}
@@ -98,9 +101,14 @@ class ProcessHost:
     async def _relay(self, key: str, process: asyncio.subprocess.Process) -> None:
         stdout = cast("asyncio.StreamReader", process.stdout)
         async for line in stdout:
-            self._tell({"op": "pilothouse_message", "key": key, "message": json.loads(line)})
+            message = json.loads(line)
+            if message == FINISHING:
+                self._finishing.add(key)
+            else:
+                self._tell({"op": "pilothouse_message", "key": key, "message": message})
         code = await process.wait()
         self._processes.pop(key, None)
+        self._finishing.discard(key)
         self._tell({"op": "pilothouse_exit", "key": key, "code": code})
 
     def _tell(self, message: dict[str, Any]) -> None:
@@ -111,17 +119,19 @@ class ProcessHost:
 
     async def close(self) -> None:
         """End all processes: kindly by closing their input, then not."""
-        processes = list(self._processes.values())
-        for process in processes:
+        for process in self._processes.values():
             if process.stdin is not None:
                 process.stdin.close()
-        with contextlib.suppress(TimeoutError):
-            # What a stream has committed is saved in this time; its processes end by themselves soon after.
-            async with asyncio.timeout(SAVE_S):
-                await asyncio.gather(*(process.wait() for process in processes))
-        for process in processes:
+        await self._wait(list(self._processes), SAVE_S)
+        await self._wait(list(self._finishing), FINISH_S)  # a stream saves what it has committed
+        for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+
+    async def _wait(self, keys: Sequence[str], seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(self._processes[key].wait() for key in keys))
 
 
 async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:

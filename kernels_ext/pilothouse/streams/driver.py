@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 #: Of the two seconds that a stop may take: for producers to end, for consumers to drain, for them to say goodbye.
 STOP_PRODUCERS, STOP_DRAIN, STOP_GOODBYE = 0.5, 0.7, 0.3
-#: Seconds that processes have to save the log for another supervisor, of the four that all runs have.
+#: Seconds for which the driver waits for processes that save the log for another supervisor, of the four that all
+#: runs have. They go on saving without it.
 SAVE = 3.5
 
 

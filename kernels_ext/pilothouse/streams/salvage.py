@@ -20,7 +20,7 @@ from pilothouse.streams.protocols import Portable
 
 #: The folder of the copies in the run's own, and the file in it that is written last.
 FOLDER, MANIFEST = "log", "saved.json"
-#: Seconds to wait for a copy: the processes of the driver before may be writing it.
+#: Seconds to wait for a copy to be there, or to grow: the processes of the driver before may be writing it.
 PATIENCE = ORPHAN_GRACE + 3.0
 #: The name of the run's consumer group.
 GROUP = "run"
@@ -54,10 +54,12 @@ def restore(channel: Channel, log: Path, earlier: Sequence[str]) -> dict[str, An
     folder, parameters = Path(channel.config["folder"]), channel.config["parameters"]
     cls = catalogue.load("broker", parameters["broker"])
     sizes = {"partitions": parameters["partitions"], "limit": parameters["log_bytes"]}
-    deadline = time.monotonic() + PATIENCE
+    deadline, copied = time.monotonic() + PATIENCE, 0
     while (found := _saved(folder)) is None or found["log"] not in earlier:
         if channel.stopping.wait(0.05):
             return None
+        if (size := _copied(folder)) != copied:
+            deadline, copied = time.monotonic() + PATIENCE, size
         if time.monotonic() > deadline:
             left = next((Path(path) for path in reversed(earlier) if _is_whole(Path(path), sizes["partitions"])), None)
             if left is None:
@@ -82,6 +84,14 @@ def _saved(folder: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return found
+
+
+def _copied(folder: Path) -> int:
+    """Bytes of the copy so far."""
+    try:
+        return sum(path.stat().st_size for path in (folder / FOLDER).iterdir())
+    except FileNotFoundError:  # it has not begun, or a file has just got its name
+        return 0
 
 
 def _is_whole(log: Path, partitions: int) -> bool:

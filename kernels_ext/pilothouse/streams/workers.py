@@ -87,6 +87,7 @@ def leave(channel: Channel, broker: Any, orders: Iterable[str], *, done: bool) -
     elif done or "leave" in said or not isinstance(broker, Portable):
         broker.close()
     else:
+        channel.finish()
         salvage.save(broker, Path(channel.config["folder"]))
 
 

@@ -82,6 +82,31 @@ def test_a_stream_goes_on_where_it_was(pilot: Pilot, consumers: int) -> None:
     assert not (folder / "place.json").exists()
 
 
+SLOW = """
+import sys
+if "pilothouse.pilots.child" in sys.orig_argv:
+    import time
+    from pilothouse.streams.brokers.log import Log
+    save = Log.save
+    Log.save = lambda log, folder: (time.sleep(8), save(log, folder))
+"""
+
+
+@pytest.mark.usefixtures("state_home")
+def test_a_log_that_takes_long_to_copy_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a large one to a slow disk: longer than a node otherwise waits for its processes."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(str(tmp_path))  # which processes of the pilot get
+    pilot = ph.submit("local", name="frail", nodes=2, lease="1h").wait(timeout=60)
+    run = ph.streams.run(pilot=pilot, name="torn", messages=400, **STREAM)
+    eventually(lambda: last(run, "consumed") > 100, "messages")
+    lose(pilot)
+    pilot.recover()
+    assert_exact(run, run.result(timeout=120), 400)
+    (restored,) = events(run, "log restored")
+    assert restored["paused_s"] > 8
+
+
 def test_a_stream_survives_a_second_loss_in_the_middle_of_its_recovery(pilot: Pilot) -> None:
     run = ph.streams.run(pilot=pilot, name="torn", messages=500, producers=2, consumers=2, **STREAM)
     eventually(lambda: last(run, "consumed") > 100, "messages")

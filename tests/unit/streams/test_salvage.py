@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -142,6 +143,30 @@ def test_another_logs_copy_is_not_taken_for_this_one(log: Log, tmp_path: Path, m
     monkeypatch.setattr(salvage, "PATIENCE", 0.2)
     salvage.save(log, tmp_path)
     assert salvage.restore(Line(tmp_path), tmp_path / "b", ["/nowhere/else"]) is None  # type: ignore[arg-type]
+
+
+def test_a_copy_that_takes_long_is_waited_for_as_long_as_it_grows(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(salvage, "PATIENCE", 0.4)
+    salvage.save(log, tmp_path)
+    manifest = tmp_path / "log" / salvage.MANIFEST
+    manifest.rename(tmp_path / "later")
+    line, looks = Line(tmp_path), iter(range(100))
+
+    def wait(seconds: float) -> bool:
+        time.sleep(seconds)
+        if next(looks) == 20:  # more than twice the patience
+            (tmp_path / "later").rename(manifest)
+        else:
+            with (tmp_path / "log" / ".1.77").open("ab") as file:
+                file.write(b"x")
+        return False
+
+    monkeypatch.setattr(line, "wait", wait)
+    found = salvage.restore(line, tmp_path / "b", [str(log.path)])  # type: ignore[arg-type]
+    assert found is not None
+    assert found["counts"]["consumer-0"]["consumed"] == 5
 
 
 def test_a_log_that_nobody_saved_is_taken_from_where_it_lies(
