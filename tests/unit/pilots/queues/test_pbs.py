@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,14 +59,16 @@ def ended(**values: object) -> str:
 
 
 @pytest.fixture
-def _berlin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
+def _berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
     time.tzset()
 
 
 @pytest.mark.usefixtures("_berlin")
-def test_a_listing_has_states_reasons_hosts_and_times(request: pytest.FixtureRequest) -> None:
-    request.addfinalizer(time.tzset)
+def test_a_listing_has_states_reasons_hosts_and_times() -> None:
     jobs = parse_qstat(QSTAT)
     running = jobs["1234.pbs01"]
     assert (running.state, running.host, running.reason) == (State.RUNNING, "node7", "")
