@@ -79,9 +79,16 @@ class BlobServer:
         Folder that holds the blobs, a file each.
     max_blob, quota
         Bytes: of one blob, and of all together.
+    port
+        Another one than a free one.
+
+    Raises
+    ------
+    Unavailable
+        The port is taken, or the server did not start.
     """
 
-    def __init__(self, root: Path, *, max_blob: int = 64 * 2**20, quota: int = 4 * 2**30) -> None:
+    def __init__(self, root: Path, *, max_blob: int = 64 * 2**20, quota: int = 4 * 2**30, port: int = 0) -> None:
         self.root = root
         self.max_blob = max_blob
         self.quota = quota
@@ -89,6 +96,7 @@ class BlobServer:
         for leftover in root.glob(".upload-*"):
             leftover.unlink()
         self.used = sum(path.stat().st_size for path in root.iterdir())
+        self._port = port
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -97,6 +105,8 @@ class BlobServer:
         self._thread.start()
         if not self._ready.wait(10):
             raise Unavailable("the blob server did not start within 10 s")
+        if not self.url:
+            raise Unavailable(f"the blob server can't listen on port {port}: it is taken", field="port")
 
     async def _serve(self) -> None:
         from tornado.httpserver import HTTPServer
@@ -111,7 +121,11 @@ class BlobServer:
             (_PATH.pattern, BlobHandler, {"server": self}),
         ]
         http = HTTPServer(Application(routes, log_function=lambda handler: None), max_body_size=2**62)
-        sockets = bind_sockets(0, "127.0.0.1")
+        try:
+            sockets = bind_sockets(self._port, "127.0.0.1")
+        except OSError:
+            self._ready.set()
+            return
         http.add_sockets(sockets)
         self.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
         self._ready.set()

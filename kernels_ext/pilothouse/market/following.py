@@ -9,7 +9,11 @@ from typing import Any
 
 from pilothouse import state
 from pilothouse.errors import Failed
+from pilothouse.pilots.child import Channel
 from pilothouse.pilots.protocols import NodeProcess, RunContext
+
+#: What a process is told before it is stopped for good. Without it another one goes on with the run.
+LEAVE = {"op": "leave"}
 
 
 def key_file(name: str) -> Path:
@@ -24,10 +28,18 @@ def ledgers() -> Path:
     return path
 
 
+def is_told_to_leave(channel: Channel) -> bool:
+    """Whether the run's driver said that nobody goes on with the run; asked once the process should stop."""
+    while (message := channel.receive(0)) is not None:
+        if message == LEAVE:
+            return True
+    return False
+
+
 async def follow(
     context: RunContext, process: NodeProcess, heard: Callable[[dict[str, Any]], None], *, grace: float = 1.5
 ) -> None:
-    """Pass each message of `process` to `heard` until it ends; stop it when the run is to stop.
+    """Pass each message of `process` to `heard` until it ends; tell it to leave and stop it when the run is to stop.
 
     Raises
     ------
@@ -37,6 +49,7 @@ async def follow(
 
     async def stop() -> None:
         await context.stopping.wait()
+        await process.send(LEAVE)
         await process.stop(grace)
 
     stopper = asyncio.create_task(stop())

@@ -9,8 +9,8 @@ from typing import Any
 
 from pilothouse.errors import Failed, Untrusted
 from pilothouse.market import agreement, events
+from pilothouse.market.committed import Committed, Signed
 from pilothouse.market.nostr import Session
-from pilothouse.market.outcome import Books
 from pilothouse.market.parameters import JobParameters
 from pilothouse.market.patience import Deadline, parsed, private_messages
 
@@ -21,23 +21,58 @@ BID_PATIENCE = 4.0
 
 
 class Hiring:
-    """The first half of a job; see :class:`~pilothouse.market.customer.Customer` for the parameters."""
+    """The first half of a job, or what is left of it; see :class:`~pilothouse.market.customer.Customer`."""
 
     def __init__(
         self,
         job: JobParameters,
         session: Session,
-        books: Books,
+        committed: Committed,
         report: Callable[[dict[str, Any]], None],
         stop: threading.Event,
     ) -> None:
         self.job = job
         self.session = session
-        self.books = books
+        self.committed = committed
         self._report = report
         self._stop = stop
 
-    def call(self, parameters: int, samples: int) -> tuple[str, list[tuple[str, events.Bid]]]:
+    def hire(self, parameters: int, samples: int, initial: str) -> list[events.Contract]:
+        """Contracts signed by both, the cheapest first: as many as wanted, or as there are.
+
+        Parameters
+        ----------
+        parameters, samples
+            Of the model, and of the data.
+        initial
+            Hash of the first model.
+
+        Raises
+        ------
+        Failed
+            Nobody bids, or nobody signs.
+        Stopped
+            As asked.
+        """
+        at = self.committed
+        if not at.bids:
+            if at.is_continued:
+                self._withdraw()
+            at.call, at.bids = self._call(parameters, samples)
+            at.commit()
+        self._sign(initial)
+        ranks = [provider for provider, _ in at.bids]
+        return sorted((one.contract for one in at.signed), key=lambda contract: ranks.index(contract.provider))
+
+    def _withdraw(self) -> None:
+        """Ask the relays to drop the call whose bids an earlier process did not live to see."""
+        me = self.session.identity.pubkey
+        for message in self.session.fetch({"kinds": [events.CALL], "authors": [me]}):
+            call = parsed(events.Call, message)
+            if call is not None and call.job == self.job.job:
+                self.session.publish(events.DELETION, "", [["e", message.id]], ttl=self.job.duration)
+
+    def _call(self, parameters: int, samples: int) -> tuple[str, list[tuple[str, events.Bid]]]:
         """Publish the call; its id, and the bids that came, the cheapest first."""
         job = self.job
         call = events.Call(
@@ -90,42 +125,55 @@ class Hiring:
                 found.setdefault(message.author, offer.price_msat)
         return found
 
-    def contract(self, call: str, bids: list[tuple[str, events.Bid]], initial: str) -> list[events.Contract]:
-        """Contracts signed by both, with the cheapest who sign: as many as wanted, or as there are."""
-        job, me = self.job, self.session.identity
-        waiting = list(bids)
-        signed: list[events.Contract] = []
-        while waiting and len(signed) < job.providers:
-            open_: dict[str, events.Contract] = {}
-            for provider, bid in waiting[: job.providers - len(signed)]:
-                contract = events.Contract(
-                    job=job.job,
-                    call=call,
-                    customer=me.pubkey,
-                    provider=provider,
-                    training=job.training,
-                    validation=job.validation,
-                    rounds=job.rounds,
-                    price_msat=bid.price_msat,
-                    round_seconds=job.round_seconds,
-                    initial_model=initial,
-                    expires=int(time.time() + self.job.duration),
-                )
-                proposal = agreement.propose(contract, me)
-                self.session.send(provider, events.CONTRACT, proposal.text(), ttl=self.job.duration)
-                open_[provider] = contract
-            waiting = waiting[len(open_) :]
-            for message in private_messages(self.session, Deadline(SIGN_SECONDS), self._stop):
-                if message.kind == events.ACCEPTANCE and message.author in open_:
-                    acceptance = parsed(events.Acceptance, message)
-                    if acceptance is not None and self._accepted(acceptance, open_[message.author]):
-                        signed.append(open_.pop(message.author))
-                if not open_:
+    def _sign(self, initial: str) -> None:
+        """Propose contracts to those who bid, one batch after the other, until enough have signed."""
+        job, at = self.job, self.committed
+        while len(at.signed) < job.providers:
+            if not at.proposed:
+                batch = at.bids[at.asked :][: job.providers - len(at.signed)]
+                if not batch:
                     break
-        if not signed:
+                at.proposed = [self._contract(provider, bid, initial) for provider, bid in batch]
+                at.asked += len(batch)
+                at.commit()
+            self._collect_signatures()
+            at.proposed = []
+            at.commit()
+        if not at.signed:
             raise Failed("no provider signed the contract that it bid for")
-        ranks = [provider for provider, _ in bids]
-        return sorted(signed, key=lambda contract: ranks.index(contract.provider))  # not by who was quicker
+
+    def _contract(self, provider: str, bid: events.Bid, initial: str) -> events.Contract:
+        job = self.job
+        return events.Contract(
+            job=job.job,
+            call=self.committed.call,
+            customer=self.session.identity.pubkey,
+            provider=provider,
+            training=job.training,
+            validation=job.validation,
+            rounds=job.rounds,
+            price_msat=bid.price_msat,
+            round_seconds=job.round_seconds,
+            initial_model=initial,
+            expires=int(time.time() + job.duration),
+        )
+
+    def _collect_signatures(self) -> None:
+        """Propose what is not signed, and wait for the providers."""
+        signed = {one.contract.provider for one in self.committed.signed}
+        open_ = {one.provider: one for one in self.committed.proposed if one.provider not in signed}
+        if not open_:
+            return
+        for provider, contract in open_.items():
+            proposal = agreement.propose(contract, self.session.identity)
+            self.session.send(provider, events.CONTRACT, proposal.text(), ttl=self.job.duration)
+        for message in private_messages(self.session, Deadline(SIGN_SECONDS), self._stop):
+            if message.kind == events.ACCEPTANCE and message.author in open_:
+                acceptance = parsed(events.Acceptance, message)
+                if acceptance is not None and self._accepted(acceptance, open_[message.author]):
+                    del open_[message.author]
+            if not open_:
+                break
 
     def _accepted(self, acceptance: events.Acceptance, contract: events.Contract) -> bool:
         try:
@@ -133,6 +181,7 @@ class Hiring:
         except Untrusted as error:
             self._report({"event": "acceptance refused", "provider": contract.provider, "reason": str(error)})
             return False
-        self.books.contract(contract, acceptance)
+        self.committed.signed.append(Signed(contract=contract, acceptance=acceptance.signature))
+        self.committed.commit()
         self._report({"event": "contract", "provider": contract.provider, "hash": contract.hash})
         return True

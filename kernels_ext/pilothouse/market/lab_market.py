@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pilothouse.errors import Unavailable
 from pilothouse.market.following import follow
 from pilothouse.pilots.child import Channel
 from pilothouse.pilots.protocols import RunContext
@@ -13,14 +16,25 @@ from pilothouse.state import write_atomic
 
 #: The file in the run's folder that says where the market is: ``{"relay": url, "blobs": url}``.
 WHERE = "market.json"
+#: Seconds for the ports to be free again after a supervisor died.
+PORT_S = 15.0
+
+T = TypeVar("T")
 
 
 class LabMarketDriver:
-    """Kind ``market``: goes on until it is stopped."""
+    """Kind ``market``: goes on until it is stopped.
+
+    When its supervisor dies, another one opens it again at the same address, with its blobs. The relay keeps events in
+    memory: providers publish their offers again; calls and receipts from before are in the books of their jobs alone.
+    """
+
+    resumable = True
 
     async def run(self, context: RunContext) -> None:
         """Start the process and publish where it listens."""
-        config = {"blobs": str(context.folder / "blobs")}
+        before = self.load_result(context.folder) if (context.folder / WHERE).exists() else None
+        config = {"blobs": str(context.folder / "blobs"), "before": before}
         process = await context.spawn(__name__, config, label="market")
 
         def heard(message: dict[str, Any]) -> None:
@@ -36,13 +50,25 @@ class LabMarketDriver:
         return found
 
 
+def _opened(channel: Channel, server: Callable[[], T]) -> T:
+    """The server, as soon as the process before this one has given its port back."""
+    deadline = time.monotonic() + PORT_S
+    while True:
+        try:
+            return server()
+        except Unavailable:
+            if time.monotonic() > deadline or channel.stopping.wait(0.1):
+                raise
+
+
 def main(channel: Channel) -> None:
     """Serve until asked to stop."""
     from pilothouse.market.blobs import BlobServer
     from pilothouse.market.nostr import EmbeddedRelay
 
-    relay = EmbeddedRelay()
-    blobs = BlobServer(Path(channel.config["blobs"]))
+    ports = {name: int(url.rsplit(":", 1)[1]) for name, url in (channel.config["before"] or {}).items()}
+    relay = _opened(channel, lambda: EmbeddedRelay(ports.get("relay", 0)))
+    blobs = _opened(channel, lambda: BlobServer(Path(channel.config["blobs"]), port=ports.get("blobs", 0)))
     channel.send({"relay": relay.url, "blobs": blobs.url})
     channel.stopping.wait()
     blobs.close()

@@ -154,19 +154,32 @@ class EmbeddedRelay:
     """A relay in this process, in memory, on a free loopback port, that asks everyone for NIP-42 authentication.
 
     Gift wraps are given to their receiver only. ``close()`` ends it.
+
+    Parameters
+    ----------
+    port
+        Another one than a free one.
+
+    Raises
+    ------
+    Unavailable
+        The port is taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self._relay: Any = None
-        self.url: str = _thread.wait(self._start(), 10)
+        self.url: str = _thread.wait(self._start(port), 10)
         _thread.owned.add(self)
 
-    async def _start(self) -> str:
+    async def _start(self, port: int) -> str:
         both = nostr_sdk.LocalRelayBuilderNip42(mode=nostr_sdk.LocalRelayBuilderNip42Mode.BOTH)
         limit = nostr_sdk.RateLimit(max_reqs=500, notes_per_minute=60_000)  # the library's 60 a minute is too few
         builder = nostr_sdk.LocalRelayBuilder().addr("127.0.0.1").rate_limit(limit).nip42(both).auth_dm(True)
-        self._relay = builder.build()
-        await self._relay.run()
+        self._relay = (builder.port(port) if port else builder).build()
+        try:
+            await self._relay.run()
+        except nostr_sdk.NostrSdkError as error:
+            raise Unavailable(f"the relay can't listen on port {port}: {error}", field="port") from None
         return str(await self._relay.url())
 
     def close(self) -> None:

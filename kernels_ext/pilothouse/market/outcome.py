@@ -1,4 +1,4 @@
-"""What a job comes to: the customer's books while it runs, and its result and model afterwards."""
+"""What a job comes to: its result and model."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ from pilothouse.market.learning.datasets import Scaling
 from pilothouse.state import write_atomic
 
 if TYPE_CHECKING:
-    from pilothouse.market import events
     from pilothouse.market.accounts import Accounts
-    from pilothouse.market.parameters import JobParameters
-    from pilothouse.market.verdicts import Judgement
 
 RESULT = "result.json"
 MODEL = "model.safetensors"
@@ -76,56 +73,6 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self.trainer}: {', '.join(f'{k} {v.shape}' for k, v in self.arrays.items())}>"
-
-
-class Books:
-    """What the customer writes down, after each round, so that a job that is stopped keeps what it has."""
-
-    def __init__(self, folder: Path, ledger: Path, job: JobParameters, npub: str) -> None:
-        self.scaling: Scaling
-        self.paid_msat = 0
-        self.rounds_done = 0
-        self._folder = folder
-        self._trainer = job.training.trainer
-        self._data: dict[str, Any] = {
-            "job": job.job,
-            "customer": npub,
-            "trainer": job.training.trainer,
-            "accuracy": None,
-            "loss": None,
-            "budget_msat": job.budget_msat,
-            "paid_msat": 0,
-            "ledger": ledger.name,
-            "rounds": [],
-            "contracts": [],
-            "verdicts": [],
-            "receipts": [],
-        }
-
-    def contract(self, contract: events.Contract, acceptance: events.Acceptance) -> None:
-        """A contract and the provider's signature under it."""
-        entry = {"hash": contract.hash, **contract.model_dump(mode="json"), "acceptance": acceptance.signature}
-        self._data["contracts"].append(entry)
-
-    def receipt(self, receipt: events.Receipt, event: str, judgement: Judgement) -> None:
-        """A published receipt (its event's id) and the judgement behind it."""
-        self.paid_msat += receipt.amount_msat
-        self._data["receipts"].append({"event": event, **receipt.model_dump(mode="json")})
-        found = {"round": receipt.round, "provider": judgement.provider, "accepted": judgement.accepted}
-        found |= {"included": judgement.included, "reason": judgement.reason.value}
-        for name in ("loss_before", "loss_after"):
-            value = getattr(judgement, name)
-            found[name] = value if value is not None and np.isfinite(value) else None
-        self._data["verdicts"].append(found)
-
-    def close_round(self, number: int, accuracy: float, loss: float, model: Model) -> None:
-        """The round's figures and model; everything so far goes to disk."""
-        self.rounds_done = number
-        entry = {"round": number, "accuracy": accuracy, "loss": loss, "paid_msat": self.paid_msat}
-        self._data["rounds"].append(entry)
-        self._data |= {"accuracy": accuracy, "loss": loss, "paid_msat": self.paid_msat}
-        model.save(self._folder / MODEL)
-        write_atomic(self._folder / RESULT, json.dumps(self._data, indent=1).encode())
 
 
 class TrainingResult(Mapping[str, Any]):

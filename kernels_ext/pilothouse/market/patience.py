@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from pilothouse.errors import Untrusted
+from pilothouse.errors import Unavailable, Untrusted
 from pilothouse.market import events
 from pilothouse.market.message import Message
-from pilothouse.market.nostr import Session
+from pilothouse.market.nostr import Identity, Session
 
 #: Once half have returned a result, the others get this many times what these took, and the job's patience at least.
 PATIENCE = 2.0
+#: Seconds for the relays to come back, for a run that goes on: perhaps they were lost with the same pilot.
+RETURN_S = 60.0
 
 
 class Stopped(Exception):
     """The user asked the job to stop."""
+
+
+def connected(identity: Identity, relays: Sequence[str], stop: threading.Event, patience: float) -> Session:
+    """A session with `relays`, which get `patience` seconds to come.
+
+    Raises
+    ------
+    Unavailable
+        They did not.
+    Stopped
+        As asked.
+    """
+    deadline = Deadline(patience)
+    while True:
+        try:
+            return Session(identity, relays)
+        except Unavailable:
+            if deadline.left <= 0:
+                raise
+        if stop.wait(0.5):
+            raise Stopped
 
 
 class Deadline:

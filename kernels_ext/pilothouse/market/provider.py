@@ -8,21 +8,23 @@ import os
 import platform
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError, Untrusted
 from pilothouse.market import agreement, events
 from pilothouse.market.blobs import BlobClient
+from pilothouse.market.deals import Deal, Deals, Placed
+from pilothouse.market.following import is_told_to_leave
 from pilothouse.market.learning import arrays, trainers
 from pilothouse.market.message import Message
 from pilothouse.market.money.ledger import Ledger
-from pilothouse.market.money.notes import NoteWallet
+from pilothouse.market.money.notes import PURSE, NoteWallet
 from pilothouse.market.money.protocols import Purpose, Wallet
 from pilothouse.market.nostr import Identity, Session
 from pilothouse.market.parameters import ProviderParameters
+from pilothouse.market.patience import RETURN_S, Stopped, connected
 from pilothouse.pilots.child import Channel
 
 #: Seconds for which an offer stands, and after which it is renewed.
@@ -44,6 +46,10 @@ class Provider:
         Gets ``rounds``, ``rejected``, ``earned_msat`` when they change, and ``event`` with details.
     stop
         Ends :meth:`serve`, and the training that it is at.
+    deals
+        What an earlier process of this provider had committed to.
+    earned
+        Amounts (msat) that it had earned in this run.
     """
 
     def __init__(
@@ -53,6 +59,8 @@ class Provider:
         wallet: Wallet,
         report: Callable[[dict[str, Any]], None],
         stop: threading.Event,
+        deals: Deals | None = None,
+        earned: Sequence[int] = (),
     ) -> None:
         self.settings = settings
         self.session = session
@@ -60,20 +68,20 @@ class Provider:
         self.blobs = BlobClient(session.identity, max_blob=MAX_BLOB)
         self._report = report
         self._stop = stop
-        self._bids: dict[str, tuple[str, events.Call]] = {}  # call id -> its author and itself
-        self._contracts: dict[str, events.Contract] = {}
-        self._results: dict[tuple[str, int], events.Result] = {}  # (contract, round)
-        self._unjudged: defaultdict[str, set[int]] = defaultdict(set)
+        self._deals = deals or Deals()
         self._held: dict[str, Message] = {}  # an order that came before the last verdict
         self._shards: dict[str, arrays.Shard] = {}
-        self._count = {"rounds": 0, "rejected": 0, "earned_msat": 0}
+        self._count = {"rounds": len(earned), "rejected": self._deals.rejected, "earned_msat": sum(earned)}
 
     def serve(self) -> None:
-        """Trade until stopped."""
+        """Trade until stopped; :meth:`withdraw` is what follows."""
         self.session.listen({"kinds": [events.CALL], "#t": [events.NAMESPACE]})
         self._offer()
         self._report({"event": "offer published", "npub": self.session.identity.npub})
         self._report(dict(self._count))
+        for deal in self._live():
+            if deal.unjudged is not None:  # perhaps it was not sent
+                self.session.send(deal.contract.customer, events.RESULT, deal.unjudged.text(), ttl=MESSAGE_TTL)
         renew = time.monotonic() + OFFER_RENEWAL
         while not self._stop.is_set():
             if time.monotonic() > renew:
@@ -82,8 +90,6 @@ class Provider:
             message = self.session.receive(0.2)
             if message is not None:
                 self._take(message)
-        with contextlib.suppress(PilothouseError):
-            self._withdraw()
 
     def train(self, base: arrays.State, shard: arrays.Shard, training: events.Training, seed: int) -> arrays.State:
         """The work itself."""
@@ -107,15 +113,15 @@ class Provider:
         known = [["d", settings.name], ["k", str(events.CALL)]]
         self.session.publish(events.ANNOUNCEMENT, about, known, ttl=OFFER_TTL)
 
-    def _withdraw(self) -> None:
+    def withdraw(self) -> None:
         """Ask the relays to drop the offer (NIP-09); where they do not, it expires."""
         me, name = self.session.identity.pubkey, self.settings.name
         mine = [["a", f"{kind}:{me}:{name}"] for kind in (events.OFFER, events.ANNOUNCEMENT)]
-        self.session.publish(events.DELETION, "", mine, ttl=OFFER_TTL)
+        with contextlib.suppress(PilothouseError):
+            self.session.publish(events.DELETION, "", mine, ttl=OFFER_TTL)
 
-    def _live(self) -> list[events.Contract]:
-        now = time.time()
-        return [one for one in self._contracts.values() if one.expires > now]
+    def _live(self) -> list[Deal]:
+        return [one for one in self._deals.signed.values() if one.is_live]
 
     def _take(self, message: Message) -> None:
         answers: Mapping[int, Callable[[Message], None]] = {
@@ -140,7 +146,8 @@ class Provider:
         fits = call.algorithm in settings.algorithms and call.max_price_msat >= settings.price_msat
         if not fits or call.bids_until <= time.time() or len(self._live()) >= settings.capacity:
             return
-        self._bids[message.id] = (message.author, call)
+        self._deals.bids[message.id] = Placed(customer=message.author, call=call)
+        self._deals.commit()
         bid = events.Bid(call=message.id, job=call.job, price_msat=settings.price_msat)
         self.session.send(message.author, events.BID, bid.text(), ttl=MESSAGE_TTL)
         self._report({"event": "bid", "job": call.job, "price_msat": settings.price_msat})
@@ -149,9 +156,12 @@ class Provider:
         me = self.session.identity
         proposal = events.Proposal.parse(message.content)
         contract = agreement.check_proposal(proposal, customer=message.author, provider=me.pubkey)
-        customer, call = self._bids.get(contract.call, ("", None))
-        if call is None or customer != message.author:
+        placed, known = self._deals.bids.get(contract.call), self._deals.signed.get(contract.hash)
+        if known is not None and (known.result or known.judged or known.is_ended):
+            return  # an earlier process has seen it
+        if placed is None or placed.customer != message.author:
             raise Untrusted("the contract is for a call that this provider did not bid for", field="call")
+        call = placed.call
         same = (contract.job, contract.training, contract.rounds, contract.algorithm)
         if same != (call.job, call.training, call.rounds, call.algorithm):
             raise Untrusted("the contract is not what the call said", field="contract")
@@ -159,25 +169,41 @@ class Provider:
             raise Untrusted(f"the contract pays {contract.price_msat} msat, not the price bid", field="price_msat")
         if events.digest(events.canonical(contract.validation.model_dump(mode="json"))) != call.validation:
             raise Untrusted("the contract's validation is not what the call declared", field="validation")
-        self._contracts[contract.hash] = contract
+        self._deals.signed[contract.hash] = Deal(contract=contract)
+        self._deals.commit()
         acceptance = agreement.accept(contract, me)
         self.session.send(message.author, events.ACCEPTANCE, acceptance.text(), ttl=MESSAGE_TTL)
         self._report({"event": "contract", "job": contract.job, "hash": contract.hash})
 
     def _work(self, message: Message) -> None:
         order = events.RoundOrder.parse(message.content)
-        contract = self._contract(order.contract, message.author)
-        done = self._results.get((order.contract, order.round))
-        now = time.time()
-        if order.round > contract.rounds or order.job != contract.job or min(order.deadline, contract.expires) < now:
-            raise Untrusted("the order is outside its contract, or too late", field="round")
-        if done is None and self._unjudged[order.contract]:
-            self._held[order.contract] = message
+        deal = self._deal(order.contract, message.author)
+        contract, done = deal.contract, deal.result
+        if deal.is_ended or order.round > contract.rounds or order.job != contract.job:
+            raise Untrusted("the order is outside its contract", field="round")
+        if min(order.deadline, contract.expires) < time.time():
+            raise Untrusted("the order came too late", field="deadline")
+        if done is not None and done.round == order.round:
+            if order.attempt <= done.attempt:  # answered
+                return
+            done = done.model_copy(update={"attempt": order.attempt})
+        elif order.round in deal.judged:
             return
-        if done is None:
-            done = self._results[order.contract, order.round] = self._result(order, contract)
-            self._unjudged[order.contract].add(order.round)
+        elif deal.unjudged is not None:
+            self._hold(message, order)
+            return
+        else:
+            done = self._result(order, contract)
+        deal.result = done
+        self._deals.commit()
         self.session.send(message.author, events.RESULT, done.text(), ttl=MESSAGE_TTL)
+
+    def _hold(self, message: Message, order: events.RoundOrder) -> None:
+        """Keep an order until the last result is judged; of several, the latest."""
+        held = self._held.get(order.contract)
+        other = events.RoundOrder.parse(held.content) if held else None
+        if other is None or (other.round, other.attempt) < (order.round, order.attempt):
+            self._held[order.contract] = message
 
     def _result(self, order: events.RoundOrder, contract: events.Contract) -> events.Result:
         if order.shard.sha256 not in self._shards:
@@ -207,35 +233,40 @@ class Provider:
 
     def _close_round(self, message: Message) -> None:
         verdict = events.Verdict.parse(message.content)
-        contract = self._contract(verdict.contract, message.author)
+        deal = self._deal(verdict.contract, message.author)
+        contract = deal.contract
+        earned, is_known = 0, verdict.round in deal.judged
         if verdict.accepted:
             purpose = Purpose(contract.job, verdict.round, self.session.identity.pubkey)
             earned = self.wallet.receive(verdict.payment or "", purpose, message.author, contract.price_msat)
             self._count["earned_msat"] += earned
             self._count["rounds"] += bool(earned)
-        else:
-            self._count["rejected"] += 1
+        elif not is_known:
+            self._deals.rejected = self._count["rejected"] = self._deals.rejected + 1
             self._report({"event": "rejected", "job": contract.job, "round": verdict.round, "reason": verdict.reason})
-        self._report(dict(self._count))
-        self._unjudged[verdict.contract].discard(verdict.round)  # an accepted round that is not paid stays open
+        if earned or not is_known:
+            deal.judged.add(verdict.round)  # an accepted round that is not paid stays open
+            self._deals.commit()
+            self._report(dict(self._count))
         held = self._held.pop(verdict.contract, None)
         if held is not None:
             self._work(held)
 
     def _end(self, message: Message) -> None:
         end = events.End.parse(message.content)
-        contract = self._contract(end.contract, message.author)
-        del self._contracts[end.contract]
-        self._results = {key: result for key, result in self._results.items() if key[0] != end.contract}
-        self._unjudged.pop(end.contract, None)
+        deal = self._deal(end.contract, message.author)
+        if deal.is_ended:
+            return
+        deal.is_ended = True
+        self._deals.commit()
         self._held.pop(end.contract, None)
-        self._report({"event": "contract ended", "job": contract.job})
+        self._report({"event": "contract ended", "job": deal.contract.job})
 
-    def _contract(self, digest: str, customer: str) -> events.Contract:
-        contract = self._contracts.get(digest)
-        if contract is None or contract.customer != customer:
+    def _deal(self, digest: str, customer: str) -> Deal:
+        deal = self._deals.signed.get(digest)
+        if deal is None or deal.contract.customer != customer:
             raise Untrusted("there is no such contract with this customer", field="contract")
-        return contract
+        return deal
 
 
 def main(channel: Channel) -> None:
@@ -243,8 +274,17 @@ def main(channel: Channel) -> None:
     config = channel.config
     settings = ProviderParameters.model_validate(config)
     identity = Identity.load(Path(config["key_file"]))
-    ledger = Ledger(Path(config["ledger"]))
-    with Session(identity, settings.relays) as session:
+    ledger = Ledger(Path(config["ledger"]))  # first: until it is ours, an earlier process may be at it
+    deals = Deals.load(Path(config["folder"]), len(ledger.transactions))
+    earned = [one.entries[PURSE] for one in ledger.transactions[deals.earlier :] if one.what == "earn"]
+    patience = RETURN_S if deals.is_continued else 0
+    with (
+        contextlib.suppress(Stopped),
+        connected(identity, settings.relays, channel.stopping, patience) as session,
+    ):
         wallet = NoteWallet(identity, ledger)
-        Provider(settings, session, wallet, channel.send, channel.stopping).serve()
+        provider = Provider(settings, session, wallet, channel.send, channel.stopping, deals, earned)
+        provider.serve()
+        if is_told_to_leave(channel):
+            provider.withdraw()
     ledger.close()

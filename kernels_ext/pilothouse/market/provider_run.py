@@ -15,12 +15,23 @@ RESULT = "result.json"
 
 
 class ProviderDriver:
-    """Drives one provider; its telemetry has ``rounds`` (accepted), ``rejected`` and ``earned_msat``."""
+    """Drives one provider; its telemetry has ``rounds`` (accepted), ``rejected`` and ``earned_msat``.
+
+    When its supervisor dies, another one goes on under the same key with the same ledger and the same contracts
+    (:mod:`pilothouse.market.deals`).
+    """
+
+    resumable = True
 
     async def run(self, context: RunContext) -> None:
         """Start the provider's process with the paths of its key and its ledger."""
         key = str(context.parameters["key"])
-        config = {**context.parameters, "key_file": str(key_file(key)), "ledger": str(ledgers() / f"{key}.jsonl")}
+        config = {
+            **context.parameters,
+            "key_file": str(key_file(key)),
+            "ledger": str(ledgers() / f"{key}.jsonl"),
+            "folder": str(context.folder),
+        }
         process = await context.spawn("pilothouse.market.provider", config, label="provider")
 
         def heard(message: dict[str, Any]) -> None:

@@ -17,7 +17,13 @@ GRACE = 1.8
 
 
 class TrainingDriver:
-    """Drives one job; telemetry a round: ``accuracy``, ``loss`` (nats) on the held-out part, and ``paid_msat``."""
+    """Drives one job; telemetry a round: ``accuracy``, ``loss`` (nats) on the held-out part, and ``paid_msat``.
+
+    When its supervisor dies, another one goes on from what the customer had committed
+    (:mod:`pilothouse.market.committed`) and from the ledger.
+    """
+
+    resumable = True
 
     async def run(self, context: RunContext) -> None:
         """Start the customer's process with the paths of its key, its ledger and the run's folder."""
@@ -30,11 +36,14 @@ class TrainingDriver:
         }
         process = await context.spawn("pilothouse.market.customer", config, label="customer")
         rounds = int(parameters["rounds"])
-        context.progress(0, rounds, "rounds")
+        known = context.telemetry.last().get("round", 0)
+        context.progress(known, rounds, "rounds")
 
         def heard(message: dict[str, Any]) -> None:
             if "event" in message:
                 context.event(message.pop("event"), **message)
+                return
+            if message["round"] <= known:  # of the process before this one
                 return
             context.telemetry.append(time.time(), message)
             context.progress(message["round"], rounds, "rounds")

@@ -71,6 +71,7 @@ def main(relay: str, mode: str, ledger: str) -> None:
         provider = Stranger(settings, session, wallet, report, stop)
         provider.mode = mode
         provider.serve()
+        provider.withdraw()
 
 
 main(*sys.argv[1:])

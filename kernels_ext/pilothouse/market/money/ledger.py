@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,6 +18,8 @@ from pilothouse.state import utcnow
 
 #: The account that money comes from; the only one that may be negative.
 ISSUED = "issued"
+#: Seconds to wait for the writer before this one: when a supervisor dies, its processes take some to end.
+WRITER_S = 15.0
 
 
 class Transaction(BaseModel):
@@ -34,19 +39,46 @@ class Ledger:
 
     A last line that a crash cut short was never acted on, and is dropped.
 
+    Parameters
+    ----------
+    wait
+        Seconds for the writer before this one to end.
+
     Raises
     ------
+    Conflict
+        Another process still writes it.
     PilothouseError
         A line before the last can't be read: the ledger is not used, and not changed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait: float = WRITER_S) -> None:
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.transactions, size = _read(path)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        if os.fstat(self._file).st_size > size:
-            os.ftruncate(self._file, size)
+        try:
+            self._claim(wait)
+            self.transactions, size = _read(path)
+            if os.fstat(self._file).st_size > size:
+                os.ftruncate(self._file, size)
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self, wait: float) -> None:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"another process writes the ledger {self.path}: end the run that it belongs to"
+                    raise Conflict(message, field="ledger") from None
+                time.sleep(0.05)
+            except OSError as error:  # some NFS servers know no locks
+                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    raise
+                return None
 
     def post(self, what: str, key: str, entries: Mapping[str, int], proof: str | None = None) -> Transaction:
         """Write a transaction; it is on disk when this returns.
