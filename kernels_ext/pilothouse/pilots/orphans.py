@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.control import runtime_folder
@@ -14,12 +16,14 @@ from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.records import PILOTS, PilotRecord, State
+from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.pilots.site import Site
-from pilothouse.state import Unreadable, utcnow
+from pilothouse.state import Unreadable, home, utcnow
 
 #: A supervisor's socket, or a temporary name of :func:`pilothouse.state.write_atomic`: the process's number is in it.
 _OF_A_PROCESS = re.compile(r".+-(\d+)\.sock|\..+\.(\d+)\.[0-9a-f]{8}")
+#: Seconds after which nobody on any host goes on writing such a file.
+TORN_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ def end_jobs(record: PilotRecord) -> None:
 def sweep(*, end: bool = True) -> list[Orphan]:
     """List what pilots have left behind on all sites, and end it.
 
-    Jobs with our tag whose pilot has ended, is lost or has no record; sockets of supervisors that have gone.
+    Jobs with our tag whose pilot has ended, is lost or has no record; sockets of supervisors that have gone, and files
+    that killed processes were writing.
 
     Parameters
     ----------
@@ -149,17 +154,30 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
             continue
         found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
-        _remove_sockets()
+        _remove_files(runtime_folder())
+        remove_torn()
     return found, unseen
 
 
-def _remove_sockets() -> None:
-    """And files that a process was writing when it was killed."""
-    for path in runtime_folder().iterdir():
+def remove_torn() -> None:
+    """Remove what processes were writing in the state folder when they were killed.
+
+    Several hosts may share that folder, and a file says its process but not its host: an hour has to have passed.
+    """
+    records = [path for kind in (PILOTS, RUNS) for path in (kind.root, *kind.root.iterdir())]
+    for folder in (home(), *records):
+        with contextlib.suppress(OSError):  # it is none, or has gone in the meantime
+            _remove_files(folder, TORN_S)
+
+
+def _remove_files(folder: Path, age_s: float = 0.0) -> None:
+    """Remove files in `folder` that are of processes that have gone, and at least `age_s` seconds old."""
+    for path in folder.iterdir():
         found = _OF_A_PROCESS.fullmatch(path.name)
         if found and not _runs(int(found[1] or found[2])):
             with contextlib.suppress(OSError):
-                path.unlink()
+                if time.time() - path.stat().st_mtime >= age_s:
+                    path.unlink()
 
 
 def _runs(pid: int) -> bool:

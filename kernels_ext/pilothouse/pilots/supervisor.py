@@ -35,7 +35,7 @@ from pilothouse.pilots.jobs import node_job
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
 from pilothouse.pilots.nodes import Nodes
-from pilothouse.pilots.orphans import sweep_queue
+from pilothouse.pilots.orphans import remove_torn, sweep_queue
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
 from pilothouse.pilots.queues.polling import Direct, Polling
@@ -219,7 +219,8 @@ class Supervisor:
         return look
 
     async def _sweep(self) -> None:
-        """End jobs of ours whose pilot has gone."""
+        """End jobs of ours whose pilot has gone, and remove what killed processes were writing."""
+        await asyncio.to_thread(remove_torn)
         if self.site.system != "local":
             try:
                 for orphan in await sweep_queue(self.queue, self.site):

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
-from pilothouse.pilots.records import PILOTS
+from pilothouse.pilots.records import PILOTS, RUNS
 
 pytestmark = pytest.mark.slow
 
@@ -144,3 +144,13 @@ def test_nothing_is_left_of_a_busy_session(state_home: Path, temporary: tuple[Pa
     assert not left, "\n".join(left)
     assert all(run.state.ended for run in ph.runs())
     assert not [path for name in ("tls.*", "scheduler.json", "*.sock") for path in state_home.rglob(name)]
+
+
+def test_a_new_pilot_removes_what_a_killed_process_was_writing(state_home: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = RUNS.root / f".old.json.{ended.pid}.0123abcd"
+    left.touch()
+    os.utime(left, times=(time.time() - 7200,) * 2)
+    with ph.submit("local"):
+        until(lambda: not left.exists(), 30)
