@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
-from pilothouse.pilots.records import PilotRecord
+if TYPE_CHECKING:
+    from pilothouse.pilots.records import PilotRecord
 
 #: Environment variable of kernels: the base URL of the Jupyter server that has our extension.
 SERVER = "PILOTHOUSE_SERVER"

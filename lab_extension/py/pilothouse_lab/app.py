@@ -6,11 +6,13 @@ user of the server pays: the library's heavier parts are imported by the first r
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 
+from pilothouse.pilots.dashboard_link import SERVER
 from pilothouse_lab.routes import routes
 from pilothouse_lab.watch import EVENTS, RecordWatch
 
@@ -18,7 +20,7 @@ HERE = Path(__file__).parent
 
 
 class PilothouseLab(ExtensionApp):
-    """REST, events and telemetry sockets below ``<base_url>/pilothouse/api/v1``."""
+    """REST, events and telemetry sockets below ``<base_url>/pilothouse/api/v1``; dashboards beside them."""
 
     name = "pilothouse_lab"
     description = "Pilots, runs and the training market beside your notebooks"
@@ -26,8 +28,9 @@ class PilothouseLab(ExtensionApp):
     watch: RecordWatch | None = None
 
     def initialize_handlers(self) -> None:
-        """Add the routes."""
+        """Add the routes, and tell the server's kernels where they are: they inherit its environment."""
         self.handlers.extend(routes())
+        os.environ[SERVER] = self.settings["base_url"]
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         events = serverapp.event_logger

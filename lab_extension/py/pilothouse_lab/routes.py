@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pilothouse_lab import dashboard
 from pilothouse_lab.market import Market
 from pilothouse_lab.pilots import (
     OnePilot,
@@ -51,4 +52,5 @@ PATHS: dict[str, type[Any]] = {
 
 def routes() -> list[tuple[str, type[Any]]]:
     """The routes, relative to the server's base URL."""
-    return [(PREFIX + path.replace("{name}", "([^/]+)"), handler) for path, handler in PATHS.items()]
+    api = [(PREFIX + path.replace("{name}", "([^/]+)"), handler) for path, handler in PATHS.items()]
+    return [*api, (dashboard.PATH, dashboard.Dashboard)]
