@@ -1,0 +1,135 @@
+"""JupyterLab in a page of the system's Chromium, driven by Playwright: what a user does with it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from tests.ui.lab_server import Server
+
+#: Nothing that a test needs: no sandbox for root, no graphics card, no calls home.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+#: Of each live plot that is in the page: how many samples it shows, and the time of the first.
+WINDOWS = """async () => {
+    const found = new Map();
+    const live = node => node && (node.closest?.(".pilothouse-Live") ?? live(node.getRootNode().host));
+    const loaded = await Promise.all(globalThis.pilothousePage?.loaded?.values() ?? []);
+    for (const bokeh of new Set(loaded)) {
+        for (const view of bokeh.index.roots ?? bokeh.index) {
+            const host = view.el?.isConnected && live(view.el);
+            const times = [...view.model.references()].map(model => model.data?.time ?? model.data?.get?.("time"))
+                .filter(time => time && time.length);
+            const time = times.sort((a, b) => b.length - a.length)[0];
+            if (host && time) {
+                found.set(host, {samples: time.length, first: time[0], last: time[time.length - 1]});
+            }
+        }
+    }
+    return [...found.values()];
+}"""
+
+
+def chromium_path() -> str | None:
+    """Where Debian's Chromium is; None when it is not installed."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """Chromium. While Playwright runs, its event loop counts as running in this thread."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Lab:
+    """JupyterLab in a page: what a user does with it."""
+
+    def __init__(self, page: Any, server: Server) -> None:
+        self.page = page
+        self.server = server
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, path: str = "") -> None:
+        """Go to the Lab, with a notebook when `path` is given."""
+        where = f"lab/tree/{path}" if path else "lab"
+        self.page.goto(f"{self.server.url}{where}?token={self.server.token}&reset")
+        self._ready()
+        if path:
+            self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=30_000)
+            self.page.evaluate(
+                """async () => {
+                    const {sessionContext} = globalThis.jupyterapp.shell.currentWidget;
+                    await sessionContext.ready;
+                    await sessionContext.session.kernel.info;
+                }"""
+            )
+
+    def reload(self) -> None:
+        """Load the page again, as the F5 key does."""
+        self.page.goto(self.page.url.split("?")[0])
+        self._ready()
+
+    def _ready(self) -> None:
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+        self.page.wait_for_function("() => globalThis.jupyterapp?.restored !== undefined", timeout=60_000)
+        self.page.evaluate("() => globalThis.jupyterapp.restored.then(() => undefined)")
+
+    def do(self, command: str, **arguments: Any) -> None:
+        """Execute one of the Lab's commands; returns when it has been carried out."""
+        self.page.evaluate(
+            "async ([id, args]) => { await globalThis.jupyterapp.commands.execute(id, args); }", [command, arguments]
+        )
+
+    def start(self, command: str, **arguments: Any) -> None:
+        """Execute one of the Lab's commands, and don't wait for its end."""
+        self.page.evaluate(
+            "([id, args]) => { void globalThis.jupyterapp.commands.execute(id, args); }", [command, arguments]
+        )
+
+    def run_cell(self, index: int, *, wait: bool = True) -> None:
+        """Run one cell of the notebook; its outputs are there when it is waited for."""
+        self.page.evaluate(
+            """index => {
+                const {content} = globalThis.jupyterapp.shell.currentWidget;
+                content.activeCellIndex = index;
+                content.deselectAll();
+            }""",
+            index,
+        )
+        self.start("notebook:run-cell")
+        if wait:
+            cell = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell").nth(index)
+            cell.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).wait_for()
+
+    def panel(self) -> Any:
+        """The side bar, shown."""
+        self.do("pilothouse:show-panel")
+        panel = self.page.locator("#pilothouse-panel")
+        panel.wait_for(state="visible")
+        return panel
+
+    def item(self, name: str) -> Any:
+        """A pilot or a run in the side bar."""
+        return self.page.locator(f'#pilothouse-panel [data-pilothouse="{name}"]')
+
+    def windows(self) -> list[dict[str, float]]:
+        """The live plots in the page: number of samples, time of the first and of the last."""
+        found: list[dict[str, float]] = self.page.evaluate(WINDOWS)
+        return found
