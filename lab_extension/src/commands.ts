@@ -24,6 +24,9 @@ export namespace CommandIDs {
   /** Open a pilot's timeline in a tab. */
   export const openTimeline = 'pilothouse:open-timeline';
 
+  /** Open Dask's dashboard of a pilot in a tab. */
+  export const openDashboard = 'pilothouse:open-dashboard';
+
   /** End a pilot. */
   export const cancelPilot = 'pilothouse:cancel-pilot';
 

@@ -1,6 +1,7 @@
 /** The JupyterLab extension of Pilothouse: small plugins around one model of pilots and runs. */
 
 import { commands } from './plugins/commands';
+import { dashboards } from './plugins/dashboards';
 import { launcher } from './plugins/launcher';
 import { notices } from './plugins/notices';
 import { panel } from './plugins/panel';
@@ -12,4 +13,4 @@ import { status } from './plugins/status';
 export { IPilothouse } from './tokens';
 export type { IEntered } from './tokens';
 
-export default [records, commands, panel, plots, launcher, status, running, notices];
+export default [records, commands, panel, plots, dashboards, launcher, status, running, notices];

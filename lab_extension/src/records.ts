@@ -39,6 +39,8 @@ export interface IPilotRecord extends IRecord {
   readonly adapt?: { readonly minimum: number; readonly maximum: number } | null;
   /** What a new supervisor could not go on with, a line each. */
   readonly not_recovered?: readonly string[];
+  /** Where Dask's pages are, for the server; empty when there are none. */
+  readonly dashboard?: string;
   readonly lease_end?: string | null;
   readonly idle_end?: string | null;
 }

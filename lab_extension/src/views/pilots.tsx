@@ -15,7 +15,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { shrinkIcon, timelineIcon } from '../icons';
+import { dashboardIcon, shrinkIcon, timelineIcon } from '../icons';
 import { duration, isOver, isRecoverable, runningNodes, secondsUntil } from '../records';
 import type { IPilotRecord } from '../records';
 import type { IPilothouse } from '../tokens';
@@ -126,6 +126,11 @@ function buttons(pilot: IPilotRecord, trans: TranslationBundle): [string, LabIco
     timelineIcon,
     trans.__('Show the timeline')
   ];
+  const dashboard: [string, LabIcon, string] = [
+    CommandIDs.openDashboard,
+    dashboardIcon,
+    trans.__('Show the Dask dashboard')
+  ];
   if (pilot.state === 'lost') {
     return [
       [CommandIDs.recoverPilot, redoIcon, trans.__('Recover the pilot')],
@@ -140,7 +145,8 @@ function buttons(pilot: IPilotRecord, trans: TranslationBundle): [string, LabIco
     [CommandIDs.extendPilot, addIcon, trans.__('Add a node')],
     [CommandIDs.shrinkPilot, shrinkIcon, trans.__('Remove a node')],
     [CommandIDs.renewPilot, refreshIcon, trans.__('Renew the nodes')],
-    drawn
+    drawn,
+    ...(pilot.dashboard ? [dashboard] : [])
   ];
 }
 
