@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import browser
 from benchmarks.rows import Row, compare, within
 
 
@@ -120,4 +121,5 @@ def rows() -> list[Row]:
             within("stream run, first message through to the plot (s)", point, 1.5),
             within("idle supervisor, share of a core", share, 0.01),
             within("idle supervisor, memory (MB)", megabytes, 150.0),
+            *browser.rows(),
         ]
