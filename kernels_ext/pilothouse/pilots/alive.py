@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.control import answers
-from pilothouse.pilots.journal import Journal, tail
+from pilothouse.pilots.journal import Journal, last_error
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import Unreadable, registry, utcnow
 
@@ -90,9 +90,9 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     if latest.state.ended or latest.supervisor != record.supervisor:
         return latest
     before = latest.model_copy()
-    last = tail(PILOTS.root / record.name / "supervisor.log", 3)
+    error = last_error(PILOTS.root / record.name / "supervisor.log")
     latest.state, latest.ended = State.LOST, utcnow()
-    latest.reason = "\n".join(part for part in (why, last) if part)
+    latest.reason = "\n".join(part for part in (why, error) if part)
     for node in latest.nodes:
         if not node.state.ended:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()

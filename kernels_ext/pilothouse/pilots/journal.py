@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ from pilothouse.errors import InvalidInput
 from pilothouse.state import utcnow
 
 logger = logging.getLogger(__name__)
+
+#: A line that tells what went wrong: the end of a traceback, what was logged as an error, how systems end processes.
+_ERROR = re.compile(
+    r"^[\w.]*(Error|Exception|Interrupt|Exit)\b|^Fatal Python error| (ERROR|CRITICAL) "
+    r"|\b(Killed|[Oo]ut of memory|oom-kill|No space left on device|Disk quota exceeded|Segmentation fault|Bus error)\b"
+)
 
 
 class Journal:
@@ -58,6 +65,11 @@ def tail(path: Path, lines: int) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def last_error(path: Path) -> str:
+    """Of the last lines of a log, the last one that tells of an error; empty when none does."""
+    return next((line for line in reversed(tail(path, 40).splitlines()) if _ERROR.search(line)), "")
 
 
 def logs(folder: Path, first: str, lines: int, only: str | None = None) -> str:

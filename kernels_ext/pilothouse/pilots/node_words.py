@@ -29,5 +29,5 @@ def longest_wait(nodes: Sequence[NodeRecord]) -> float:
 
 def why_failed(reason: str, log: Path) -> str:
     """What the batch system says, and the last lines of the job's own log that are no chatter."""
-    lines = [line for line in tail(log, 12).splitlines() if " INFO - " not in line][-3:]
+    lines = [line for line in tail(log, 12).splitlines() if " INFO " not in line][-3:]
     return "\n".join(part for part in (reason, *lines) if part)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import importlib
 import logging
 import math
@@ -351,7 +352,10 @@ class Supervisor:
 
 def main(name: str, first: str = "") -> None:
     """Own the pilot called `name` until it ends; inside the job of its node `first`, where that is given."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    faulthandler.enable(all_threads=False)  # what a crash of native code leaves of it is in the log
     name_process("pilothouse")
     record = PILOTS.read(name)
     if record.state.ended and record.state is not State.LOST:

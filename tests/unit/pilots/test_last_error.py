@@ -1,0 +1,54 @@
+"""What of a log tells why its process ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pilothouse.pilots.journal import last_error
+
+CHATTER = """\
+2026-11-23 01:18:16,273 INFO distributed.scheduler: Receive client connection: Client-pilothouse-x-c29663f4
+2026-11-23 01:18:16,273 INFO distributed.core: Starting established connection to tls://127.0.0.1:47144
+2026-11-23 01:18:16,280 WARNING pilothouse.pilots.nodes: x-1 did not answer
+"""
+TRACEBACK = """\
+2026-11-23 01:18:17,000 ERROR pilothouse.pilots.supervisor: the supervisor ends
+Traceback (most recent call last):
+  File "supervisor.py", line 12, in run
+    raise CommClosedError(where) from error
+distributed.comm.core.CommClosedError: in <TLS>: Stream is closed
+"""
+CRASH = """\
+Fatal Python error: Segmentation fault
+
+Current thread 0x00007f (most recent call first):
+  File "native.py", line 3 in call
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (CHATTER, ""),
+        ("", ""),
+        (CHATTER + TRACEBACK, "distributed.comm.core.CommClosedError: in <TLS>: Stream is closed"),
+        (TRACEBACK + CHATTER, "distributed.comm.core.CommClosedError: in <TLS>: Stream is closed"),
+        (TRACEBACK + CHATTER * 14, ""),
+        (CHATTER + CRASH, "Fatal Python error: Segmentation fault"),
+        (CHATTER + TRACEBACK.splitlines()[0], TRACEBACK.splitlines()[0]),
+        (
+            CHATTER + "slurmstepd: error: Detected 1 oom-kill event\n" + CHATTER,
+            "slurmstepd: error: Detected 1 oom-kill event",
+        ),
+    ],
+)
+def test_the_last_line_that_tells_of_an_error_is_found(tmp_path: Path, text: str, error: str) -> None:
+    log = tmp_path / "supervisor.log"
+    log.write_text(text)
+    assert last_error(log) == error
+
+
+def test_a_log_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+    assert last_error(tmp_path / "supervisor.log") == ""
