@@ -59,7 +59,7 @@ class FirstNode:
         self.node.started = self.node.started or utcnow()
         kind = self._supervisor.nodes.description.kind(self.node.kind)
         command = node_command(node_arguments(self._record, self.node.name, kind), self._supervisor.site)
-        with self._supervisor.nodes.log(self.node.name).open("ab") as log:
+        with self._supervisor.nodes.book.log(self.node.name).open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -113,7 +113,7 @@ class FirstNode:
         await self.stop()
         shutil.rmtree(supervisor.scratch, ignore_errors=True)
         successor = self.successor
-        supervisor.nodes.end_node(self.node, State.FINISHED, "its job was told to end; the supervisor moves on")
+        supervisor.nodes.book.end(self.node, State.FINISHED, "its job was told to end; the supervisor moves on")
         record.supervisor, record.control, record.scheduler, record.dashboard = None, "", "", ""
         record.state = State.PENDING
         record.reason = f"job {successor.job if successor else ''} takes over"

@@ -15,6 +15,7 @@ from pilothouse.errors import PilothouseError, Refused, Unavailable
 from pilothouse.pilots.description import NodeKind, PilotDescription
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.naming import tag
+from pilothouse.pilots.node_book import NodeBook
 from pilothouse.pilots.node_words import longest_wait, waiting, why_failed
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
@@ -63,6 +64,7 @@ class Nodes:
         self._queue = queue
         self._asking = asking
         self._journal = journal
+        self.book = NodeBook(record, journal, folder, changed)
         self._folder = folder
         self._make_job = make_job
         self._changed = changed
@@ -117,12 +119,12 @@ class Nodes:
                 node.address = address
                 node.connected = node.connected or utcnow()
                 node.started = node.started or node.connected
-                self._set(node, State.RUNNING, "")
+                self.book.mark(node, State.RUNNING, "")
 
     def _disconnected(self, node: NodeRecord) -> None:
         node.address = ""
         if node.state is State.RUNNING and self._record.state is not State.DRAINING:
-            self._set(node, State.STARTING, "its worker has left")
+            self.book.mark(node, State.STARTING, "its worker has left")
             self._asking.look_now()
 
     def reset_limit(self) -> None:
@@ -188,7 +190,7 @@ class Nodes:
                 node.started = node.started or utcnow()
                 if node.state is State.PENDING:
                     node.expected_start = None
-                    self._set(node, State.STARTING, "")
+                    self.book.mark(node, State.STARTING, "")
             if before != (node.host, node.reason, node.expected_start, node.ends):
                 self._changed()
         await self._sort_out(statuses)
@@ -297,7 +299,7 @@ class Nodes:
         node.job = await self._queue.submit(job)
         self.refusal, self._refusals = "", 0
         self._journal.add("node submitted", node=node.name, job=node.job)
-        self._trim()
+        self.book.trim()
 
     def _refused(self, why: str) -> None:
         """A pilot that has jobs tries again, each minute at the end: quotas are full for a time."""
@@ -339,7 +341,7 @@ class Nodes:
                     self._drain_soon(node, "renewed")
 
     def _drain_soon(self, node: NodeRecord, why: str) -> None:
-        self._set(node, State.DRAINING, why)
+        self.book.mark(node, State.DRAINING, why)
         self._spawn(self._drain(node, why))
 
     async def _drain(self, node: NodeRecord, why: str) -> None:
@@ -349,7 +351,7 @@ class Nodes:
                     await self._scheduler.retire_workers(names=[node.name], close_workers=False)
         self._asking.expect_change()
         await self._cancel(node.job)
-        self.end_node(node, State.FINISHED, why)
+        self.book.end(node, State.FINISHED, why)
 
     async def _cancel(self, job: str) -> None:
         """End the job, however long the batch system is out of reach."""
@@ -378,18 +380,14 @@ class Nodes:
             self._journal.add("trouble", reason=str(error))
         for node in list(self._record.nodes):
             if not node.state.ended:
-                self.end_node(node, State.FINISHED, "the pilot ended")
+                self.book.end(node, State.FINISHED, "the pilot ended")
 
-    # ------------------------------------------------------------------ book-keeping
-
-    def log(self, name: str) -> Path:
-        """The file with what the node printed."""
-        return self._folder / f"{name}.log"
+    # ------------------------------------------------------------------ ends
 
     def failed(self, node: NodeRecord, status: JobStatus) -> None:
         """A node's job has ended, which nobody asked for."""
         came_up = node.connected is not None
-        self.end_node(node, State.FAILED, why_failed(status.reason, self.log(node.name)))
+        self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
         if self.description.replace == "never":
             self._do_without(node)
             return
@@ -406,24 +404,6 @@ class Nodes:
         self._record.nodes_wanted = sum(self._record.wanted.values())
         if not self._record.nodes_wanted:
             self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
-
-    def end_node(self, node: NodeRecord, state: State, reason: str) -> None:
-        """The node has ended, and this is why: it goes into the pilot's history."""
-        node.ended = utcnow()
-        self._set(node, state, reason)
-        with contextlib.suppress(OSError), (self._folder / "nodes.jsonl").open("a", encoding="utf-8") as file:
-            file.write(node.model_dump_json() + "\n")
-
-    def _set(self, node: NodeRecord, state: State, reason: str) -> None:
-        node.state, node.reason, node.since = state, reason, utcnow()
-        self._journal.add(f"node {state.value}", node=node.name, reason=reason)
-        self._trim()
-
-    def _trim(self) -> None:
-        ended = [node for node in self._record.nodes if node.state.ended]
-        for node in ended[:-5]:  # the last few ended ones stay in view
-            self._record.nodes.remove(node)
-        self._changed()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
