@@ -15,6 +15,9 @@ export namespace CommandIDs {
   /** Replace a pilot's nodes before their walltime is over. */
   export const renewPilot = 'pilothouse:renew-pilot';
 
+  /** Let a pilot follow its load, or end that. */
+  export const adaptPilot = 'pilothouse:adapt-pilot';
+
   /** Go on with a lost pilot. */
   export const recoverPilot = 'pilothouse:recover-pilot';
 
@@ -32,6 +35,9 @@ export namespace CommandIDs {
 
   /** Show what a pilot's processes wrote. */
   export const pilotLogs = 'pilothouse:pilot-logs';
+
+  /** List jobs that no pilot wants any more, and end them. */
+  export const sweep = 'pilothouse:sweep';
 
   /** Open a run's live plots in a tab. */
   export const openRun = 'pilothouse:open-run';

@@ -18,10 +18,13 @@ export interface IProperty {
   readonly items?: IProperty;
   readonly properties?: Readonly<Record<string, IProperty>>;
   readonly additionalProperties?: IProperty | boolean;
+  readonly patternProperties?: Readonly<Record<string, IProperty>>;
   /** What most users never need. */
   readonly 'x-advanced'?: boolean;
   /** Written a line each: values, or `NAME=VALUE`. */
   readonly 'x-lines'?: 'values' | 'pairs';
+  /** A list of objects, each with its `name`, that are one object by these names. */
+  readonly 'x-named'?: boolean;
 }
 
 /** The part of JSON Schema that descriptions use. */
@@ -37,13 +40,14 @@ export interface ISchema {
 /**
  * The schema as people fill it in: a field that takes several types takes text (the server reads `4 GiB` and
  * `30min`), one that may be null may be left empty, lists and variables are lines of text, the fields of an object
- * stand beside the others as `environment.conda`, and the site is one of those that exist. What has no such form,
- * as further kinds of nodes, is left out.
+ * stand beside the others as `environment.conda`, objects by name, as further kinds of nodes, are a list of objects
+ * with names, and the site is one of those that exist.
  */
 export function formSchema(schema: ISchema, sites: readonly string[]): ISchema {
   const properties: Record<string, IProperty> = {};
-  for (const [name, property] of Object.entries(flat(schema.properties, schema.$defs ?? {}))) {
-    const simple = simplify(property);
+  const definitions = schema.$defs ?? {};
+  for (const [name, property] of Object.entries(flat(schema.properties, definitions))) {
+    const simple = named(property, definitions) ?? simplify(property);
     if (simple) {
       properties[name] = name === 'site' && sites.length ? { ...simple, enum: sites } : simple;
     }
@@ -54,7 +58,7 @@ export function formSchema(schema: ISchema, sites: readonly string[]): ISchema {
 /** The description that a form's data make: what was left empty, or as it was, is left to the server. */
 export function description(data: FormData, schema: ISchema): Record<string, unknown> {
   const found: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(changed(data, schema))) {
+  for (const [name, value] of Object.entries(changed(data, schema.properties))) {
     const [parent, child] = name.split('.');
     const meant = parsed(value, schema.properties[name]);
     if (child === undefined) {
@@ -68,13 +72,26 @@ export function description(data: FormData, schema: ISchema): Record<string, unk
 
 /** What of a form's data goes on to the form of another site: what the user changed, and the site itself. */
 export function carriedOver(data: FormData, from: ISchema, to: ISchema): FormData {
-  const kept = Object.entries(changed(data, from)).filter(([name, value]) => {
+  const kept = Object.entries(changed(data, from.properties)).filter(([name, value]) => {
     const property = to.properties[name];
     return (
       property && !property.readOnly && !(property.enum && !property.enum.includes(`${value}`))
     );
   });
   return Object.fromEntries(kept);
+}
+
+/** A name that two objects of a list with names have, empty where one has none; nothing where all is well. */
+export function badName(data: FormData, schema: ISchema): string | undefined {
+  for (const [field, property] of Object.entries(schema.properties)) {
+    const given = property['x-named'] ? ((data[field] ?? []) as FormData[]) : [];
+    const names = given.map(({ name }) => (typeof name === 'string' ? name : ''));
+    const bad = names.find((name, at) => !name || names.indexOf(name) < at);
+    if (bad !== undefined) {
+      return bad;
+    }
+  }
+  return undefined;
 }
 
 /** The field of the form that an error of the server is about; empty for none. */
@@ -84,11 +101,12 @@ export function fieldOf(error: string, schema: ISchema): string {
   return names.find(name => name in schema.properties) ?? '';
 }
 
-function changed(data: FormData, schema: ISchema): FormData {
+function changed(data: FormData, properties: Readonly<Record<string, IProperty>>): FormData {
   const given = Object.entries(data).filter(([name, value]) => {
     const empty = value === undefined || value === null || value === '';
-    const property = schema.properties[name];
-    return property && !empty && (name === 'site' || value !== property.default);
+    const property = properties[name];
+    const same = JSON.stringify(value) === JSON.stringify(property?.default);
+    return property && !empty && (name === 'site' || !same);
   });
   return Object.fromEntries(given);
 }
@@ -115,27 +133,90 @@ function flat(
   return found;
 }
 
+/** What the values of an object by name are like, and the pattern of these names. */
+function valuesOf(property: IProperty): [IProperty | undefined, string | undefined] {
+  const { additionalProperties, patternProperties } = property;
+  const [found] = Object.entries(patternProperties ?? {});
+  if (found) {
+    return [found[1], found[0]];
+  }
+  return [typeof additionalProperties === 'object' ? additionalProperties : undefined, undefined];
+}
+
+/** An object of objects by name as a list of objects with names; nothing where the property is something else. */
+function named(
+  property: IProperty,
+  definitions: Readonly<Record<string, IProperty>>
+): IProperty | undefined {
+  const [values, pattern] = valuesOf(property);
+  const fields = values?.$ref && definitions[values.$ref.replace('#/$defs/', '')]?.properties;
+  if (!fields) {
+    return undefined;
+  }
+  const properties: Record<string, IProperty> = {
+    name: { title: 'Name', type: 'string', pattern }
+  };
+  for (const [name, field] of Object.entries(fields)) {
+    const simple = simplify(field);
+    if (simple) {
+      properties[name] = simple;
+    }
+  }
+  const given = (property.default ?? {}) as Record<string, FormData>;
+  const shown = Object.entries(given).map(([name, each]) => ({
+    name,
+    ...Object.fromEntries(
+      Object.entries(each).map(([field, value]) => [field, asText(value, properties[field])])
+    )
+  }));
+  const { title, description, readOnly, 'x-advanced': advanced } = property;
+  return {
+    ...{ title, description, readOnly, 'x-advanced': advanced, 'x-named': true },
+    ...{ type: 'array', default: shown, items: { type: 'object', properties } }
+  };
+}
+
+/** A value of the server as an input holds it. */
+function asText(value: unknown, property: IProperty | undefined): unknown {
+  if (Array.isArray(value)) {
+    return value.join('\n');
+  }
+  if (typeof value === 'object' && value) {
+    return lines(value as Record<string, unknown>);
+  }
+  return property?.type === 'string' && typeof value === 'number' ? `${value}` : value;
+}
+
 /** A property that one input can hold; nothing where there is none. */
 function simplify(property: IProperty): IProperty | undefined {
-  const { anyOf, items, additionalProperties, default: value, ...rest } = property;
+  const {
+    anyOf,
+    items,
+    additionalProperties,
+    patternProperties,
+    default: value,
+    ...rest
+  } = property;
   if (property.type === 'array' && items?.type === 'string') {
-    const lines = ((value ?? []) as string[]).join('\n');
-    return { ...rest, type: 'string', 'x-lines': 'values', ...(lines ? { default: lines } : {}) };
+    const text = ((value ?? []) as string[]).join('\n');
+    return { ...rest, type: 'string', 'x-lines': 'values', ...(text ? { default: text } : {}) };
   }
   if (property.type === 'object') {
-    if (typeof additionalProperties !== 'object' || additionalProperties.type !== 'string') {
+    const [values] = valuesOf({ additionalProperties, patternProperties });
+    if (!['string', 'number'].includes(values?.type ?? '')) {
       return undefined;
     }
-    const lines = Object.entries((value ?? {}) as Record<string, string>)
-      .map(([name, text]) => `${name}=${text}`)
-      .join('\n');
-    return { ...rest, type: 'string', 'x-lines': 'pairs', ...(lines ? { default: lines } : {}) };
+    const text = lines((value ?? {}) as Record<string, unknown>);
+    return { ...rest, type: 'string', 'x-lines': 'pairs', ...(text ? { default: text } : {}) };
   }
   if (!anyOf) {
     return property;
   }
-  const types = anyOf.filter(({ type }) => type !== 'null');
-  const only = types.length === 1 ? types[0] : { type: 'string' };
+  const types = anyOf.flatMap(each => each.anyOf ?? [each]).filter(({ type }) => type !== 'null');
+  const only: IProperty = types.length === 1 ? types[0] : { type: 'string' };
+  if (only.type === 'array') {
+    return simplify({ ...rest, ...only, default: value });
+  }
   if (value === null || value === undefined) {
     return { ...rest, ...only };
   }
@@ -145,20 +226,41 @@ function simplify(property: IProperty): IProperty | undefined {
   return { ...rest, ...only, default: property.title === 'Memory' ? `${value}` : seconds(value) };
 }
 
+/** An object as lines `NAME=VALUE`. */
+function lines(values: Readonly<Record<string, unknown>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join('\n');
+}
+
 function parsed(value: unknown, property: IProperty): unknown {
   const form = property['x-lines'];
+  if (property['x-named']) {
+    const properties = property.items?.properties ?? {};
+    return Object.fromEntries(
+      (value as FormData[]).map(({ name, ...fields }) => [
+        String(name ?? ''),
+        Object.fromEntries(
+          Object.entries(changed(fields, properties)).map(([field, each]) => [
+            field,
+            parsed(each, properties[field])
+          ])
+        )
+      ])
+    );
+  }
   if (!form || typeof value !== 'string') {
     return value;
   }
-  const lines = value
+  const given = value
     .split('\n')
     .map(line => line.trim())
     .filter(Boolean);
   if (form === 'values') {
-    return lines;
+    return given;
   }
   return Object.fromEntries(
-    lines.map(line => {
+    given.map(line => {
       const at = line.indexOf('=');
       return at < 0 ? [line, ''] : [line.slice(0, at).trim(), line.slice(at + 1).trim()];
     })

@@ -7,7 +7,15 @@ import { Signal } from '@lumino/signaling';
 
 import { Api } from './api';
 import { withRecord } from './records';
-import type { IMarket, IPilotRecord, IRecord, IRunRecord, ITimeline } from './records';
+import type {
+  IJobPreview,
+  IMarket,
+  IOrphans,
+  IPilotRecord,
+  IRecord,
+  IRunRecord,
+  ITimeline
+} from './records';
 import type { IEntered, IPilothouse } from './tokens';
 
 /** The model behind the panel, the status bar and the tabs. */
@@ -92,12 +100,34 @@ export class PilothouseModel implements IPilothouse {
     return this._act('pilots', ['pilots', name], { method: 'DELETE' });
   }
 
+  adaptPilot(name: string, minimum: number, maximum: number): Promise<void> {
+    const body = { minimum, maximum };
+    return this._act('pilots', ['pilots', name, 'adapt'], { method: 'POST', body });
+  }
+
+  stopAdapting(name: string): Promise<void> {
+    return this._act('pilots', ['pilots', name, 'adapt'], { method: 'DELETE' });
+  }
+
   renewPilot(name: string): Promise<void> {
     return this._act('pilots', ['pilots', name, 'renew'], { method: 'POST', body: {} });
   }
 
   recoverPilot(name: string): Promise<void> {
     return this._act('pilots', ['pilots', name, 'recover'], { method: 'POST', body: {} });
+  }
+
+  orphans(): Promise<IOrphans> {
+    return this.api.request(['sweep']);
+  }
+
+  sweep(): Promise<IOrphans> {
+    return this.api.request(['sweep'], { method: 'POST', body: {} });
+  }
+
+  async preview(description: Record<string, unknown>): Promise<readonly IJobPreview[]> {
+    const options = { method: 'POST', body: description } as const;
+    return (await this.api.request<{ items: IJobPreview[] }>(['preview', 'pilot'], options)).items;
   }
 
   timeline(name: string, width: number): Promise<ITimeline> {

@@ -79,6 +79,34 @@ export interface IMarket {
   readonly reason?: string;
 }
 
+/** The job of the first node of one kind of a pilot, before it is submitted. */
+export interface IJobPreview {
+  readonly kind: string;
+  readonly script: string;
+  /** ISO 8601; none where the batch system can't tell. */
+  readonly expected_start: string | null;
+  /** Why there is no expected start. */
+  readonly reason: string;
+}
+
+/** A job that no pilot wants any more. */
+export interface IOrphan {
+  readonly site: string;
+  /** The batch system's id. */
+  readonly job: string;
+  readonly pilot: string;
+  readonly node: string;
+  readonly state: string;
+  readonly why: string;
+}
+
+/** What was found of orphans. */
+export interface IOrphans {
+  readonly items: readonly IOrphan[];
+  /** Which sites could not be asked, and why. */
+  readonly unseen: readonly string[];
+}
+
 /** Where pilots can be had. */
 export interface ISite {
   readonly name: string;

@@ -5,7 +5,14 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
 import type { Api } from './api';
-import type { IMarket, IPilotRecord, IRunRecord, ITimeline } from './records';
+import type {
+  IJobPreview,
+  IMarket,
+  IOrphans,
+  IPilotRecord,
+  IRunRecord,
+  ITimeline
+} from './records';
 
 /** The user's pilots, runs and market, kept up to date, and what can be done with them. */
 export interface IPilothouse extends IDisposable {
@@ -36,10 +43,20 @@ export interface IPilothouse extends IDisposable {
   shrinkPilot(name: string, nodes?: number): Promise<void>;
   /** End a pilot with its nodes and runs. */
   cancelPilot(name: string): Promise<void>;
+  /** Let a pilot follow its load between two numbers of nodes. */
+  adaptPilot(name: string, minimum: number, maximum: number): Promise<void>;
+  /** Let a pilot keep the nodes that it has, whatever its load. */
+  stopAdapting(name: string): Promise<void>;
   /** Replace a pilot's nodes before their walltime is over. */
   renewPilot(name: string): Promise<void>;
   /** Go on with a lost pilot. */
   recoverPilot(name: string): Promise<void>;
+  /** Jobs that no pilot wants any more. */
+  orphans(): Promise<IOrphans>;
+  /** End them, and tell what was ended. */
+  sweep(): Promise<IOrphans>;
+  /** What a description would submit, a job for each kind of node. */
+  preview(description: Record<string, unknown>): Promise<readonly IJobPreview[]>;
   /** What a pilot's nodes and runs did when, drawn `width` pixels wide. */
   timeline(name: string, width: number): Promise<ITimeline>;
   /** Stop a run; what it has done is kept. */

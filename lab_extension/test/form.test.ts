@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { carriedOver, description, fieldOf, formSchema } from '../src/form';
+import { badName, carriedOver, description, fieldOf, formSchema } from '../src/form';
 import type { ISchema } from '../src/form';
 
 const schema = {
@@ -51,7 +51,13 @@ const cluster: ISchema = {
       default: { modules: ['python', 'gcc'] },
       'x-advanced': true
     },
-    kinds: { type: 'object', additionalProperties: { $ref: '#/$defs/NodeKind' }, default: {} }
+    kinds: {
+      type: 'object',
+      title: 'More kinds',
+      patternProperties: { '^[a-z]+$': { $ref: '#/$defs/NodeKind' } },
+      default: {},
+      'x-advanced': true
+    }
   },
   $defs: {
     Environment: {
@@ -59,10 +65,25 @@ const cluster: ISchema = {
       properties: {
         modules: { type: 'array', items: { type: 'string' }, default: [] },
         conda: { anyOf: [{ type: 'string' }, { type: 'null' }], default: null },
-        variables: { type: 'object', additionalProperties: { type: 'string' }, default: {} }
+        variables: { type: 'object', patternProperties: { '^[A-Z]+$': { type: 'string' } } }
       }
     },
-    NodeKind: { type: 'object', properties: { nodes: { type: 'integer' } } }
+    NodeKind: {
+      type: 'object',
+      properties: {
+        nodes: { type: 'integer', default: 1 },
+        walltime: {
+          anyOf: [{ anyOf: [{ type: 'number' }, { type: 'string' }] }, { type: 'null' }],
+          default: null
+        },
+        gpus: { anyOf: [{ type: 'integer' }, { type: 'null' }], default: null },
+        directives: {
+          anyOf: [{ type: 'array', items: { type: 'string' } }, { type: 'null' }],
+          default: null
+        },
+        resources: { type: 'object', additionalProperties: { type: 'number' }, default: {} }
+      }
+    }
   }
 };
 
@@ -74,7 +95,7 @@ test('lists and objects become fields that one input can hold', () => {
   assert.equal(properties['environment.modules'].default, 'python\ngcc');
   assert.equal(properties['environment.variables']['x-lines'], 'pairs');
   assert.ok(properties['environment.conda']['x-advanced']);
-  assert.ok(!('environment' in properties) && !('kinds' in properties));
+  assert.ok(!('environment' in properties));
 });
 
 test('lines are lists and variables again', () => {
@@ -112,5 +133,46 @@ test('an error of the server stands beside its field', () => {
   const shown = formSchema(cluster, ['slurm']);
   assert.equal(fieldOf('queue', shown), 'queue');
   assert.equal(fieldOf('environment.variables.A', shown), 'environment.variables');
-  assert.equal(fieldOf('kinds.gpu.cores', shown), '');
+  assert.equal(fieldOf('kinds.gpu.cores', shown), 'kinds');
+  assert.equal(fieldOf('nothing', shown), '');
+});
+
+test('further kinds of nodes are a list of objects with names', () => {
+  const { kinds } = formSchema(cluster, ['slurm']).properties;
+  assert.deepEqual([kinds.type, kinds.title, kinds.default], ['array', 'More kinds', []]);
+  assert.ok(kinds['x-advanced']);
+  const fields = kinds.items?.properties ?? {};
+  assert.equal(fields.name.pattern, '^[a-z]+$');
+  assert.deepEqual(fields.walltime, { type: 'string' });
+  assert.deepEqual(fields.gpus, { type: 'integer' });
+  assert.equal(fields.directives['x-lines'], 'values');
+  assert.equal(fields.resources['x-lines'], 'pairs');
+});
+
+test('kinds of nodes go to the server by their names', () => {
+  const shown = formSchema(cluster, ['slurm']);
+  const gpu = { name: 'gpu', nodes: 1, gpus: 2, walltime: '', directives: '-a\n-b' };
+  const data = { site: 'slurm', kinds: [gpu, { name: 'io', nodes: 3, resources: 'SSD=1' }] };
+  assert.deepEqual(description(data, shown), {
+    site: 'slurm',
+    kinds: {
+      gpu: { gpus: 2, directives: ['-a', '-b'] },
+      io: { nodes: 3, resources: { SSD: '1' } }
+    }
+  });
+  assert.deepEqual(description({ site: 'slurm', kinds: [] }, shown), { site: 'slurm' });
+  assert.equal(badName(data, shown), undefined);
+  assert.equal(badName({ kinds: [gpu, { name: 'io' }, gpu] }, shown), 'gpu');
+  assert.equal(badName({ kinds: [gpu, { nodes: 2 }] }, shown), '');
+});
+
+test('kinds that a site presets are in the form, and may be taken out', () => {
+  const preset = { gpu: { nodes: 2, walltime: 3600, directives: ['-a', '-b'] } };
+  const { kinds } = cluster.properties;
+  const site = { ...cluster, properties: { kinds: { ...kinds, default: preset } } };
+  const shown = formSchema(site, ['slurm']);
+  const filled = [{ name: 'gpu', nodes: 2, walltime: '3600', directives: '-a\n-b' }];
+  assert.deepEqual(shown.properties.kinds.default, filled);
+  assert.deepEqual(description({ kinds: filled }, shown), {});
+  assert.deepEqual(description({ kinds: [] }, shown), { kinds: {} });
 });

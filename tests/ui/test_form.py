@@ -1,4 +1,4 @@
-"""The form of a new pilot follows the site that is chosen."""
+"""The form of a new pilot: it follows the site that is chosen, has kinds of nodes, and shows what it would submit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import pilothouse as ph
 
 SITES = """\
 [teaching]
@@ -60,3 +62,51 @@ def test_the_form_follows_the_site(lab: Any, eventually: Any) -> None:
     eventually(lambda: "has no batch system to heed it" in form.inner_text(), 10, "the error beside its field")
     lab.page.get_by_role("button", name="Cancel", exact=True).click()
     assert not lab.errors
+
+
+def test_kinds_of_nodes_are_filled_in_and_what_they_would_submit_is_shown_first(lab: Any, eventually: Any) -> None:
+    lab.open()
+    lab.panel()
+    lab.start("pilothouse:new-pilot")
+    form = lab.page.locator(".pilothouse-PilotForm")
+    form.wait_for()
+    form.get_by_label("Name", exact=True).fill("mixed")
+    form.get_by_text("More", exact=True).click()
+    form.get_by_role("button", name="Add a kind of nodes").click()
+    kind = form.get_by_role("group", name="More kinds of nodes 1")
+    kind.get_by_label("Name", exact=True).fill("big")
+    kind.get_by_label("Cores", exact=True).fill("9999")
+    kind.get_by_text("More", exact=True).click()
+    kind.get_by_label("Resources", exact=True).fill("BIG=1")
+    look = form.get_by_role("button", name="Show job script and expected start")
+    look.click()
+    eventually(lambda: "kinds.big.cores=9999" in form.get_by_role("status").inner_text(), 10, "what is wrong")
+
+    kind.get_by_label("Cores", exact=True).fill("1")
+    assert form.get_by_role("status").inner_text() == ""  # it was of what the form said before
+    look.focus()
+    lab.page.keyboard.press("Enter")
+    eventually(lambda: "big: A node would start at once." in form.get_by_role("status").inner_text(), 10, "a preview")
+    script = form.get_by_label("Job script of a node of the kind big").inner_text()
+    assert "--name mixed-2" in script
+    assert "BIG" in script
+    assert "mixed" not in [pilot.name for pilot in ph.pilots()]
+
+    form.get_by_role("button", name="Add a kind of nodes").click()
+    second = form.get_by_role("group", name="More kinds of nodes 2")
+    start = lab.page.get_by_role("button", name="Start", exact=True)
+    start.click()
+    eventually(lambda: "Each kind needs a name." in form.inner_text(), 10, "what is wrong")
+    second.get_by_label("Name", exact=True).fill("big")
+    start.click()
+    eventually(lambda: "The name big is there twice." in form.inner_text(), 10, "what is wrong")
+    second.get_by_label("Nodes", exact=True).fill("-1")
+    eventually(start.is_disabled, 10, "a number that can't be")
+    second.get_by_role("button", name="Remove kind 2").click()
+    start.click()
+    pilot = eventually(lambda: ph.attach("mixed"), 10, "the pilot")
+    try:
+        assert pilot.record.wanted == {"node": 1, "big": 1}
+        lab.page.get_by_role("dialog").wait_for(state="detached")
+    finally:
+        pilot.cancel()

@@ -70,11 +70,20 @@ class NodeKind(BaseModel):
     gpus: int | None = Field(None, title="GPUs", ge=0, le=64, description="GPUs of a node.")
     walltime: Duration | None = Field(None, title="Walltime", ge=30, le=LONGEST_S, description="Of each node's job.")
     queue: Word | None = Field(None, title="Queue", description="Queue (partition) of the batch system.")
-    constraint: Line | None = Field(None, title="Constraint", description="Features that a node must have.")
-    exclusive: bool | None = Field(None, title="Exclusive", description="Share the node with no other job.")
-    directives: list[Line] | None = Field(None, title="Directives", description="More lines for the batch system.")
+    constraint: Line | None = Field(
+        None, json_schema_extra=_ADVANCED, title="Constraint", description="Features that a node must have."
+    )
+    exclusive: bool | None = Field(
+        None, json_schema_extra=_ADVANCED, title="Exclusive", description="Share the node with no other job."
+    )
+    directives: list[Line] | None = Field(
+        None, json_schema_extra=_ADVANCED, title="Directives", description="More lines for the batch system."
+    )
     resources: dict[Word, float] = Field(
-        {}, title="Resources", description="Dask resources of the workers, for tasks that ask for them."
+        {},
+        json_schema_extra=_ADVANCED,
+        title="Resources",
+        description="Dask resources of the workers, for tasks that ask for them.",
     )
 
 

@@ -24,7 +24,7 @@ import type { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/core
 
 import { attempt } from '../attempt';
 import { CommandIDs } from '../commands';
-import { pilothouseIcon, shrinkIcon } from '../icons';
+import { adaptIcon, pilothouseIcon, shrinkIcon, sweepIcon } from '../icons';
 import { isOver, pythonLine } from '../records';
 import type { IRecord } from '../records';
 import { IPilothouse } from '../tokens';
@@ -103,6 +103,20 @@ export const commands: JupyterFrontEndPlugin<void> = {
         }
       }
     });
+    named(CommandIDs.adaptPilot, {
+      of: 'pilots',
+      label: trans.__('Adapt Pilot…'),
+      caption: trans.__('Let the pilot follow its load between two numbers of nodes, or end that'),
+      icon: adaptIcon,
+      live: true,
+      execute: async name => {
+        const pilot = model.pilots.find(each => each.name === name);
+        if (pilot) {
+          const { askForLoad } = await import('../views/adapt');
+          await askForLoad(model, pilot, trans);
+        }
+      }
+    });
     named(CommandIDs.renewPilot, {
       of: 'pilots',
       label: trans.__('Renew Pilot'),
@@ -163,6 +177,15 @@ export const commands: JupyterFrontEndPlugin<void> = {
       execute: async name => {
         Clipboard.copyToSystem(pythonLine(name));
         Notification.info(trans.__('Copied: %1', pythonLine(name)), { autoClose: 2000 });
+      }
+    });
+    plain(CommandIDs.sweep, {
+      label: trans.__('End Orphaned Jobs…'),
+      caption: trans.__('List jobs of yours that no pilot wants any more, and end them'),
+      icon: sweepIcon,
+      execute: async () => {
+        const { askForSweep } = await import('../views/sweep');
+        await askForSweep(model, trans);
       }
     });
     plain(CommandIDs.refresh, {

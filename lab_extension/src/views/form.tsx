@@ -4,21 +4,20 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { FormComponent } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
-import type {
-  ErrorSchema,
-  FieldTemplateProps,
-  ObjectFieldTemplateProps,
-  RJSFSchema,
-  UiSchema
-} from '@rjsf/utils';
+import type { ErrorSchema, RJSFSchema, UiSchema } from '@rjsf/utils';
 import { customizeValidator } from '@rjsf/validator-ajv8';
 import * as React from 'react';
 
 import { ApiError } from '../api';
-import { carriedOver, description, fieldOf, formSchema } from '../form';
-import type { FormData, IProperty, ISchema } from '../form';
-import type { IPilotRecord, ISite } from '../records';
+import { badName, carriedOver, description, fieldOf, formSchema } from '../form';
+import type { FormData, ISchema } from '../form';
+import type { IJobPreview, IPilotRecord, ISite } from '../records';
 import type { IPilothouse } from '../tokens';
+
+import { TEMPLATES, uiSchema } from './fields';
+import type { IFormContext } from './fields';
+import { PatientDialog } from './patient';
+import { Preview } from './preview';
 
 /**
  * Have the user describe a pilot, and start it.
@@ -37,100 +36,19 @@ export async function askForPilot(
   ]);
   const names = sites.items.map(site => site.name);
   const body = new PilotForm(formSchema(schema, names), names, model, trans);
-  const dialog = new PilotDialog(body, trans);
+  const dialog = new PatientDialog({
+    title: trans.__('New pilot'),
+    body,
+    buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Start') })],
+    focusNodeSelector: 'input, select',
+    submit: () => body.submit()
+  });
   await dialog.launch();
   return body.started;
 }
 
 /** Checks the form while it is filled in; the server checks it again. */
 const VALIDATOR = customizeValidator<ReadonlyJSONObject>();
-
-/** As JupyterLab's own fields look, with labels and descriptions that belong to their inputs. */
-const TEMPLATES = { FieldTemplate: Field, ObjectFieldTemplate: Fields };
-
-function Field(props: FieldTemplateProps): JSX.Element {
-  const { id, label, schema, description, children, errors } = props;
-  if (schema.type === 'object') {
-    return (
-      <div className="jp-FormGroup-content">
-        <div className="jp-root">{children}</div>
-      </div>
-    );
-  }
-  return (
-    <div className="form-group small-field">
-      <div className="jp-FormGroup-content jp-FormGroup-contentNormal">
-        <label className="jp-FormGroup-fieldLabel jp-FormGroup-contentItem" htmlFor={id}>
-          {label}
-        </label>
-        <div className="jp-inputFieldWrapper jp-FormGroup-contentItem">{children}</div>
-        <div className="jp-FormGroup-description">{description}</div>
-        <div className="validationErrors">{errors}</div>
-      </div>
-    </div>
-  );
-}
-
-function Fields({ properties, schema, formContext }: ObjectFieldTemplateProps): JSX.Element {
-  const { more } = formContext as IFormContext;
-  const advanced = (name: string): boolean =>
-    Boolean((schema.properties?.[name] as IProperty | undefined)?.['x-advanced']);
-  const folded = properties.filter(({ name }) => advanced(name));
-  return (
-    <fieldset>
-      {properties.filter(({ name }) => !advanced(name)).map(({ content }) => content)}
-      {folded.length > 0 && (
-        <details className="pilothouse-PilotForm-more">
-          <summary>{more}</summary>
-          {folded.map(({ content }) => content)}
-        </details>
-      )}
-    </fieldset>
-  );
-}
-
-/** What templates get. */
-interface IFormContext {
-  /** The heading of what is folded away. */
-  readonly more: string;
-}
-
-/** How the inputs look where their type does not say it. */
-function uiSchema(schema: ISchema): Record<string, Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(schema.properties).map(([name, property]) => [
-      name,
-      property['x-lines']
-        ? { 'ui:widget': 'textarea', 'ui:options': { rows: 2 } }
-        : { 'ui:options': { label: property.type !== 'boolean' } }
-    ])
-  );
-}
-
-/** A dialog that stays open until the server has taken what the form says. */
-class PilotDialog extends Dialog<unknown> {
-  constructor(
-    private _form: PilotForm,
-    trans: TranslationBundle
-  ) {
-    super({
-      title: trans.__('New pilot'),
-      body: _form,
-      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Start') })],
-      focusNodeSelector: 'input, select'
-    });
-    this.addClass('pilothouse-PilotDialog');
-  }
-
-  override resolve(index?: number): void {
-    const accept = index === undefined || index === 1; // Enter means the default button
-    void (accept ? this._form.submit() : Promise.resolve(true)).then(done => {
-      if (done) {
-        super.resolve(index);
-      }
-    });
-  }
-}
 
 /** The form and what the server says about it. */
 class PilotForm extends ReactWidget {
@@ -154,18 +72,54 @@ class PilotForm extends ReactWidget {
     }
     this._busy = true;
     try {
-      this.started = await this._model.startPilot(description(this._data, this._schema));
+      this.started = await this._model.startPilot(this._described());
       return true;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const field = error instanceof ApiError ? error.field : null;
-      this._blamed = field ? fieldOf(field, this._schema) : '';
-      this._error = message;
+      this._error = this._blame(error);
       this.update();
       return false;
     } finally {
       this._busy = false;
     }
+  }
+
+  /** Ask what would be submitted, and show it unless the form says something else by then. */
+  private async _look(): Promise<void> {
+    const data = this._data;
+    this._preview = 'asked';
+    this.update();
+    try {
+      const found = await this._model.preview(this._described());
+      this._preview = data === this._data ? found : undefined;
+    } catch (error) {
+      if (data === this._data) {
+        const message = this._blame(error);
+        this._error = this._blamed ? message : '';
+        this._preview = new Error(message);
+      } else {
+        this._preview = undefined;
+      }
+    }
+    this.update();
+  }
+
+  /** The description that the form makes. */
+  private _described(): Record<string, unknown> {
+    const bad = badName(this._data, this._schema);
+    if (bad !== undefined) {
+      const message = bad
+        ? this._trans.__('The name %1 is there twice.', bad)
+        : this._trans.__('Each kind needs a name.');
+      throw new ApiError(message, 400, '', 'kinds');
+    }
+    return description(this._data, this._schema);
+  }
+
+  /** What `error` says; the field that it is about is marked. */
+  private _blame(error: unknown): string {
+    const field = error instanceof ApiError ? error.field : null;
+    this._blamed = field ? fieldOf(field, this._schema) : '';
+    return error instanceof Error ? error.message : String(error);
   }
 
   protected override render(): JSX.Element {
@@ -181,8 +135,14 @@ class PilotForm extends ReactWidget {
         </p>
         <FormComponent
           schema={this._schema as unknown as RJSFSchema}
-          uiSchema={uiSchema(this._schema) as UiSchema<ReadonlyJSONObject>}
-          formContext={{ more: this._trans.__('More') } satisfies IFormContext}
+          uiSchema={uiSchema(this._schema.properties) as UiSchema<ReadonlyJSONObject>}
+          formContext={
+            {
+              more: this._trans.__('More'),
+              add: this._trans.__('Add a kind of nodes'),
+              remove: number => this._trans.__('Remove kind %1', number)
+            } satisfies IFormContext
+          }
           templates={TEMPLATES}
           validator={VALIDATOR}
           formData={this._data as ReadonlyJSONObject}
@@ -192,12 +152,14 @@ class PilotForm extends ReactWidget {
           onChange={({ formData }) => {
             this._data = formData as FormData;
             void this._follow(`${this._data.site ?? this._site}`);
-            if (this._error) {
+            if (this._error || this._preview) {
               this._error = this._blamed = '';
+              this._preview = undefined; // it was of what the form said before
               this.update();
             }
           }}
         />
+        <Preview found={this._preview} ask={() => void this._look()} trans={this._trans} />
       </>
     );
   }
@@ -233,5 +195,6 @@ class PilotForm extends ReactWidget {
   private _busy = false;
   private _data: FormData = {};
   private _error = '';
+  private _preview?: readonly IJobPreview[] | Error | 'asked';
   private _site = 'local';
 }

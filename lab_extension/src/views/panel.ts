@@ -14,7 +14,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { pilothouseIcon } from '../icons';
+import { pilothouseIcon, sweepIcon } from '../icons';
 import type { IPilothouse } from '../tokens';
 
 import { Market } from './market';
@@ -43,6 +43,7 @@ export function createPanel(
       React.createElement(Pilots, props),
       [
         [CommandIDs.newPilot, addIcon],
+        [CommandIDs.sweep, sweepIcon],
         [CommandIDs.refresh, refreshIcon]
       ]
     ],

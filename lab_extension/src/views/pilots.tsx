@@ -15,7 +15,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { dashboardIcon, shrinkIcon, timelineIcon } from '../icons';
+import { adaptIcon, dashboardIcon, shrinkIcon, timelineIcon } from '../icons';
 import { duration, isOver, isRecoverable, runningNodes, secondsUntil } from '../records';
 import type { IPilotRecord } from '../records';
 import type { IPilothouse } from '../tokens';
@@ -144,6 +144,11 @@ function buttons(pilot: IPilotRecord, trans: TranslationBundle): [string, LabIco
   return [
     [CommandIDs.extendPilot, addIcon, trans.__('Add a node')],
     [CommandIDs.shrinkPilot, shrinkIcon, trans.__('Remove a node')],
+    [
+      CommandIDs.adaptPilot,
+      adaptIcon,
+      pilot.adapt ? trans.__('Change or stop adapting') : trans.__('Follow the load')
+    ],
     [CommandIDs.renewPilot, refreshIcon, trans.__('Renew the nodes')],
     drawn,
     ...(pilot.dashboard ? [dashboard] : [])
@@ -165,7 +170,7 @@ function facts(
   found.push(trans._n('%2 of %1 node', '%2 of %1 nodes', wanted, runningNodes(pilot)));
   if (pilot.adapt) {
     const { minimum, maximum } = pilot.adapt;
-    found.push(trans.__('follows the load, %1 to %2', minimum, maximum));
+    found.push(trans.__('adapting %1 to %2', minimum, maximum));
   }
   const lease = secondsUntil(pilot.lease_end, now);
   const idle = busy ? undefined : secondsUntil(pilot.idle_end, now);
