@@ -19,7 +19,7 @@ from pilothouse.market import events, verdicts
 from pilothouse.market.blobs import BlobClient
 from pilothouse.market.books import Books
 from pilothouse.market.committed import BASE, Committed, OpenRound
-from pilothouse.market.following import is_told_to_leave
+from pilothouse.market.following import DONE, is_told_to_leave
 from pilothouse.market.hiring import Hiring
 from pilothouse.market.learning import arrays, averaging, datasets, trainers
 from pilothouse.market.learning.arrays import Shard, State
@@ -370,6 +370,7 @@ def main(channel: Channel) -> None:
                     customer.leave()
                 raise
             customer.leave()
+        channel.send(DONE)
     except Stopped:
         print(json.dumps({"stopped after round": books.rounds_done}), flush=True)  # noqa: T201 - the run's log
     finally:

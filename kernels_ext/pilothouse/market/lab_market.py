@@ -25,23 +25,20 @@ T = TypeVar("T")
 class LabMarketDriver:
     """Kind ``market``: goes on until it is stopped.
 
-    When its supervisor dies, another one opens it again at the same address, with its blobs. The relay keeps events in
-    memory: providers publish their offers again; calls and receipts from before are in the books of their jobs alone.
+    When its supervisor or its node dies, another one opens it again at the same address, with its blobs. The relay has
+    events in memory: providers publish their offers again; receipts from before are in the books of their jobs alone.
     """
 
     resumable = True
 
     async def run(self, context: RunContext) -> None:
         """Start the process and publish where it listens."""
-        before = self.load_result(context.folder) if (context.folder / WHERE).exists() else None
-        config = {"blobs": str(context.folder / "blobs"), "before": before}
-        process = await context.spawn(__name__, config, label="market")
 
         def heard(message: dict[str, Any]) -> None:
             write_atomic(context.folder / WHERE, json.dumps(message).encode())
             context.event("market open", **message)
 
-        await follow(context, process, heard)
+        await follow(context, __name__, {"folder": str(context.folder)}, heard, label="market")
 
     @staticmethod
     def load_result(folder: Path) -> dict[str, str]:
@@ -66,9 +63,11 @@ def main(channel: Channel) -> None:
     from pilothouse.market.blobs import BlobServer
     from pilothouse.market.nostr import EmbeddedRelay
 
-    ports = {name: int(url.rsplit(":", 1)[1]) for name, url in (channel.config["before"] or {}).items()}
+    folder = Path(channel.config["folder"])
+    before = json.loads((folder / WHERE).read_text()) if (folder / WHERE).exists() else {}
+    ports = {name: int(url.rsplit(":", 1)[1]) for name, url in before.items()}
     relay = _opened(channel, lambda: EmbeddedRelay(ports.get("relay", 0)))
-    blobs = _opened(channel, lambda: BlobServer(Path(channel.config["blobs"]), port=ports.get("blobs", 0)))
+    blobs = _opened(channel, lambda: BlobServer(folder / "blobs", port=ports.get("blobs", 0)))
     channel.send({"relay": relay.url, "blobs": blobs.url})
     channel.stopping.wait()
     blobs.close()

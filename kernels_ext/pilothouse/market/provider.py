@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pilothouse.errors import PilothouseError, Untrusted
+from pilothouse.errors import PilothouseError, Unavailable, Untrusted
 from pilothouse.market import agreement, events
 from pilothouse.market.blobs import BlobClient
 from pilothouse.market.deals import Deal, Deals, Placed
@@ -27,9 +27,10 @@ from pilothouse.market.parameters import ProviderParameters
 from pilothouse.market.patience import RETURN_S, Stopped, connected
 from pilothouse.pilots.child import Channel
 
-#: Seconds for which an offer stands, and after which it is renewed.
+#: Seconds for which an offer stands, after which it is renewed, and between attempts when the relays are away.
 OFFER_TTL = 180.0
 OFFER_RENEWAL = 60.0
+OFFER_RETRY = 5.0
 #: Seconds for which private messages stay on the relay.
 MESSAGE_TTL = 3600.0
 MAX_BLOB = 64 * 2**20
@@ -82,11 +83,18 @@ class Provider:
         for deal in self._live():
             if deal.unjudged is not None:  # perhaps it was not sent
                 self.session.send(deal.contract.customer, events.RESULT, deal.unjudged.text(), ttl=MESSAGE_TTL)
-        renew = time.monotonic() + OFFER_RENEWAL
+        offered = time.monotonic()
+        renew = offered + OFFER_RENEWAL
         while not self._stop.is_set():
             if time.monotonic() > renew:
-                self._offer()
-                renew = time.monotonic() + OFFER_RENEWAL
+                try:
+                    self._offer()
+                    offered = time.monotonic()
+                    renew = offered + OFFER_RENEWAL
+                except Unavailable:  # a relay that is lost with its pilot may come back
+                    if time.monotonic() > offered + OFFER_TTL:
+                        raise
+                    renew = time.monotonic() + OFFER_RETRY
             message = self.session.receive(0.2)
             if message is not None:
                 self._take(message)

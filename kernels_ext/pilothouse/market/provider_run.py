@@ -17,8 +17,8 @@ RESULT = "result.json"
 class ProviderDriver:
     """Drives one provider; its telemetry has ``rounds`` (accepted), ``rejected`` and ``earned_msat``.
 
-    When its supervisor dies, another one goes on under the same key with the same ledger and the same contracts
-    (:mod:`pilothouse.market.deals`).
+    When its supervisor or its node dies, another one goes on under the same key with the same ledger and the same
+    contracts (:mod:`pilothouse.market.deals`).
     """
 
     resumable = True
@@ -32,7 +32,6 @@ class ProviderDriver:
             "ledger": str(ledgers() / f"{key}.jsonl"),
             "folder": str(context.folder),
         }
-        process = await context.spawn("pilothouse.market.provider", config, label="provider")
 
         def heard(message: dict[str, Any]) -> None:
             if "event" in message:
@@ -41,7 +40,7 @@ class ProviderDriver:
             context.telemetry.append(time.time(), message)
             write_atomic(context.folder / RESULT, json.dumps(message).encode())
 
-        await follow(context, process, heard)
+        await follow(context, "pilothouse.market.provider", config, heard, label="provider")
 
     @staticmethod
     def load_result(folder: Path) -> dict[str, int]:

@@ -19,7 +19,7 @@ GRACE = 1.8
 class TrainingDriver:
     """Drives one job; telemetry a round: ``accuracy``, ``loss`` (nats) on the held-out part, and ``paid_msat``.
 
-    When its supervisor dies, another one goes on from what the customer had committed
+    When its supervisor or its node dies, another one goes on from what the customer had committed
     (:mod:`pilothouse.market.committed`) and from the ledger.
     """
 
@@ -34,21 +34,19 @@ class TrainingDriver:
             "ledger": str(ledgers() / f"{parameters['job']}.jsonl"),
             "folder": str(context.folder),
         }
-        process = await context.spawn("pilothouse.market.customer", config, label="customer")
         rounds = int(parameters["rounds"])
-        known = context.telemetry.last().get("round", 0)
-        context.progress(known, rounds, "rounds")
+        context.progress(context.telemetry.last().get("round", 0), rounds, "rounds")
 
         def heard(message: dict[str, Any]) -> None:
             if "event" in message:
                 context.event(message.pop("event"), **message)
                 return
-            if message["round"] <= known:  # of the process before this one
+            if message["round"] <= context.telemetry.last().get("round", 0):  # an earlier process said so
                 return
             context.telemetry.append(time.time(), message)
             context.progress(message["round"], rounds, "rounds")
 
-        await follow(context, process, heard, grace=GRACE)
+        await follow(context, "pilothouse.market.customer", config, heard, label="customer", grace=GRACE)
 
     @staticmethod
     def load_result(folder: Path) -> TrainingResult:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,14 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.market import TrainingResult, events
+from pilothouse.market.committed import COMMITTED
 from pilothouse.market.following import ledgers
 from pilothouse.market.handle import Market
 from pilothouse.market.money import ledger
+from pilothouse.market.money.notes import NoteWallet
+from pilothouse.market.nostr import EmbeddedRelay, Identity, Session
 from pilothouse.market.parameters import JobParameters, ProviderParameters
+from pilothouse.market.provider import Provider
 from pilothouse.pilots import Pilot, Run
 from pilothouse.pilots.records import PILOTS, RUNS
 from tests.waiting import eventually
@@ -195,6 +201,53 @@ def test_a_job_whose_provider_has_gone_says_so_and_keeps_its_money(
     assert ledger.balances_of(written)["on-the-way"] == 0
 
 
+def test_a_job_that_stood_still_for_longer_than_its_contracts_fails_and_keeps_its_money(
+    market: Market, providers: list[Run], frail: Pilot
+) -> None:
+    run = job(market, frail, "late", tear=CUSTOMER["before-the-first-round"])
+    eventually(lambda: frail.state == "lost", "the loss to be seen", within=90)
+    path = RUNS.folder(run.name) / COMMITTED
+    committed = json.loads(path.read_bytes())
+    for signed in committed["signed"]:
+        signed["contract"]["expires"] = 1
+    path.write_text(json.dumps(committed))
+    frail.recover()
+    with pytest.raises(ph.errors.Failed, match=r"stood still for too long: .* 10000 sat of its budget are not spent"):
+        run.result(timeout=90)
+    assert ledger.balances_of(ledger.read(ledgers() / "late.jsonl"))["purse"] == BUDGET
+
+
+def test_a_job_survives_a_second_loss_in_the_middle_of_its_recovery(
+    market: Market, providers: list[Run], whole: TrainingResult, frail: Pilot
+) -> None:
+    run = job(market, frail, "twice", tear=CUSTOMER["one-answer-of-two"])
+    recovered(frail)
+    eventually(lambda: [one for one in run.events() if one["what"] == "job continued"], "the job to go on")
+    lose(frail)
+    recovered(frail)
+    result = run.result(timeout=90)
+    assert_books_agree(market, run, result, list(PRICES))
+    assert (result.model().arrays["W1"] == whole.model().arrays["W1"]).all()
+    assert RUNS.read(run.name).resumed == 2
+
+
+def test_a_job_that_goes_on_can_be_stopped_and_frees_its_providers(
+    market: Market, providers: list[Run], frail: Pilot
+) -> None:
+    run = job(market, frail, "stopped", rounds=40, tear=CUSTOMER["one-answer-of-two"])
+    recovered(frail)
+    eventually(lambda: (run.progress or {"done": 0})["done"] >= 3, "some rounds")
+    run.stop()
+    result = run.result()
+    number = len(result["rounds"])
+    assert result["paid_msat"] == number * sum(PRICES.values())
+
+    def ended(seller: Run) -> bool:
+        return any(one["what"] == "contract ended" and one["job"] == "stopped" for one in seller.events())
+
+    eventually(lambda: all(ended(seller) for seller in providers), "the end of both contracts")
+
+
 #: The same for a provider.
 PROVIDER: dict[str, list[Any]] = {
     "bid-not-sent": [SEND, 1, "before", events.BID],
@@ -247,3 +300,56 @@ def test_everything_on_one_lost_pilot_goes_on_together(state_home: Path) -> None
     assert pilot.not_recovered == []
     assert ph.market.connect(pilot=pilot).relays == market.relays
     market.close()
+
+
+def test_a_customer_whose_process_alone_is_killed_goes_on(
+    market: Market, providers: list[Run], whole: TrainingResult, local_pilot: Pilot
+) -> None:
+    run = job(market, local_pilot, "killed")
+    eventually(lambda: [one for one in run.events() if one["what"] == "accepted"], "a result")
+    (started,) = [one for one in run.events() if one["what"] == "process started"]
+    os.kill(started["pid"], signal.SIGKILL)
+    result = run.result(timeout=90)
+    assert_books_agree(market, run, result, list(PRICES))
+    assert (result.model().arrays["W1"] == whole.model().arrays["W1"]).all()
+    (died,) = [one for one in run.events() if one["what"] == "process died"]
+    assert died["code"] == -signal.SIGKILL
+
+
+def test_a_provider_whose_node_is_killed_goes_on_at_another(market: Market, frail: Pilot, local_pilot: Pilot) -> None:
+    seller = provider(market, frail, "tess")
+    run = job(market, local_pilot, "tess-works", providers=1)
+    eventually(lambda: trained(seller), "a training")
+    (node,) = frail.nodes
+    os.kill(next(one.pid for one in PILOTS.read(frail.name).nodes if one.name == node.name), signal.SIGKILL)
+    assert_books_agree(market, run, run.result(timeout=120), ["tess"])
+    places = [one["node"] for one in seller.events() if one["what"] == "process started"]
+    assert places[0] == node.name
+    assert places[1] != node.name
+
+
+def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pilothouse.market.provider.OFFER_RENEWAL", 0.3)
+    monkeypatch.setattr("pilothouse.market.provider.OFFER_RETRY", 0.1)
+    relay = EmbeddedRelay()
+    identity, stop = Identity.generate(), threading.Event()
+    settings = ProviderParameters.model_validate(
+        {"name": "uma", "key": "unused", "relays": [relay.url], "price_msat": 1, "algorithms": ["fedavg"]}
+    )
+    said: list[dict[str, Any]] = []
+    session = Session(identity, [relay.url])
+    wallet = NoteWallet(identity, ledger.Ledger(tmp_path / "uma.jsonl"))
+    serving = threading.Thread(target=Provider(settings, session, wallet, said.append, stop).serve)
+    serving.start()
+    try:
+        eventually(lambda: said, "the first offer")
+        relay.close()
+        again = eventually(lambda: EmbeddedRelay(int(relay.url.rsplit(":", 1)[1])), "the port")
+        with Session(Identity.generate(), [again.url]) as looking:
+            eventually(lambda: looking.fetch({"kinds": [events.OFFER]}), "the offer")
+    finally:
+        stop.set()
+        serving.join(60)
+        session.close()
+        again.close()
+    assert not serving.is_alive()

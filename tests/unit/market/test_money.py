@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pilothouse.errors import Conflict, PilothouseError, Unavailable, Untrusted
 from pilothouse.market import nostr
 from pilothouse.market.accounts import Accounts
 from pilothouse.market.money import ledger
-from pilothouse.market.money.ledger import Ledger
+from pilothouse.market.money.ledger import ISSUED, Ledger
 from pilothouse.market.money.notes import ON_THE_WAY, PURSE, NoteWallet
 from pilothouse.market.money.protocols import Payment, Purpose
 
@@ -74,7 +75,7 @@ def test_payer_killed_in_the_middle_pays_once(tmp_path: Path, delivered: bool) -
 import os, signal
 from pathlib import Path
 from pilothouse.market import nostr
-from pilothouse.market.money.ledger import Ledger
+from pilothouse.market.money.ledger import ISSUED, Ledger
 from pilothouse.market.money.notes import NoteWallet
 from pilothouse.market.money.protocols import Purpose
 folder = Path({str(tmp_path)!r})
@@ -162,3 +163,13 @@ def test_ledger_with_a_bad_line_inside_is_refused_and_left_as_it_is(tmp_path: Pa
     with pytest.raises(PilothouseError, match="can't be read"):
         Ledger(path)
     assert path.read_text() == "nonsense\n{}\n"
+
+
+def test_ledger_has_one_writer_and_the_next_one_waits_for_it(tmp_path: Path) -> None:
+    first = Ledger(tmp_path / "books.jsonl")
+    with pytest.raises(Conflict, match="another process writes the ledger"):
+        Ledger(first.path, wait=0.1)
+    timer = threading.Timer(0.3, lambda: (first.post("fund", "a", {ISSUED: -5, PURSE: 5}), first.close()))
+    timer.start()
+    assert [one.what for one in Ledger(first.path).transactions] == ["fund"]
+    timer.join()
