@@ -55,7 +55,7 @@ class Worker(_Portless, distributed.Worker):  # type: ignore[misc]
 
 
 class Client(distributed.Client):  # type: ignore[misc]
-    """A client that knows the pilot's dashboard.
+    """A client that knows the pilot's dashboard: others ask the scheduler for its port, and it has none.
 
     Parameters
     ----------
@@ -82,8 +82,6 @@ class Dashboard:
         self._scheduler = scheduler
         self._loading = asyncio.Lock()
         self._loaded = False
-        scheduler.http_server.port = 0  # type: ignore[attr-defined]
-        scheduler.services["dashboard"] = scheduler.http_server  # clients take it for granted, to show its port
 
     async def connect(self) -> socket.socket:
         """One end of a new connection to the pages, which speak HTTP at the other.
@@ -108,6 +106,7 @@ class Dashboard:
         except ImportError as error:
             raise Unavailable(f"Dask's dashboard can't be had: {error}") from None
         scheduler = self._scheduler
+        scheduler.http_server.port = 0  # type: ignore[attr-defined]
         dask.config.set({"distributed.scheduler.dashboard.bokeh-application": SERVER})
         routes = get_handlers(server=scheduler, modules=ROUTES, prefix="/")
         scheduler.http_application.add_handlers(r".*$", routes)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,11 @@ from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 import pilothouse as ph
+from pilothouse.pilots import control
+from pilothouse.pilots.answering import serve_tls
+from pilothouse.pilots.records import PILOTS, PilotRecord
+from pilothouse.pilots.tls import make_certificate
+from pilothouse.state import utcnow
 from pilothouse_lab import dashboard
 
 PAGES = ("pilothouse", "pilots", "tests", "dashboard")
@@ -159,6 +165,29 @@ async def test_pages_of_other_sites_open_no_plot_in_the_users_browser(
         assert await line.read_message() == message
     line.close()
     assert not {"Cookie", "Origin", "Authorization"} & set(echo.seen[-1].headers)
+
+
+async def test_plots_come_through_from_another_host(
+    address: str, echo: Echo, jp_auth_header: dict[str, str], state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = PILOTS.folder("far")
+    tls = make_certificate(folder, 600)
+    (folder / "token").write_text("word")
+
+    async def joined() -> tuple[Any, bytes]:
+        return echo.connect("far"), b""
+
+    server, control_address = await serve_tls("127.0.0.1", tls, "word", {"dashboard": joined})
+    record = PilotRecord(name="far", site="cluster", created=utcnow(), control=control_address)
+    monkeypatch.setattr(dashboard, "_connect", lambda name: control.connect(record, "dashboard"))
+    line = await websocket_connect(HTTPRequest(f"ws://{address}/ws", headers=jp_auth_header))
+    for message in ("text", "x" * 300_000, b"\0binary"):
+        await line.write_message(message, binary=isinstance(message, bytes))
+        assert await line.read_message() == message
+    line.close()
+    page = await AsyncHTTPClient().fetch(f"http://{address}/status", headers=jp_auth_header)
+    assert page.body == b"page"
+    server.close()
 
 
 async def test_secrets_and_cookies_stay_behind_both_ways(
