@@ -5,6 +5,7 @@ RADICAL-Pilot takes half a minute to start, so one run shows most of it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -19,8 +20,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pilothouse.errors import InvalidInput
-from pilothouse.pilots import Pilot, submit
+from pilothouse.errors import Failed, InvalidInput
+from pilothouse.pilots import Pilot, discovery, submit
+from pilothouse.pilots.tasks.handle import Task
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
@@ -123,6 +125,45 @@ def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot,
     assert not home.exists()
     assert not processes(home)
     assert traces() <= before
+
+
+LOCAL = {
+    "default_schema": "local",
+    "schemas": {"local": {"job_manager_endpoint": "fork://localhost", "filesystem_endpoint": "file://localhost"}},
+    "default_remote_workdir": "$HOME", "resource_manager": "FORK", "agent_config": "default",
+    "agent_scheduler": "CONTINUOUS", "agent_spawner": "POPEN", "rp_version": "installed", "virtenv_mode": "local",
+    "launch_methods": {"order": ["FORK"], "FORK": {}}, "fake_resources": True,
+    "task_pre_exec": ["export CAMPUS=here"],
+}  # fmt: skip
+QUEUE = {"job_manager_endpoint": "slurm://localhost", "filesystem_endpoint": "file://localhost"}
+
+
+def test_a_resource_of_the_users_own_with_gpus(
+    radical: Path, state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for gpu in "01":
+        (tmp_path / "gpus" / gpu).mkdir(parents=True)
+    monkeypatch.setattr(discovery, "_GPUS", tmp_path / "gpus")  # two that this host may not have
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")  # as a batch system names those of a job
+    settings = tmp_path / ".radical" / "pilot" / "configs" / "resource_campus.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"node": LOCAL, "queue": {**LOCAL, "schemas": {"local": QUEUE}}}))
+    monkeypatch.setenv("RADICAL_CONFIG_USER_DIR", str(tmp_path))
+    monkeypatch.setenv("PILOTHOUSE_RADICAL", str(radical))
+    with submit("local", nodes=1, cores=2, gpus=2, memory="1 GiB").wait(timeout=60) as pilot:
+
+        def run(name: str) -> Task:
+            monkeypatch.setenv("PILOTHOUSE_RADICAL_RESOURCE", name)
+            said = "echo $CUDA_VISIBLE_DEVICES $CAMPUS $RADICAL_CONFIG_USER_DIR"
+            command = ["sh", "-c", f"{said}; touch up; until test -e ../*1/up; do sleep 1; done"]
+            return pilot.map_execute([command] * 2, gpus=1, through="radical")
+
+        tasks = run("campus.node")
+        assert tasks.result(timeout=250)["state"].values.tolist() == ["finished"] * 2
+        assert sorted(tasks.stdout(task=number) for number in range(2)) == [f"{gpu} here {tmp_path}" for gpu in "57"]
+        for name, why in (("campus.queue", "submits jobs of its own"), ("campus.other", "knows no resource")):
+            with pytest.raises(Failed, match=why):
+                run(name).result(timeout=120)
 
 
 def test_what_is_killed_leaves_nothing_and_a_run_can_be_stopped_while_it_starts(pilot: Pilot) -> None:

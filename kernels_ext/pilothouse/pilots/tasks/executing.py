@@ -181,7 +181,7 @@ def _start(
 ) -> Task:  # fmt: skip
     from pilothouse.pilots.tasks.cores import Need
     from pilothouse.pilots.tasks.specification import Options, makers, one, predecessor
-    from pilothouse.pilots.tasks.through import radical_environment
+    from pilothouse.pilots.tasks.through import radical_settings
     from pilothouse.state import check_name
 
     if name is not None:
@@ -203,7 +203,7 @@ def _start(
     _check_size(Need(chosen.cores, chosen.gpus, chosen.ranks or 1), record)
     radical = None
     if chosen.through == "radical":
-        radical = radical_environment(chosen, max(kind.cores for kind, _ in _kinds(record)))
+        radical = radical_settings(chosen, [kind for kind, _ in _kinds(record)])
     before = [found for each in after if (found := predecessor(each, record.scheduler)) is not None]
     if isinstance(inputs, Iterable):
         before += makers(inputs.values() if isinstance(inputs, Mapping) else inputs)

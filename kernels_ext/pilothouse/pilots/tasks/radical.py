@@ -29,7 +29,7 @@ from pilothouse.pilots.tasks.staging import stage
 #: RADICAL-Pilot's home, in the run's folder.
 HOME = "radical"
 #: What RADICAL-Pilot's process has otherwise than the node; its tasks get the node's.
-_OWN = ("HOME", "PATH", "PYTHONHOME", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
+_OWN = ("HOME", "PATH", "PYTHONHOME", "PYTHONPATH", radical_bridge.SETTINGS, "TMPDIR", "VIRTUAL_ENV")
 
 
 class Radical:
@@ -38,7 +38,7 @@ class Radical:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         config = channel.config
-        self._node, self._mark, self._cores = config["node"], config["mark"], config["capacity"]
+        self._node, self._mark, self._capacity = config["node"], config["mark"], config["capacity"]
         self._common = config["common"]
         self._places = Places(Path(config["folder"]), Path(config["work"]), config["many"])
         self._home = Path(config["folder"]) / HOME
@@ -56,9 +56,15 @@ class Radical:
             RADICAL-Pilot did not start, or ended.
         """
         self._bridge = self._start()
-        for target in (self._hear_driver, self._hear_bridge, self._watch):
-            threading.Thread(target=target, daemon=True).start()
-        self._write(cores=self._cores)
+        hearing = threading.Thread(target=self._hear_bridge, daemon=True)
+        hearing.start()
+        threading.Thread(target=self._hear_driver, daemon=True).start()
+        threading.Thread(target=self._watch, args=(hearing,), daemon=True).start()
+        node = {f"{what}_per_node": number for what, number in self._capacity.items()}
+        self._write(
+            **self._capacity, resource=self._common["radical"]["resource"],
+            node={**node, "lfs_path_per_node": str(self._home / "tmp")},
+        )  # fmt: skip
         self._channel.send({"hello": self._node})
         while not self._over:
             self._inbox.get()()
@@ -66,14 +72,10 @@ class Radical:
     # ------------------------------------------------------------------ the bridge's process
 
     def _start(self) -> subprocess.Popen[str]:
-        environment = Path(self._common["radical"])
+        environment = Path(self._common["radical"]["environment"])
         temporary = self._home / "tmp"
-        settings = self._home / ".radical" / "pilot" / "configs" / "resource_local.json"
-        resource = {"cores_per_node": self._cores, "gpus_per_node": 0, "lfs_path_per_node": str(temporary)}
         try:
             temporary.mkdir(parents=True, exist_ok=True)
-            settings.parent.mkdir(parents=True, exist_ok=True)
-            settings.write_text(json.dumps({"localhost": resource}))
             return subprocess.Popen(
                 [environment / "bin" / "python", radical_bridge.__file__], cwd=self._home, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment(environment, temporary),
@@ -86,6 +88,7 @@ class Radical:
         env = {name: value for name, value in os.environ.items() if name not in _OWN}
         return env | {
             "HOME": str(self._home),
+            radical_bridge.SETTINGS: os.environ.get(radical_bridge.SETTINGS) or str(Path.home()),
             "PWD": str(self._home),  # it asks this, not the system, where to put its sessions
             "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "TMPDIR": str(temporary),
@@ -113,9 +116,10 @@ class Radical:
         for line in self._bridge.stdout:
             self._inbox.put(partial(self._heard, json.loads(line)))
 
-    def _watch(self) -> None:
+    def _watch(self, hearing: threading.Thread) -> None:
         """Its output does not end with it while processes that it has forked are there."""
         code = self._bridge.wait()
+        hearing.join(1.0)  # its last words come first
         self._inbox.put(partial(self._heard, {"error": f"RADICAL-Pilot ended with {code}; its words are in the log"}))
 
     def _stop(self) -> None:
@@ -151,6 +155,7 @@ class Radical:
         return {
             "uid": uid, "executable": "/bin/sh", "arguments": [str(script)], "ranks": self._common["ranks"] or 1,
             "cores_per_rank": self._common["cores"], "timeout": self._common["timeout"] or 0.0,
+            **({"gpus_per_rank": self._common["gpus"], "gpu_type": "CUDA"} if self._common["gpus"] else {}),
         }  # fmt: skip
 
     def _script(self, task: dict[str, Any], folder: Path, out: Path, err: Path) -> str:
@@ -163,6 +168,7 @@ class Radical:
             "PILOTHOUSE_ATTEMPT": str(task["attempt"]),
             **task["env"],
         }
+        lines += self._visible_gpus()
         lines.append(f"exec >> {shlex.quote(str(out))} 2>> {shlex.quote(str(err))}")
         lines.append(f"cd {shlex.quote(str(folder))} || exit")
         # not by `export`: names of variables need not be names of the shell's
@@ -170,6 +176,19 @@ class Radical:
         words = ["exec", "env", *assignments, "/bin/sh", "-c", shlex.quote('exec "$@"'), "sh"]  # argv[0] may hold a "="
         lines.append(" ".join([*words, *map(shlex.quote, task["argv"])]))
         return "\n".join(lines) + "\n"
+
+    def _visible_gpus(self) -> list[str]:
+        """RADICAL-Pilot counts GPUs from 0: these are the names of those that the node itself may see."""
+        if not self._capacity["gpus"]:
+            return []
+        if not self._common["gpus"]:
+            return ["export CUDA_VISIBLE_DEVICES="]
+        names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        if not names:
+            return []
+        cases = " ".join(f"{index}) echo {shlex.quote(name)};;" for index, name in enumerate(names))
+        each = f"while read -r index; do case $index in {cases} esac; done"
+        return [f"export CUDA_VISIBLE_DEVICES=$(echo $CUDA_VISIBLE_DEVICES | tr , '\\n' | {each} | paste -sd ,)"]
 
     def _heard(self, message: dict[str, Any]) -> None:
         if "error" in message and "ended" not in message:

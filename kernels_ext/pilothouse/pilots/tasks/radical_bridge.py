@@ -1,8 +1,9 @@
 """The inside of RADICAL-Pilot's own process: JSON lines in (tasks), JSON lines out (what becomes of them).
 
 It is run by its path, by the Python of an environment that has RADICAL-Pilot and need not have Pilothouse: nothing
-but the standard library and ``radical.pilot`` is imported. The first line on standard input has ``cores``, each
-later line ``tasks``; the end of input ends everything, within a second, whatever RADICAL-Pilot is at.
+but the standard library and RADICAL's is imported. The first line on standard input has ``resource`` and what the
+node has (``cores``, ``gpus``, ``node``), each later line ``tasks``; the end of input ends everything, within a second,
+whatever RADICAL-Pilot is at.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import time
 from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36
+#: Names the folder below which RADICAL-Pilot looks for the user's settings; its home where this is not set.
+SETTINGS = "RADICAL_CONFIG_USER_DIR"
 #: Minutes. The pilot around this one ends it; RADICAL-Pilot's own clock must not come first.
 _RUNTIME = 60 * 24 * 365
 
@@ -38,18 +41,23 @@ class Bridge:
 
     def serve(self, source: Any) -> None:
         """Start RADICAL-Pilot and hand on tasks until the end of input."""
-        cores = json.loads(source.readline())["cores"]
+        order = json.loads(source.readline())
         orders: list[dict[str, Any]] = []
         news = threading.Condition()
         threading.Thread(target=_read, args=(source, orders, news), daemon=True).start()
 
         import radical.pilot as rp
 
+        resource = order["resource"]
+        _describe(resource, order["node"])
         session = rp.Session()
+        endpoint = session.get_resource_config(resource).job_manager_endpoint
+        if not endpoint.startswith("fork:"):
+            raise ValueError(f"its resource {resource!r} submits jobs of its own ({endpoint}), which no pilot owns")
         pilots, tasks = rp.PilotManager(session), rp.TaskManager(session)
         pilots.register_callback(lambda pilot, state: self._pilot_is(rp, pilot, state))
         tasks.register_callback(lambda task, state: self._task_is(rp, task, state))
-        described = {"resource": "local.localhost", "cores": cores, "runtime": _RUNTIME}
+        described = {"resource": resource, "cores": order["cores"], "gpus": order["gpus"], "runtime": _RUNTIME}
         tasks.add_pilots(pilots.submit_pilots(rp.PilotDescription(described)))
         while True:
             with news:
@@ -70,6 +78,21 @@ class Bridge:
         elif state in rp.FINAL:
             seconds = time.monotonic() - self._started.pop(task.uid, time.monotonic())
             self.say(ended=task.uid, state=state, code=task.exit_code, error=task.exception or "", seconds=seconds)
+
+
+def _describe(resource: str, node: dict[str, Any]) -> None:
+    """Have RADICAL-Pilot's `resource`, its own or one of the user's settings, be the `node` where this runs."""
+    import radical.utils as ru
+
+    site, _, name = resource.partition(".")
+    known = ru.Config("radical.pilot.resource", name="*", expand=False).as_dict()
+    if name not in known.get(site, {}):
+        raise LookupError(f"it knows no resource {resource!r}; of the site {site!r}, {sorted(known.get(site, {}))}")
+    folder = os.path.expanduser("~/.radical/pilot/configs")
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/resource_{site}.json", "w") as file:
+        json.dump({name: {**known[site][name], **node}}, file)
+    os.environ[SETTINGS] = os.path.expanduser("~")
 
 
 def _read(source: Any, orders: list[dict[str, Any]], news: threading.Condition) -> None:

@@ -16,15 +16,17 @@ from pilothouse.pilots.tasks.station import Slot, Station
 class RadicalDriver(TaskDriver):
     """A run of the kind ``tasks`` that goes ``through="radical"``.
 
-    Its allocation is the largest node of the pilot, until the run ends; other runs of tasks wait for that node.
+    Its allocation is the largest node of the pilot that can hold one of the tasks, until the run ends; other runs of
+    tasks wait for that node.
     """
 
     launcher = "pilothouse.pilots.tasks.radical"
-    common = (*TaskDriver.common, "radical")
+    common = (*TaskDriver.common, "gpus", "radical")
 
     async def drive(self, context: RunContext, spec: dict[str, Any]) -> None:
         """Drive the run to its end, and remove what RADICAL-Pilot leaves."""
         self._executing = 0
+        self._each = Need(spec["cores"], spec["gpus"], spec["ranks"] or 1)
         await _forget(context)  # a supervisor before this one may have died
         try:
             await super().drive(context, spec)
@@ -33,10 +35,11 @@ class RadicalDriver(TaskDriver):
 
     def wanted(self) -> int:
         """One node, while there is none."""
-        nodes = [node for name, node in self.cores.nodes().items() if name not in self.avoid]
+        there = self.cores.nodes().items()
+        nodes = [node for name, node in there if name not in self.avoid and self._each.fits(node)]
         if nodes:
             largest = max(nodes, key=lambda node: node.cores)
-            self.need = Need(largest.cores)
+            self.need = Need(largest.cores, largest.gpus)
         return int(bool(nodes and self.board.pending) and not any(each.slots for each in self.stations.values()))
 
     def place(self, allocation: Allocation) -> None:
@@ -51,7 +54,8 @@ class RadicalDriver(TaskDriver):
         station.give(slot, {"tasks": batch})
 
     def _config(self, node: str) -> dict[str, Any]:
-        return {**super()._config(node), "capacity": self.cores.nodes()[node].cores}
+        capacity = self.cores.nodes()[node]
+        return {**super()._config(node), "capacity": {"cores": capacity.cores, "gpus": capacity.gpus}}
 
     def _heard(self, station: Station, message: dict[str, Any]) -> None:
         super()._heard(station, message)

@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pilots.tasks.cores import Capacity, Need
 from pilothouse.pilots.tasks.specification import Options
 
 #: Names the folder of the environment that has RADICAL-Pilot.
 VARIABLE = "PILOTHOUSE_RADICAL"
+#: Names the resource, in RADICAL-Pilot's words, that a node of a pilot is; and what it is when nothing is said.
+RESOURCE, USUAL = "PILOTHOUSE_RADICAL_RESOURCE", "local.localhost"
 _MAKE = (
     "make an environment for it (python -m venv FOLDER; FOLDER/bin/pip install radical.pilot) and set "
     f"{VARIABLE}=FOLDER"
 )
 
 
-def radical_environment(options: Options, largest: int) -> str:
-    """The folder of RADICAL-Pilot's environment, for tasks with these options.
+def radical_settings(options: Options, kinds: Iterable[Capacity]) -> dict[str, str]:
+    """The folder of RADICAL-Pilot's ``environment`` and the ``resource``, for tasks with these options.
 
     Parameters
     ----------
-    largest
-        Cores of the pilot's largest node.
+    kinds
+        The pilot's kinds of nodes.
 
     Raises
     ------
     InvalidInput
         There is none, or RADICAL-Pilot on one node can't do what an option asks for.
     """
-    if options.gpus:
-        raise InvalidInput(f'gpus={options.gpus}: GPUs are not given out with through="radical"', field="gpus")
+    ranks = options.ranks or 1
+    if options.gpus and ranks > 1:
+        raise InvalidInput(
+            f'gpus={options.gpus}: RADICAL-Pilot gives GPUs to ranks, not to the node; with through="radical" take '
+            "ranks=1, or no GPUs",
+            field="gpus",
+        )
     if options.launcher:
         raise InvalidInput(
             f'launcher={options.launcher!r}: with through="radical", RADICAL-Pilot starts MPI programs its own way',
             field="launcher",
         )
-    if options.cores * (options.ranks or 1) > largest:
+    if not any(Need(options.cores, options.gpus, ranks).fits(kind) for kind in kinds):
+        field = "gpus" if options.gpus else "ranks"
         raise InvalidInput(
-            f"ranks={options.ranks}: RADICAL-Pilot gets one node of the pilot, of {largest} cores at most, "
-            f"and {options.ranks} ranks of {options.cores} cores are more",
-            field="ranks",
+            f"{field}={getattr(options, field)}: RADICAL-Pilot gets one node of the pilot, and none has "
+            f"{options.cores * ranks} cores and {options.gpus} GPUs",
+            field=field,
         )
     given = os.environ.get(VARIABLE, "")
     if not given:
@@ -50,4 +61,11 @@ def radical_environment(options: Options, largest: int) -> str:
         raise InvalidInput(
             f'through="radical": {VARIABLE}={given} is no environment with RADICAL-Pilot; {_MAKE}', field="through"
         )
-    return str(folder)
+    resource = os.environ.get(RESOURCE, "") or USUAL
+    if not re.fullmatch(r"\w[\w-]*\.\w[\w.-]*", resource):
+        raise InvalidInput(
+            f'through="radical": {RESOURCE}={resource} is no resource of RADICAL-Pilot: it is a site and a name, such '
+            f"as {USUAL}",
+            field="through",
+        )
+    return {"environment": str(folder), "resource": resource}

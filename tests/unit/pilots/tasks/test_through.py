@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pilots.tasks.cores import Capacity
 from pilothouse.pilots.tasks.specification import Options
-from pilothouse.pilots.tasks.through import radical_environment
+from pilothouse.pilots.tasks.through import radical_settings
+
+#: The largest one has no GPUs.
+NODES = [Capacity(4), Capacity(2, 2)]
 
 
 def options(**values: Any) -> Options:
@@ -28,13 +32,25 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_environment_is_found(environment: Path) -> None:
-    assert radical_environment(options(cores=2, ranks=2), 4) == str(environment)
+    found = radical_settings(options(cores=2, ranks=2), NODES)
+    assert found == {"environment": str(environment), "resource": "local.localhost"}
+    assert radical_settings(options(cores=2, gpus=1), NODES)["environment"] == str(environment)
+
+
+def test_the_resource_may_be_named(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILOTHOUSE_RADICAL_RESOURCE", "campus.node-2")
+    assert radical_settings(options(), NODES)["resource"] == "campus.node-2"
+    monkeypatch.setenv("PILOTHOUSE_RADICAL_RESOURCE", "../campus")
+    with pytest.raises(InvalidInput, match=r"PILOTHOUSE_RADICAL_RESOURCE=\.\./campus is no resource") as caught:
+        radical_settings(options(), NODES)
+    assert caught.value.field == "through"
 
 
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("gpus", {"gpus": 1}),
+        ("gpus", {"gpus": 1, "ranks": 2}),
+        ("gpus", {"gpus": 1, "cores": 3}),
         ("launcher", {"ranks": 2, "launcher": "srun"}),
         ("ranks", {"cores": 2, "ranks": 3}),
         ("through", {"through": "parsl"}),
@@ -43,15 +59,15 @@ def test_the_environment_is_found(environment: Path) -> None:
 @pytest.mark.usefixtures("environment")
 def test_what_it_can_not_do_is_refused(field: str, values: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=field) as caught:
-        radical_environment(options(**values), 4)
+        radical_settings(options(**values), NODES)
     assert caught.value.field == field
 
 
 def test_a_missing_environment_says_what_to_make(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (environment / "bin" / "radical-pilot-agent_0").unlink()
     with pytest.raises(InvalidInput, match=r"env is no environment with RADICAL-Pilot; .*pip install") as caught:
-        radical_environment(options(), 1)
+        radical_settings(options(), NODES)
     assert caught.value.field == "through"
     monkeypatch.delenv("PILOTHOUSE_RADICAL")
     with pytest.raises(InvalidInput, match=r"\$PILOTHOUSE_RADICAL is not set; .*pip install"):
-        radical_environment(options(), 1)
+        radical_settings(options(), NODES)
