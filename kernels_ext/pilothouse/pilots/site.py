@@ -61,7 +61,7 @@ class Site(BaseModel):
     launcher: Text = Field(default="", description="what starts MPI ranks, such as 'mpiexec'; found where empty")
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
     dashboard: bool = Field(
-        default=True, description="whether Dask's dashboard may listen on the supervisor's loopback"
+        default=True, description="whether pilots have Dask's dashboard"
     )
     patience: Duration = Field(default=300.0, ge=0, description="seconds that nodes wait for a supervisor to come back")
     poll_least: float = Field(default=2.0, ge=0.1, description="seconds between two questions while something changes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -95,6 +96,29 @@ def test_no_process_of_a_pilot_answers_http_on_a_port(local_pilot: ph.Pilot) -> 
         line = socket.create_connection(("127.0.0.1", port), timeout=10)
         with line, pytest.raises((http.client.HTTPException, ConnectionError)):
             get(line, "/health")
+
+
+def test_a_browser_beyond_ssh_moves_plots_on_the_port_of_the_docs_and_pages_of_others_do_not(
+    local_pilot: ph.Pilot,
+) -> None:
+    assert b"8787" in (Path(__file__).parents[3] / "docs" / "pilots.md").read_bytes()
+
+    def opened(origin: str) -> bytes:
+        token = re.search(rb'"token":"([\w.-]+)"', get(control.connect(local_pilot.record, "dashboard"), "/workers")[1])
+        assert token
+        request = (
+            f"GET /workers/ws HTTP/1.1\r\nHost: localhost:8787\r\nOrigin: {origin}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+            f"Sec-WebSocket-Protocol: bokeh, {token[1].decode()}\r\n\r\n"
+        )
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(local_pilot.record.dashboard.removeprefix("unix:"))
+            line.sendall(request.encode())
+            return line.recv(12)
+
+    assert opened("http://localhost:8787") == b"HTTP/1.1 101"
+    assert opened("https://elsewhere.org") == b"HTTP/1.1 403"
+    assert opened("http://localhost:9999") == b"HTTP/1.1 403"
 
 
 def test_looking_keeps_no_idle_pilot_alive(local_pilot: ph.Pilot) -> None:
