@@ -84,8 +84,7 @@ def test_kinds_of_nodes_are_filled_in_and_what_they_would_submit_is_shown_first(
 
     kind.get_by_label("Cores", exact=True).fill("1")
     assert form.get_by_role("status").inner_text() == ""  # it was of what the form said before
-    look.focus()
-    lab.page.keyboard.press("Enter")
+    look.press("Enter")
     eventually(lambda: "big: A node would start at once." in form.get_by_role("status").inner_text(), 10, "a preview")
     script = form.get_by_label("Job script of a node of the kind big").inner_text()
     assert "--name mixed-2" in script

@@ -40,8 +40,7 @@ def test_orphans_are_listed_and_ended_after_a_question(lab: Any, login: LoginNod
 
     kill_supervisor(pilot)
     eventually(lambda: "lost" in lab.item("orphans").inner_text(), 20, "the loss in the panel")
-    sweep.focus()
-    lab.page.keyboard.press("Enter")
+    sweep.press("Enter")
     row = dialog.get_by_role("row", name=job)
     row.wait_for()
     cells = row.get_by_role("cell").all_inner_texts()
