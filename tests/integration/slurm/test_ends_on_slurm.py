@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from pilothouse.errors import Failed
+from pilothouse.errors import Failed, Refused
+from pilothouse.pilots.queues.slurm import SlurmQueue
+from pilothouse.pilots.site import Site
 from tests.slurm.login_node import LoginNode, happened, running
 from tests.waiting import eventually
 
@@ -116,3 +119,16 @@ def test_idle_time_and_lease_end_pilots_and_their_jobs(login: LoginNode) -> None
     assert not login.alive()
     eventually(lambda: not login.processes(), "the end of all processes")
     assert not login.files()
+
+
+def test_jobs_that_are_gone_do_not_keep_others_from_being_deleted(login: LoginNode) -> None:
+    queue = SlurmQueue(Site(name="slurm", system="slurm"))
+    ended, running = (login.cluster.submit(f"sleep {seconds}", "-n1") for seconds in (0, 600))
+    eventually(lambda: [job.id for job in login.alive()] == [running], "the end of the short one")
+    asyncio.run(queue.cancel([ended, "987654", running]))
+    eventually(lambda: not login.alive(), "the end of the other")
+    asyncio.run(queue.cancel([ended, running]))
+    said = f"Kill job error on job id {ended}: Invalid job id specified\nKill job error on job id 7: Access denied"
+    login.wrap("scancel", f"echo '{said}' >&2; exit 1")
+    with pytest.raises(Refused, match="Access denied"):
+        asyncio.run(queue.cancel([ended, "7"]))
