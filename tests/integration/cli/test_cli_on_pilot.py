@@ -50,3 +50,26 @@ def test_attach_shows_status_and_an_interrupt_says_what_goes_on(local_pilot: ph.
     assert "tests goes on; 'pilothouse cancel tests' ends it." in errors
     assert "Traceback" not in errors
     assert local_pilot.state == "running"
+
+
+def test_a_shell_asks_for_kinds_of_nodes_and_extends_one_of_them(state_home: Path) -> None:
+    kind = "big:nodes=2,memory=128MiB,resources={'BIG': 1}"
+    done = cli("submit", "local", "--name", "mixed", "--memory", "128 MiB", "--kind", kind, "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    pilot = ph.attach("mixed")
+    assert isinstance(pilot, ph.Pilot)
+    assert pilot.record.wanted == {"node": 1, "big": 2}
+    assert pilot.client().submit(sum, [1, 2], resources={"BIG": 1}).result(timeout=30) == 3
+    assert cli("shrink", "mixed", "1", "--kind", "big").returncode == 0
+    assert pilot.record.wanted == {"node": 1, "big": 1}
+    refused = cli("extend", "mixed", "--kind", "huge")
+    assert "kind='huge': this pilot has no such kind of node; it has 'node', 'big'" in refused.stderr
+    assert cli("cancel", "mixed").returncode == 0
+
+
+def test_what_runs_an_executable_may_be_chosen_in_a_shell(local_pilot: ph.Pilot) -> None:
+    done = cli("execute", "--through", "pilothouse", "--run-name", "chosen", "tests", "true")
+    assert done.stderr.startswith('# ph.attach("tests").execute(["true"], through="pilothouse", name="chosen")')
+    wrong = cli("execute", "--through", "magic", "tests", "true")
+    assert wrong.returncode == 1
+    assert "through='magic'" in wrong.stderr
