@@ -60,9 +60,7 @@ class Site(BaseModel):
     python: Text = Field(default="", description="interpreter on the nodes; the one in use where empty")
     launcher: Text = Field(default="", description="what starts MPI ranks, such as 'mpiexec'; found where empty")
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
-    dashboard: bool = Field(
-        default=True, description="whether pilots have Dask's dashboard"
-    )
+    dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")
     patience: Duration = Field(default=300.0, ge=0, description="seconds that nodes wait for a supervisor to come back")
     poll_least: float = Field(default=2.0, ge=0.1, description="seconds between two questions while something changes")
     poll_most: float = Field(default=30.0, ge=1, description="seconds between two questions while nothing changes")

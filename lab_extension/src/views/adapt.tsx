@@ -74,7 +74,7 @@ class LoadForm extends ReactWidget {
         <p>
           {adapt
             ? trans.__(
-                'Now: adapting %1 to %2. It stops here, or when a node is added or removed by hand; the nodes that are there stay.',
+                'Now: adapting %1 to %2. Stop it here, or add or remove a node by hand; the nodes that are there stay.',
                 adapt.minimum,
                 adapt.maximum
               )

@@ -84,7 +84,7 @@ function Orphans(props: {
       {lost.length > 0 && (
         <p>
           {trans.__(
-            'What is ended can not be recovered. Recover first what you want to keep: %1.',
+            'What is ended cannot be recovered. Recover first what you want to keep: %1.',
             lost.map(({ name }) => name).join(', ')
           )}
         </p>
