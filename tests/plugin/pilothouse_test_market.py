@@ -2,7 +2,8 @@
 
 The parameter ``tear`` is ``[target, nth, when, kind]``: with the `nth` call of ``target`` (``module:Class.method``; of
 those with the event kind `kind`, where one is given) the pilot's supervisor is killed, and the process itself, before
-or after it. Nothing else differs from the real kinds; a process that goes on after the other is left alone.
+or after it; where the parameter ``victim`` is given, the process with that id alone. ``sign_seconds`` is how long the
+customer waits for signatures. Nothing else differs from the real kinds; what goes on after another is not torn.
 """
 
 from __future__ import annotations
@@ -45,10 +46,13 @@ class TornProviderDriver(ProviderDriver):
         await super().run(_through_here(context))
 
 
-def _die(pilot: str, torn: Path) -> None:
+def _die(pilot: str, victim: int | None, torn: Path) -> None:
     from pilothouse.pilots.records import PILOTS
 
     torn.touch()
+    if victim is not None:
+        os.kill(victim, signal.SIGKILL)
+        return
     supervisor = PILOTS.read(pilot).supervisor
     assert supervisor is not None
     os.kill(supervisor.pid, signal.SIGKILL)
@@ -77,9 +81,11 @@ def _tear(target: str, nth: int, when: str, kind: int | None, die: Callable[[], 
 
 
 def main(channel: Any) -> None:
+    from pilothouse.market import hiring
     from pilothouse.market.learning import trainers
 
     config = channel.config
+    hiring.SIGN_SECONDS = config.get("sign_seconds", hiring.SIGN_SECONDS)
     train = trainers.train
 
     def noted(base: Any, shard: Any, training: Any, seed: int, stop: Any) -> Any:
@@ -90,5 +96,5 @@ def main(channel: Any) -> None:
     trainers.train = noted
     torn = Path(config["folder"], "torn")
     if config.get("tear") and not torn.exists():
-        _tear(*config["tear"], functools.partial(_die, config["pilot"], torn))
+        _tear(*config["tear"], functools.partial(_die, config["pilot"], config.get("victim"), torn))
     importlib.import_module(config["module"]).main(channel)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pilothouse.errors import Failed, PilothouseError
+from pilothouse.errors import Failed, PilothouseError, Unavailable
 from pilothouse.market import events, verdicts
 from pilothouse.market.blobs import BlobClient
 from pilothouse.market.books import Books
@@ -39,7 +39,9 @@ from pilothouse.state import write_atomic
 RECEIPT_TTL = 30 * 86_400.0
 #: Rounds in a row without an accepted result that end a contract.
 STRIKES = 2
-#: Seconds in which a process that fails hears that it fails because its pilot was lost.
+#: How often a process tries to go on when relays or blob server are away, and the seconds in between: enough to hear
+#: that they are because its own pilot is lost.
+ATTEMPTS = 5
 LOSS_S = 1.0
 
 
@@ -354,24 +356,36 @@ def main(channel: Channel) -> None:
     ledger = Ledger(Path(config["ledger"]))  # first: until it is ours, an earlier process may be at it
     wallet = NoteWallet(identity, ledger)
     wallet.fund(job.budget_msat, job.job)
-    committed = Committed.load(folder)
-    books = Books(committed, ledger.path, job, identity.npub)
     try:
-        with connected(identity, job.relays, channel.stopping, RETURN_S if committed.is_continued else 0) as session:
-            customer = Customer(job, data, session, wallet, books, channel.send, channel.stopping)
+        for attempt in range(1, ATTEMPTS + 1):
+            committed = Committed.load(folder)
+            books = Books(committed, ledger.path, job, identity.npub)
             try:
-                customer.run()
-            except PilothouseError:
-                if not channel.stopping.wait(LOSS_S):  # else what went wrong is the loss of the pilot
-                    customer.leave()
-                raise
-            except Stopped:
-                if is_told_to_leave(channel):
-                    customer.leave()
-                raise
-            customer.leave()
+                _trade(channel, job, data, identity, wallet, books)
+                break
+            except Unavailable:  # perhaps the relay or the blob server was lost with another node, and comes back
+                if attempt == ATTEMPTS or not committed.call or channel.stopping.wait(LOSS_S):
+                    raise
         channel.send(DONE)
     except Stopped:
         print(json.dumps({"stopped after round": books.rounds_done}), flush=True)  # noqa: T201 - the run's log
     finally:
         ledger.close()
+
+
+def _trade(channel: Channel, job: JobParameters, data: Shard, identity: Identity, wallet: Wallet, books: Books) -> None:
+    patience = RETURN_S if books.committed.is_continued else 0
+    with connected(identity, job.relays, channel.stopping, patience) as session:
+        customer = Customer(job, data, session, wallet, books, channel.send, channel.stopping)
+        try:
+            customer.run()
+        except Unavailable:
+            raise
+        except PilothouseError:
+            customer.leave()
+            raise
+        except Stopped:
+            if is_told_to_leave(channel):
+                customer.leave()
+            raise
+        customer.leave()

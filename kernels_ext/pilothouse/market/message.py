@@ -5,6 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from pilothouse.errors import InvalidInput
+
+#: What the embedded relay and the usual public ones take: bytes of an event's content.
+MAX_PUBLIC = 40_000
+MAX_PRIVATE = 20_000
+
 
 @dataclass(frozen=True)
 class Message:
@@ -45,3 +51,10 @@ class Message:
         if expiration is None:
             return False
         return not (expiration.isdecimal() and len(expiration) < 16) or int(expiration) <= time.time()
+
+
+def check_size(content: str, limit: int) -> None:
+    """Refuse a `content` of more than `limit` bytes (:class:`InvalidInput`)."""
+    size = len(content.encode())
+    if size > limit:
+        raise InvalidInput(f"an event of {size} bytes is over {limit}: send a blob's hash", field="content")

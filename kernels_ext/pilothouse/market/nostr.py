@@ -25,15 +25,14 @@ import nostr_sdk
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
 from pilothouse.market.loop_thread import LoopThread, settled
-from pilothouse.market.message import Message
+from pilothouse.market.message import MAX_PRIVATE, MAX_PUBLIC, Message, check_size
 
 log = logging.getLogger(__name__)
 
 #: NIP-59: a sealed and wrapped private message.
 GIFT_WRAP = 1059
-#: What the embedded relay and the usual public ones take: bytes of an event's content.
-MAX_PUBLIC = 40_000
-MAX_PRIVATE = 20_000
+#: Stored events that a relay is asked for at a time; the embedded one gives no more.
+PAGE = 500
 
 
 def _register_loop() -> None:
@@ -249,7 +248,7 @@ class Session:
         Unavailable
             No relay took it; the message has their reasons.
         """
-        _check_size(content, MAX_PUBLIC)
+        check_size(content, MAX_PUBLIC)
         event = self.identity._event(kind, content, [*tags, _expiration(ttl)])
         _thread.wait(self._send(event), 30)
         return _message(event)
@@ -260,7 +259,7 @@ class Session:
 
     def send_soon(self, receiver: str, kind: int, content: str, *, ttl: float) -> Future[None]:
         """:meth:`send` without waiting: the future ends when a relay has it (``asyncio.wrap_future`` awaits it)."""
-        _check_size(content, MAX_PRIVATE)
+        check_size(content, MAX_PRIVATE)
         return _thread.start(self._wrap_and_send(receiver, kind, content, ttl))
 
     async def _wrap_and_send(self, receiver: str, kind: int, content: str, ttl: float) -> None:
@@ -284,13 +283,38 @@ class Session:
         """The stored events that match one of `filters` (NIP-01 JSON, with ``kinds``), newest first, verified."""
         return _thread.wait(self._fetch(list(filters)), 30)
 
-    async def _fetch(self, filters: list[dict[str, Any]]) -> list[Message]:
+    async def _stored(self, filters: list[dict[str, Any]]) -> list[Any]:
         try:
-            events = await self._client.fetch_events(_target(filters), self._timeout)
+            return list(await self._client.fetch_events(_target(filters), self._timeout))
         except nostr_sdk.NostrSdkError as error:
             raise Unavailable(f"the relays {', '.join(self.relays)} do not answer: {error}", field="relays") from None
+
+    async def _fetch(self, filters: list[dict[str, Any]]) -> list[Message]:
+        events = await self._stored(filters)
         found = [message for event in events if (message := await self._open(event)) and not message.expired]
         return sorted(found, key=lambda message: -message.created_at)
+
+    def catch_up(self) -> None:
+        """Have :meth:`receive` give all private messages to us that the relays still have, before it comes to others.
+
+        A subscription alone gives as many of them as a relay answers with at once, in no order that tells new from old.
+        """
+        _thread.wait(self._catch_up(), 300)
+
+    async def _catch_up(self) -> None:
+        wanted: dict[str, Any] = {"kinds": [GIFT_WRAP], "#p": [self.identity.pubkey], "limit": PAGE}
+        seen: set[str] = set()
+        while True:
+            page = {event.id().to_hex(): event for event in await self._stored([wanted])}
+            if not page.keys() - seen:
+                return
+            for event in (page[name] for name in page.keys() - seen):
+                message = await self._open(event)
+                if message is not None and not message.expired:
+                    self._inbox.put(message)
+            seen |= page.keys()
+            dates = sorted((int(event.created_at().as_secs()) for event in page.values()), reverse=True)
+            wanted["until"] = dates[:PAGE][-1]  # down to here each of the relays has given what it has
 
     def listen(self, *filters: dict[str, Any]) -> None:
         """From now on, :meth:`receive` gives the events that match one of `filters`, and private messages to us.
@@ -374,9 +398,3 @@ def _target(filters: list[dict[str, Any]]) -> Any:
 
 def _reasons(failed: dict[Any, str]) -> str:
     return "; ".join(f"{url}: {reason}" for url, reason in failed.items())
-
-
-def _check_size(content: str, limit: int) -> None:
-    size = len(content.encode())
-    if size > limit:
-        raise InvalidInput(f"an event of {size} bytes is over {limit}: send a blob's hash", field="content")

@@ -76,6 +76,8 @@ class Provider:
 
     def serve(self) -> None:
         """Trade until stopped; :meth:`withdraw` is what follows."""
+        if self._deals.is_continued:
+            self.session.catch_up()
         self.session.listen({"kinds": [events.CALL], "#t": [events.NAMESPACE]})
         self._offer()
         self._report({"event": "offer published", "npub": self.session.identity.npub})

@@ -36,15 +36,6 @@ def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     return found
 
 
-@pytest.fixture(scope="module")
-def market(local_pilot: Pilot) -> Iterator[Market]:
-    market = ph.market.connect(pilot=local_pilot)
-    yield market
-    market.close()
-    assert market.run is not None
-    market.run.stop()
-
-
 @pytest.fixture
 def provider(market: Market) -> Iterator[Callable[..., Run]]:
     """Starts providers, waits for their offers, and stops them in the end."""

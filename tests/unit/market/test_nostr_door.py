@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
-from pilothouse.market import nostr
+from pilothouse.market import message, nostr
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +76,34 @@ def test_published_event_arrives_with_its_author_and_expiry(relay: str) -> None:
 def test_private_message_reaches_its_receiver_only(relay: str) -> None:
     alice, bob, eve = (nostr.Identity.generate() for _ in range(3))
     with nostr.Session(alice, [relay]) as sender, nostr.Session(bob, [relay]) as receiver:
-        sender.send(bob.pubkey, 5702, "x" * nostr.MAX_PRIVATE, ttl=60)
+        sender.send(bob.pubkey, 5702, "x" * message.MAX_PRIVATE, ttl=60)
         receiver.listen()  # after it was sent: the relay kept it
         heard = receiver.receive(5)
         assert heard is not None
         assert (heard.author, heard.kind, heard.private) == (alice.pubkey, 5702, True)
-        assert heard.content == "x" * nostr.MAX_PRIVATE
+        assert heard.content == "x" * message.MAX_PRIVATE
     with nostr.Session(eve, [relay]) as other:
         assert other.fetch({"kinds": [nostr.GIFT_WRAP], "#p": [bob.pubkey]}) == []
+
+
+def test_catching_up_gives_all_private_messages_however_many_there_are(
+    relay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nostr, "PAGE", 20)
+    alice, bob = nostr.Identity.generate(), nostr.Identity.generate()
+    number = 70
+    with nostr.Session(alice, [relay]) as sender:
+        sent = [sender.send_soon(bob.pubkey, 5704, str(i), ttl=600) for i in range(number)]
+        for future in sent:
+            future.result(60)
+    with nostr.Session(bob, [relay]) as receiver:
+        receiver.catch_up()
+        found = []
+        while (heard := receiver.receive(0)) is not None:
+            found.append(heard.content)
+        assert sorted(found, key=int) == [str(i) for i in range(number)]
+        receiver.listen()
+        assert receiver.receive(1) is None  # and none of them again
 
 
 def test_sending_can_be_awaited(relay: str) -> None:
@@ -123,9 +143,9 @@ def test_event_over_the_size_budget_is_refused_before_it_is_sent(relay: str) -> 
     alice = nostr.Identity.generate()
     with nostr.Session(alice, [relay]) as session:
         with pytest.raises(InvalidInput, match="blob"):
-            session.publish(5701, "x" * (nostr.MAX_PUBLIC + 1), ttl=60)
+            session.publish(5701, "x" * (message.MAX_PUBLIC + 1), ttl=60)
         with pytest.raises(InvalidInput, match="blob"):
-            session.send(alice.pubkey, 5702, "x" * (nostr.MAX_PRIVATE + 1), ttl=60)
+            session.send(alice.pubkey, 5702, "x" * (message.MAX_PRIVATE + 1), ttl=60)
         assert session.fetch({"kinds": [5701], "authors": [alice.pubkey]}) == []
 
 
