@@ -152,9 +152,9 @@ class Pilot(Executes):
         )
         return self
 
-    def scale(self, nodes: int) -> Pilot:
-        """Keep `nodes` nodes running from now on."""
-        self._ask("scale", nodes=_count(nodes, 0))
+    def scale(self, nodes: int | None = None) -> Pilot:
+        """Keep `nodes` nodes running from now on; without a number as many as now, which ends :meth:`adapt`."""
+        self._ask("scale", nodes=None if nodes is None else _count(nodes, 0))
         return self
 
     def extend(self, n: int = 1, *, kind: str = FIRST, walltime: str | float | None = None) -> Pilot:
@@ -185,7 +185,7 @@ class Pilot(Executes):
         return self
 
     def adapt(self, minimum: int = 0, maximum: int = 4) -> Pilot:
-        """Follow the load between `minimum` and `maximum` nodes, until the pilot is scaled by hand again.
+        """Follow the load between `minimum` and `maximum` nodes, until the pilot is scaled by hand: :meth:`scale`.
 
         More nodes come at once; fewer only after some calm, and no job is given back before it has been there for
         as long as it took to get.

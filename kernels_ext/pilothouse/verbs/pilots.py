@@ -35,7 +35,7 @@ shrink = Verb(
 )  # fmt: skip
 scale = Verb(
     "scale", "set the number of nodes of a pilot", lambda options: _count(options, "scale"),
-    (PILOT, arg("n", type=int, metavar="N", help="how many nodes to keep running")),
+    (PILOT, arg("n", nargs="?", type=int, metavar="N", help="how many (default: as many as now, which ends adapt)")),
 )  # fmt: skip
 renew = Verb(
     "renew", "replace each node of a pilot by a new one before its walltime is over",

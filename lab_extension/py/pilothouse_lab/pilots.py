@@ -182,9 +182,8 @@ class PilotAdapt(Answer):
 
         def stop() -> dict[str, Any]:
             pilot = _pilot(name)
-            record = pilot.record
-            if record.adapt is not None:
-                pilot.scale(record.wanted["node"])
+            if pilot.record.adapt is not None:
+                pilot.scale()
             return as_json(pilot.record)
 
         self.answer(await in_thread(stop), 202)

@@ -51,6 +51,7 @@ def parsed(group: str, *words: str) -> Call:
         ),
         ("pilot shrink anna --kind gpu", 'ph.attach("anna").shrink(kind="gpu")'),
         ("pilot shrink anna 1", 'ph.attach("anna").shrink(1)'),
+        ("pilot scale anna", 'ph.attach("anna").scale()'),
         ("pilot scale anna 4", 'ph.attach("anna").scale(4)'),
         ("pilot renew anna", 'ph.attach("anna").renew()'),
         ("pilot adapt anna 0 4", 'ph.attach("anna").adapt(0, 4)'),
