@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import socket
 
 #: Path of the route, relative to the server's base URL.
-PATH = "/pilothouse/pilots/([^/]+)/dashboard/?(.*)"
+PATH = "/pilothouse/pilots/([^/]+)/dashboard(?:/(.*))?"
 
 #: What of a request the pages need.
 ASKED = ("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match", "Range")
@@ -60,7 +60,7 @@ class Dashboard(JupyterHandler):
 
     @web.authenticated
     @authorized
-    async def get(self, name: str, page: str) -> None:
+    async def get(self, name: str, page: str | None = None) -> None:
         """What the pilot's scheduler has there."""
         if not page:
             self.redirect(f"{self.request.path.rstrip('/')}/status")
@@ -99,7 +99,7 @@ class Dashboard(JupyterHandler):
 
         try:
             status, found, body = await in_feed_thread(ask)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # of values: an address that is none
             raise web.HTTPError(502, "The pilot's dashboard did not answer: %s", str(error)) from None
         self.set_status(status)
         self.clear_header("Content-Type")

@@ -214,6 +214,16 @@ async def test_redirects_stay_below_the_prefix(address: str, echo: Echo, jp_auth
         assert caught.value.response.headers["Location"] == f"{path}/status"
 
 
+@pytest.mark.parametrize(("page", "code"), [("board", 404), ("/\xe4", 502)])
+async def test_an_address_that_is_none_is_an_error_not_a_crash(
+    address: str, echo: Echo, jp_auth_header: dict[str, str], page: str, code: int
+) -> None:
+    with pytest.raises(HTTPClientError) as caught:
+        await AsyncHTTPClient().fetch(f"http://{address}{page}", headers=jp_auth_header)
+    assert caught.value.code == code
+    assert not echo.seen
+
+
 async def test_it_reads_only(jp_fetch: Any, echo: Echo) -> None:
     with pytest.raises(HTTPClientError) as caught:
         await jp_fetch(*PAGES, "api", method="POST", body="")
