@@ -49,7 +49,7 @@ class PilotContract:
     def test_a_pilot_computes_grows_shrinks_heals_and_leaves_no_job(self) -> None:
         pilot = self.submit(2, cores=self.cores).wait(timeout=PATIENCE_S)
         try:
-            assert sorted(node.job for node in pilot.nodes) == self.jobs()
+            assert sorted(running(pilot)) == self.jobs(), pilot.events()
             assert sorted(node.host for node in pilot.nodes) == sorted(self.hosts)
             client = pilot.client()
             assert sorted(client.run(socket.gethostname).values()) == sorted(self.hosts)
