@@ -25,6 +25,7 @@ def _private_places() -> Iterator[None]:
     root = tempfile.mkdtemp(prefix="pilothouse-tests-")
     patch = pytest.MonkeyPatch()
     patch.setenv("PILOTHOUSE_HOME", f"{root}/state")
+    patch.delenv("PILOTHOUSE_SERVER", raising=False)  # the Jupyter server that these tests may be run in
     patch.syspath_prepend(str(PLUGIN))
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))
     yield

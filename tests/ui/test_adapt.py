@@ -16,7 +16,7 @@ def test_a_pilot_follows_its_load_and_stops_by_keyboard(lab: Any, eventually: An
         dialog = lab.page.get_by_role("dialog")
         fewest, most = dialog.get_by_label("Fewest nodes"), dialog.get_by_label("Most nodes")
         fewest.wait_for()
-        assert fewest.evaluate("input => input === document.activeElement")
+        eventually(lambda: fewest.evaluate("input => input === document.activeElement"), 5, "the focus")
         assert "1 node, whatever there is to do" in dialog.inner_text()
 
         fewest.fill("3")

@@ -47,7 +47,9 @@ def test_orphans_are_listed_and_ended_after_a_question(lab: Any, login: LoginNod
     assert cells == ["slurm", "orphans-1", "running", "its pilot is lost"]
     assert "Recover first what you want to keep: orphans." in dialog.inner_text()
     keep = dialog.get_by_role("button", name="Keep them")
-    assert keep.evaluate("button => button === document.activeElement")  # Enter ends nothing
+    eventually(
+        lambda: keep.evaluate("button => button === document.activeElement"), 5, "the focus"
+    )  # Enter ends nothing
     lab.page.keyboard.press("Enter")
     dialog.wait_for(state="detached")
     assert [each.id for each in login.alive()] == [job]

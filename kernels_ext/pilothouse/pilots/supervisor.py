@@ -114,8 +114,8 @@ class Supervisor:
             await self._start_scheduler(tls)
             self._node_host = NodeHost(self.scheduler)
             self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self.touch)
-            self.nodes.watch(self.scheduler, self._node_host)
             servers = await self._listen(tls, me.pid)
+            self.nodes.watch(self.scheduler, self._node_host)  # from now on nodes run: whoever waited may ask
             self.journal.add("started", pid=me.pid, host=socket.gethostname(), scheduler=self.scheduler.address)
             resume_runs(record, self.runs, self.journal, adopted)
             self.changed(True)

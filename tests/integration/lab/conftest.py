@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403 -- the hooks and fixtures of a plug-in, for this folder alone
 
+from pilothouse.pilots.dashboard_link import SERVER
+
 
 class Answer(NamedTuple):
     """Status and JSON of an answer."""
@@ -28,6 +30,12 @@ def jp_server_config() -> dict[str, Any]:
             "allow_unauthenticated_access": False,
         }
     }
+
+
+@pytest.fixture(autouse=True)
+def _kernels_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extension tells kernels through the environment, which here is that of all tests: it is put back."""
+    monkeypatch.setenv(SERVER, "")
 
 
 @pytest.fixture
