@@ -50,7 +50,7 @@ class PilotContract:
         pilot = self.submit(2, cores=self.cores).wait(timeout=PATIENCE_S)
         try:
             assert sorted(running(pilot)) == self.jobs(), pilot.events()
-            assert sorted(node.host for node in pilot.nodes) == sorted(self.hosts)
+            eventually(lambda: sorted(node.host for node in pilot.nodes) == sorted(self.hosts), "the next poll's hosts")
             client = pilot.client()
             assert sorted(client.run(socket.gethostname).values()) == sorted(self.hosts)
             assert client.submit(sum, [1, 2]).result(timeout=60) == 3
