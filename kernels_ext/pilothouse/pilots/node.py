@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import glob
 import json
 import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -224,21 +226,19 @@ async def _main(arguments: argparse.Namespace) -> None:
 
 
 def _own_folder(arguments: argparse.Namespace) -> Path:
-    """The node's folder for temporary files, below `scratch` (variables of the node's host are filled in).
+    """Where the node has its temporary files, below `scratch` (variables of the node's host are filled in).
 
-    What nodes left here that were killed is removed first: each folder says whose it is.
+    Its name says whose it is, for hosts may share `scratch`. What killed nodes left on this host is removed.
     """
     base = Path(os.path.expandvars(arguments.scratch) if arguments.scratch else tempfile.gettempdir())
     parent = base / f"pilothouse-{os.getuid()}" / "nodes"
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for owner in parent.glob("*/owner"):
-        with contextlib.suppress(OSError, ValueError):
-            if not Path("/proc", str(int(owner.read_text()))).exists():
-                shutil.rmtree(owner.parent, ignore_errors=True)
-    folder = parent / f"{arguments.name}-{os.getpid()}"
-    folder.mkdir(mode=0o700)
-    (folder / "owner").write_text(str(os.getpid()))
-    return folder
+    here = f"@{socket.gethostname()}"
+    for path in parent.glob(f"*{glob.escape(here)}"):
+        pid = path.name.removesuffix(here).rpartition(".")[2]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            shutil.rmtree(path, ignore_errors=True)
+    return parent / f"{arguments.name}.{os.getpid()}{here}"
 
 
 def _leave(number: int, _: object) -> None:
@@ -262,10 +262,12 @@ def main(line: Sequence[str] | None = None) -> None:
     folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
     arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
     tempfile.tempdir = None
-    os.chdir(folder)
     try:
+        folder.mkdir(mode=0o700, exist_ok=bool(arguments.folder))
+        os.chdir(folder)
         asyncio.run(_main(arguments))
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending: a second one may not cut that short
         os.chdir("/")
         shutil.rmtree(folder, ignore_errors=True)
 

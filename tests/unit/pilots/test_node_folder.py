@@ -1,0 +1,53 @@
+"""The folder of a node's temporary files: it goes with the node, however early that ends, and is nobody else's."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from pilothouse.pilots import node
+
+#: A node that is told to end at the moment at which it has made its folder.
+TOLD_TO_END = """
+import os, signal, sys
+from pathlib import Path
+from pilothouse.pilots import node
+
+make = Path.mkdir
+
+def mkdir(self, *arguments, **options):
+    make(self, *arguments, **options)
+    if "@" in self.name:
+        print(self.name, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+Path.mkdir = mkdir
+node.run(sys.argv[1:])
+"""
+
+
+def test_a_node_that_is_ended_as_it_starts_leaves_no_folder(tmp_path: Path) -> None:
+    paths = [f"--{name}=none" for name in ("scheduler-file", "tls-cert", "tls-key", "record")]
+    command = [sys.executable, "-c", TOLD_TO_END, "--name=p-1", "--cores=1", f"--scratch={tmp_path}", *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("p-1."), done.stderr
+    assert done.returncode == 128 + signal.SIGTERM
+    assert [path for path in tmp_path.rglob("*") if "@" in path.name] == []
+
+
+def test_what_killed_nodes_of_this_host_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    parent = tmp_path / f"pilothouse-{os.getuid()}" / "nodes"
+    here = socket.gethostname()
+    dead, alive, elsewhere = f"p-1.{gone.pid}@{here}", f"p-2.{os.getpid()}@{here}", f"p-3.{gone.pid}@x{here}"
+    for name in (dead, alive, elsewhere):
+        (parent / name).mkdir(parents=True)
+    own = node._own_folder(argparse.Namespace(scratch=str(tmp_path), name="p-4"))
+    assert own.name == f"p-4.{os.getpid()}@{here}"
+    assert {path.name for path in parent.iterdir()} == {alive, elsewhere}
