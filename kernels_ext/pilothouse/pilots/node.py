@@ -196,8 +196,6 @@ async def _main(arguments: argparse.Namespace) -> None:
 
     When a supervisor dies, the node waits for its successor: `patience` seconds, in which nothing is computed.
     """
-    import distributed  # noqa: F401  # imported while the scheduler comes up
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -259,6 +257,8 @@ def main(line: Sequence[str] | None = None) -> None:
     parser.add_argument("--until", type=float, default=0.0)
     arguments = parser.parse_args(line)
     signal.signal(signal.SIGTERM, _leave)  # until the event loop listens: the folder goes with the node
+    import distributed  # noqa: F401  # before there is a folder: it takes long enough for a node to be killed in it
+
     folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
     arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
     tempfile.tempdir = None

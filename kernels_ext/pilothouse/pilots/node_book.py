@@ -46,7 +46,8 @@ class NodeBook:
             file.write(node.model_dump_json() + "\n")
 
     def trim(self) -> None:
-        """Only the last few ended nodes stay in view."""
-        for node in [node for node in self._record.nodes if node.state.ended][:-IN_VIEW]:
+        """Only the last few ended nodes stay in view, and the last whose job holds the supervisor."""
+        first = next((node for node in reversed(self._record.nodes) if node.role == "first"), None)
+        for node in [node for node in self._record.nodes if node.state.ended and node is not first][:-IN_VIEW]:
             self._record.nodes.remove(node)
         self._changed()
