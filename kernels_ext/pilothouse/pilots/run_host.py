@@ -132,7 +132,7 @@ class NodeHost:
         try:
             answer = await self.tell(node, "pilothouse_spawn", key=key, **arguments)
         except BaseException:
-            del self._processes[key]
+            self._processes.pop(key, None)  # its node may be gone, and it with it
             raise
         process.pid = int(answer["pid"])
         return process
