@@ -69,6 +69,16 @@ def test_ranks_that_do_not_fit_span_nodes(wide_pilot: Pilot) -> None:
     assert started == {node.name for node in wide_pilot.nodes if node.state == "running"}
 
 
+def test_a_launcher_may_end_long_after_its_ranks(wide_pilot: Pilot, tmp_path: Path) -> None:
+    """Many sites' mpiexec is a script around another one: both have the time that they take."""
+    slow = tmp_path / "mpiexec-of-a-site"
+    slow.write_text('#!/bin/sh\nmpiexec.hydra "$@"\ncode=$?\nsleep 1\nexit $code\n')
+    slow.chmod(0o755)
+    task = wide_pilot.execute(PROGRAM, ranks=4, launcher=str(slow))
+    task.result(timeout=60)
+    assert len(lines(task)) == 4
+
+
 def test_a_rank_may_have_many_cores(wide_pilot: Pilot) -> None:
     task = wide_pilot.execute(PROGRAM, ranks=2, cores=2)
     task.result(timeout=60)

@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,11 @@ class Launcher:
     # ------------------------------------------------------------------ ending
 
     def _reap(self) -> None:
-        """See who has ended. What it left in its process group ends with it, before its number can be another's."""
+        """See who has ended. What it left ends with it, before its number can be another's.
+
+        An MPI launcher that is still there does not: it sees by itself that its part on this node has ended, and
+        has yet to say how.
+        """
         while True:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -277,7 +282,7 @@ class Launcher:
             running = self._running.pop(found.si_pid, None)
             if running is not None:
                 if running.late or self._common["ranks"]:  # launchers of MPI may lose ranks
-                    process_tree.kill(self._tree(running))
+                    process_tree.kill(self._tree(running, spared=self._running))
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(found.si_pid, signal.SIGKILL)
                 self._conclude(running, running.process.wait())
@@ -334,8 +339,8 @@ class Launcher:
                 running.deadline = now + 1.0
                 process_tree.kill(self._tree(running))
 
-    def _tree(self, running: Running) -> list[Any]:
-        return process_tree.tree(running.process.pid, self._mark_of(running.task))
+    def _tree(self, running: Running, spared: Iterable[int] = ()) -> list[Any]:
+        return process_tree.tree(running.process.pid, self._mark_of(running.task), spared)
 
     def _mark_of(self, task: dict[str, Any]) -> str:
         """What tells this attempt's processes from those of any other."""

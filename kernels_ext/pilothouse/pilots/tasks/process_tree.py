@@ -21,16 +21,25 @@ def adopt() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def tree(pid: int, mark: str) -> list[psutil.Process]:
-    """The process `pid`, its descendants, and this process's other descendants that carry `mark`."""
-    found: dict[int, psutil.Process] = {}
-    with contextlib.suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        found = {p.pid: p for p in [root, *root.children(recursive=True)]}
+def tree(pid: int, mark: str, spared: Iterable[int] = ()) -> list[psutil.Process]:
+    """The process `pid`, its descendants, and this process's other descendants that carry `mark`.
+
+    Those of the processes `spared`, and these themselves, are not among the latter.
+    """
+    found = family(pid)
+    others = {process for root in spared for process in family(root)}
     for process in psutil.Process().children(recursive=True):
-        if process.pid not in found and _mark(process) == mark:
+        if process.pid not in found and process.pid not in others and _mark(process) == mark:
             found[process.pid] = process
     return list(found.values())
+
+
+def family(pid: int) -> dict[int, psutil.Process]:
+    """The process `pid` and its descendants, by number; nothing when it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        return {process.pid: process for process in [root, *root.children(recursive=True)]}
+    return {}
 
 
 def marked(start: str) -> list[psutil.Process]:
