@@ -61,6 +61,12 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def first_error(error: ValidationError, whole: str) -> tuple[str, str]:
+    """The field that pydantic's `error` names first, `whole` where it names none; and what is wrong with it."""
+    first = error.errors(include_url=False)[0]
+    return ".".join(map(str, first["loc"])) or whole, str(first["msg"])
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data` (mode 0600) so that a reader or a crash sees the old or the new, whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
@@ -195,9 +201,7 @@ class Records(Generic[R]):
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            return Unreadable(path.stem, path, f"{where}: {first['msg']}")
+            return Unreadable(path.stem, path, ": ".join(first_error(error, "the file")))
         except OSError as error:
             return Unreadable(path.stem, path, error.strerror or str(error))
         if record.schema_version > SCHEMA_VERSION:

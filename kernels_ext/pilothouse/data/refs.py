@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pilothouse.data import codec
 from pilothouse.data.store import NodeStore, place_of, sweep, this_host
 from pilothouse.errors import InvalidInput, Unavailable
+from pilothouse.state import first_error
 
 if TYPE_CHECKING:
     from proxystore.proxy import Proxy
@@ -60,9 +61,8 @@ class Ref(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or "ref"
-            raise InvalidInput(f"this is not a reference: {field}: {first['msg']}", field=field) from None
+            field, message = first_error(error, "ref")
+            raise InvalidInput(f"this is not a reference: {field}: {message}", field=field) from None
 
     def get(self) -> Any:
         """A copy of the object, yours to change.

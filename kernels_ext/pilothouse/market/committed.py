@@ -7,12 +7,12 @@ down before what follows from it is sent.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field
 
-from pilothouse.errors import PilothouseError
 from pilothouse.market import events
+from pilothouse.market.kept import Kept
 from pilothouse.market.verdicts import Reason
 from pilothouse.state import write_atomic
 
@@ -58,7 +58,7 @@ class OpenRound(BaseModel):
     settled: dict[str, Settled] = Field(default_factory=dict)
 
 
-class Committed(BaseModel):
+class Committed(Kept):
     """What the job is at.
 
     Attributes
@@ -73,8 +73,6 @@ class Committed(BaseModel):
         Provider -> its data.
     """
 
-    model_config = ConfigDict(extra="forbid")
-    schema_version: Literal[1] = 1
     call: str = ""
     bids: list[tuple[events.Key, events.Bid]] = Field(default_factory=list)
     asked: int = 0
@@ -82,44 +80,17 @@ class Committed(BaseModel):
     signed: list[Signed] = Field(default_factory=list)
     shards: dict[str, events.BlobRef] = Field(default_factory=dict)
     round: OpenRound | None = None
-    _folder: Path = PrivateAttr(default=Path())
-    _is_continued: bool = PrivateAttr(default=False)
 
     @staticmethod
     def load(folder: Path) -> Committed:
-        """What is written in the run's `folder`; a fresh start, which is then written there, when nothing is.
-
-        Raises
-        ------
-        PilothouseError
-            The file can't be read; it is left as it is.
-        """
-        path = folder / COMMITTED
-        try:
-            found = Committed.model_validate_json(path.read_bytes())
-            found._is_continued = True
-        except FileNotFoundError:
-            found = Committed()
-        except ValidationError as error:
-            raise PilothouseError(f"{path} can't be read: {error}", field="committed") from None
-        found._folder = folder
-        if not found.is_continued:
-            found.commit()
-        return found
-
-    @property
-    def is_continued(self) -> bool:
-        """Whether another process began with this job."""
-        return self._is_continued
+        """What is written in the run's `folder`; a fresh start when nothing is. Raises what :meth:`read` raises."""
+        return Committed.read(folder / COMMITTED, Committed())
 
     @property
     def folder(self) -> Path:
         """The run's folder."""
-        return self._folder
-
-    def commit(self) -> None:
-        """Write it down; it is on disk when this returns."""
-        write_atomic(self._folder / COMMITTED, self.model_dump_json().encode())
+        assert self._path is not None  # noqa: S101 - it comes from load()
+        return self._path.parent
 
     def keep(self, opened: OpenRound, provider: str, model: bytes | None, fault: Reason | None) -> None:
         """Commit a provider's answer in the open round."""
@@ -133,6 +104,6 @@ class Committed(BaseModel):
         return self._answer(provider).read_bytes()
 
     def _answer(self, provider: str) -> Path:
-        folder = self._folder / ANSWERS
+        folder = self.folder / ANSWERS
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder / f"{provider}.safetensors"

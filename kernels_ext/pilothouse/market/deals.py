@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field
 
-from pilothouse.errors import PilothouseError
 from pilothouse.market import events
-from pilothouse.state import write_atomic
+from pilothouse.market.kept import Kept
 
 DEALS = "deals.json"
 #: Seconds for which a bid, or a contract that has ended, is remembered.
@@ -53,7 +51,7 @@ class Deal(BaseModel):
         return self.result if self.result is not None and self.result.round not in self.judged else None
 
 
-class Deals(BaseModel):
+class Deals(Kept):
     """All of them; kept in memory alone unless it comes from :meth:`load`.
 
     Attributes
@@ -68,50 +66,25 @@ class Deals(BaseModel):
         Transactions that the ledger had before this run.
     """
 
-    model_config = ConfigDict(extra="forbid")
-    schema_version: Literal[1] = 1
     bids: dict[events.Hash, Placed] = Field(default_factory=dict)
     signed: dict[events.Hash, Deal] = Field(default_factory=dict)
     rejected: int = 0
     earlier: int = 0
-    _path: Path | None = PrivateAttr(default=None)
-    _is_continued: bool = PrivateAttr(default=False)
 
     @staticmethod
     def load(folder: Path, earlier: int) -> Deals:
-        """What is written in the run's `folder`; a fresh start when nothing is.
+        """What is written in the run's `folder`; a fresh start when nothing is. Raises what :meth:`read` raises.
 
         Parameters
         ----------
         earlier
             Transactions in the ledger now.
-
-        Raises
-        ------
-        PilothouseError
-            The file can't be read; it is left as it is.
         """
-        path = folder / DEALS
-        try:
-            found = Deals.model_validate_json(path.read_bytes())
-            found._is_continued = True
-        except FileNotFoundError:
-            found = Deals(earlier=earlier)
-        except ValidationError as error:
-            raise PilothouseError(f"{path} can't be read: {error}", field="deals") from None
-        found._path = path
-        found.commit()
-        return found
-
-    @property
-    def is_continued(self) -> bool:
-        """Whether another process began with this run."""
-        return self._is_continued
+        return Deals.read(folder / DEALS, Deals(earlier=earlier))
 
     def commit(self) -> None:
         """Write them down, but for those that are long over; they are on disk when this returns."""
         limit = time.time() - MEMORY_S
         self.bids = {key: one for key, one in self.bids.items() if one.call.bids_until > limit}
         self.signed = {key: one for key, one in self.signed.items() if one.contract.expires > limit}
-        if self._path is not None:
-            write_atomic(self._path, self.model_dump_json().encode())
+        super().commit()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pilothouse.errors import Untrusted
+from pilothouse.state import first_error
 
 CALL = 5701
 BID = 5702
@@ -59,9 +60,8 @@ class Words(BaseModel):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or "content"
-            raise Untrusted(f"a {cls.__name__.lower()} has a bad {field}: {first['msg']}", field=field) from None
+            field, message = first_error(error, "content")
+            raise Untrusted(f"a {cls.__name__.lower()} has a bad {field}: {message}", field=field) from None
 
 
 class BlobRef(BaseModel):

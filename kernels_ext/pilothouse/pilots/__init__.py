@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pilothouse.pilots.listing import Handles
     from pilothouse.pilots.orphans import sweep as sweep
     from pilothouse.pilots.previewing import preview as preview
+    from pilothouse.pilots.previewing import script as script
     from pilothouse.pilots.run import Run as Run
     from pilothouse.pilots.run import runs as runs
     from pilothouse.pilots.site import Site as Site
     from pilothouse.pilots.submission import attach as attach
     from pilothouse.pilots.submission import default_pilot as default_pilot
     from pilothouse.pilots.submission import pilot_for as pilot_for
-    from pilothouse.pilots.submission import script as script
     from pilothouse.pilots.submission import submit as submit
 
 __all__ = [
@@ -51,7 +51,7 @@ _WHERE = {
     "pilot_for": "submission",
     "preview": "previewing",
     "runs": "run",
-    "script": "submission",
+    "script": "previewing",
     "sites": "discovery",
     "submit": "submission",
     "sweep": "orphans",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.blocking import blocking
+from pilothouse.pilots.records import FIRST
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:
@@ -102,11 +103,9 @@ def preview(site: str = "local", **description: Any) -> Preview:
     >>> ph.preview("local", nodes=2).jobs[0].when()
     'expected start: at once'
     """
-    from pilothouse.pilots.discovery import describe
-    from pilothouse.pilots.jobs import first_jobs, written
+    from pilothouse.pilots.jobs import written
 
-    checked, found = describe(site=site, **description)
-    jobs = first_jobs(checked, found, checked.name or found.name)
+    found, jobs = _asked_for(site, description)
     starts = blocking(_starts(found, list(jobs.values())))
     return Preview(
         found.name,
@@ -115,6 +114,33 @@ def preview(site: str = "local", **description: Any) -> Preview:
             for (kind, job), start in zip(jobs.items(), starts, strict=True)
         ),
     )
+
+
+def script(site: str = "local", **description: Any) -> str:
+    """The job script that each of such a pilot's nodes would be submitted with; nothing is submitted.
+
+    Parameters
+    ----------
+    site, description
+        As for :func:`submit`.
+
+    Raises
+    ------
+    InvalidInput
+        A value can't be used.
+    """
+    from pilothouse.pilots.jobs import written
+
+    return written(_asked_for(site, description)[1][FIRST])
+
+
+def _asked_for(site: str, description: dict[str, Any]) -> tuple[Site, dict[str, Job]]:
+    """The site, and the first job of each kind of node."""
+    from pilothouse.pilots.discovery import describe
+    from pilothouse.pilots.jobs import first_jobs
+
+    checked, found = describe(site=site, **description)
+    return found, first_jobs(checked, found, checked.name or found.name)
 
 
 async def _starts(site: Site, jobs: list[Job]) -> list[datetime | str | None]:

@@ -15,7 +15,7 @@ from pilothouse.pilots.attached import AttachedPilot
 from pilothouse.pilots.handle import Pilot
 from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import claim, forget
-from pilothouse.pilots.records import FIRST, PILOTS, RUNS, PilotRecord, State
+from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.pilots.run import Run
 from pilothouse.state import check_name, utcnow
 
@@ -130,26 +130,6 @@ def submit(
     if "ipykernel" in sys.modules:
         threading.Thread(target=_import_views, name="pilothouse-views", daemon=True).start()
     return Pilot(record.name)
-
-
-def script(site: str = "local", **description: Any) -> str:
-    """The job script that each of such a pilot's nodes would be submitted with; nothing is submitted.
-
-    Parameters
-    ----------
-    site, description
-        As for :func:`submit`.
-
-    Raises
-    ------
-    InvalidInput
-        A value can't be used.
-    """
-    from pilothouse.pilots.discovery import describe
-    from pilothouse.pilots.jobs import first_jobs, written
-
-    checked, found = describe(site=site, **description)
-    return written(first_jobs(checked, found, checked.name or found.name)[FIRST])
 
 
 def _import_views() -> None:

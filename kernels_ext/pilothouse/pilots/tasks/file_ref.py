@@ -13,6 +13,7 @@ from pilothouse.errors import Failed, InvalidInput, NotFound
 from pilothouse.pilots.run import Run
 from pilothouse.pilots.tasks.ends import Ends
 from pilothouse.pilots.tasks.predecessors import why_not
+from pilothouse.state import first_error
 
 
 class FileRef(BaseModel):
@@ -52,9 +53,8 @@ class FileRef(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or "ref"
-            raise InvalidInput(f"this is not a reference: {field}: {first['msg']}", field=field) from None
+            field, message = first_error(error, "ref")
+            raise InvalidInput(f"this is not a reference: {field}: {message}", field=field) from None
 
     def path(self) -> Path:
         """Wait for the task to end; where the file is. In a Dask function, no thread of the worker is held up.
