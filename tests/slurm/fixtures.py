@@ -7,10 +7,12 @@ runs that wants one of them, and points to the one that it wants: other tests se
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.slurm.cluster import SlurmCluster, missing_programs
+from tests.slurm.login_node import LoginNode, login_node
 
 _CONF = {name: pytest.StashKey[str]() for name in ("slurm_accounting", "slurm")}
 
@@ -56,6 +58,22 @@ def empty_slurm(slurm: SlurmCluster) -> Iterator[SlurmCluster]:
 def empty_slurm_accounting(slurm_accounting: SlurmCluster) -> Iterator[SlurmCluster]:
     """`slurm_accounting` without jobs of earlier tests; what the test leaves is cancelled."""
     yield from _emptied(slurm_accounting)
+
+
+@pytest.fixture
+def login(tmp_path: Path, empty_slurm: SlurmCluster) -> Iterator[LoginNode]:
+    """A login node of a cluster without jobs."""
+    del tmp_path  # it is made before a login node has another idea of where temporary files go
+    with login_node(empty_slurm) as node:
+        yield node
+
+
+@pytest.fixture
+def login_accounting(tmp_path: Path, empty_slurm_accounting: SlurmCluster) -> Iterator[LoginNode]:
+    """A login node of a cluster without jobs that has accounts and limits."""
+    del tmp_path
+    with login_node(empty_slurm_accounting) as node:
+        yield node
 
 
 def _wanted(item: pytest.Item) -> list[str]:

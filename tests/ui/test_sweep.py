@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.slurm.cluster import SlurmCluster
-from tests.slurm.login_node import LoginNode, kill_supervisor, login_node
+from tests.slurm.login_node import LoginNode, kill_supervisor
 from tests.ui.lab_server import Server, lab_server
-
-
-@pytest.fixture
-def login(tmp_path: Path, empty_slurm: SlurmCluster) -> Iterator[LoginNode]:
-    with login_node(empty_slurm) as node:
-        yield node
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,8 @@ import psutil
 import pytest
 
 import pilothouse as ph
-from tests.slurm.cluster import SlurmCluster
-from tests.slurm.login_node import LoginNode, kill_supervisor, login_node
+from tests.slurm.login_node import LoginNode, kill_supervisor
 from tests.waiting import eventually
-
-
-@pytest.fixture
-def login(empty_slurm: SlurmCluster) -> Iterator[LoginNode]:
-    with login_node(empty_slurm) as node:
-        yield node
 
 
 async def test_sites_are_listed_with_their_limits(ask: Any) -> None:
