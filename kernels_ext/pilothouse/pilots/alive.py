@@ -96,9 +96,9 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     for node in latest.nodes:
         if not node.state.ended:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
-    latest.socket = latest.control = latest.scheduler = latest.dashboard = ""
+    latest.forget_addresses()
     with contextlib.suppress(OSError, PilothouseError):  # a home that can't be written: it is lost all the same
-        _clear_away(before)
+        clear_away(before)
         Journal(PILOTS.folder(record.name) / "events.jsonl").add("lost", reason=why)
         PILOTS.write(latest)
         for run in RUNS:
@@ -107,12 +107,11 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     return latest
 
 
-def _clear_away(record: PilotRecord) -> None:
-    """Remove what must not outlive a supervisor: its socket, its secrets, its temporary files."""
+def clear_away(record: PilotRecord) -> None:
+    """Remove what must not outlive a pilot: its sockets, its secrets, its temporary files."""
     folder = PILOTS.folder(record.name)
-    for path in (record.socket, record.dashboard.removeprefix("unix:")):
-        if path.startswith("/"):
-            Path(path).unlink(missing_ok=True)
+    for path in record.sockets:
+        path.unlink(missing_ok=True)
     for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
         (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)

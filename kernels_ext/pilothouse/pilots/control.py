@@ -9,7 +9,6 @@ an answer ``{"ok": result}`` or ``{"error": {code, message, field}}``; telemetry
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -39,12 +38,6 @@ def runtime_folder() -> Path:
         raise Unavailable(f"the folder {path} belongs to another user; set XDG_RUNTIME_DIR to a private folder")
     path.chmod(0o700)
     return path
-
-
-def unlink(path: str) -> None:
-    """Remove a socket that nobody answers on any more."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)
 
 
 def pack(head: dict[str, Any], body: bytes = b"") -> bytes:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pilothouse.pilots.records import PilotRecord
+from pilothouse.pilots.records import UNIX, PilotRecord
 
 #: Environment variable of kernels: the base URL of the Jupyter server that has our extension.
 SERVER = "PILOTHOUSE_SERVER"
-
-#: What an address in :attr:`PilotRecord.dashboard` begins with that is a socket of the supervisor's host.
-UNIX = "unix:"
 
 
 def proxied(record: PilotRecord) -> str:

@@ -19,6 +19,9 @@ from pilothouse.state import utcnow
 if TYPE_CHECKING:
     from pilothouse.pilots.supervisor import Supervisor
 
+#: So many starts in a row may fail of a node that has been there; then it is given up.
+STARTS = 5
+
 
 class FirstNode:
     """The node in the supervisor's own job, and the job that takes over when this one ends.
@@ -36,6 +39,7 @@ class FirstNode:
         self._record = supervisor.record
         self._process: asyncio.subprocess.Process | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._failures = 0
         self.handing_over = False
         found = [node for node in self._record.nodes if node.name == name]
         if not found:
@@ -53,7 +57,11 @@ class FirstNode:
         return waiting[0] if waiting else None
 
     async def start(self) -> None:
-        """Start the node beside the supervisor."""
+        """Start the node beside the supervisor, and again when it dies, as long as the job is there."""
+        await self._launch()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _launch(self) -> None:
         self.node.role = "first"
         self.node.state, self.node.since = State.STARTING, utcnow()
         self.node.started = self.node.started or utcnow()
@@ -63,16 +71,29 @@ class FirstNode:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self._watching = asyncio.create_task(self._watch(self._process))
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        code = await process.wait()
-        if not self._supervisor.ending.is_set() and not self.node.state.ended:
-            self._supervisor.nodes.failed(self.node, JobStatus(State.FAILED, f"its process ended with {code}"))
+    async def _watch(self) -> None:
+        """Start a dead node again in its own job, which goes on; one that never came up has failed, as others have."""
+        nodes = self._supervisor.nodes
+        while self._process is not None:
+            begun = self.node.since
+            why = f"its process ended with {await self._process.wait()}"
+            if self._supervisor.ending.is_set() or self.node.state.ended:
+                return
+            self._failures = 0 if self.node.since != begun else self._failures + 1
+            never = nodes.description.replace == "never" or self.node.connected is None
+            if never or self._failures >= STARTS:
+                nodes.failed(self.node, JobStatus(State.FAILED, why))
+                return
+            nodes.book.mark(self.node, State.STARTING, f"{why}; it is started again")
+            await asyncio.sleep(2.0**self._failures)
+            await self._launch()
 
     async def keep(self) -> None:
         """See to it that a successor waits, as long as the lease is longer than this job."""
         record = self._record
+        if self.node.state.ended:  # it was given up while its process went on
+            await self.stop()
         if self.successor is not None or self._supervisor.ending.is_set() or not self.node.job:
             return
         if self.node.ends is None or record.lease_end is None:
@@ -95,6 +116,8 @@ class FirstNode:
 
     async def stop(self) -> None:
         """End the node beside the supervisor."""
+        if self._watching is not None:
+            self._watching.cancel()
         process = self._process
         if process is None or process.returncode is not None:
             return

@@ -224,7 +224,8 @@ class Nodes:
         now = utcnow()
         for node in list(self._record.nodes):
             if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
-                self._spawn(self._cancel(node.job))
+                if node.role != "first":  # whose job holds the supervisor, which ends the node
+                    self._spawn(self._cancel(node.job))
                 self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"))
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
                 left = (node.ends - now).total_seconds()

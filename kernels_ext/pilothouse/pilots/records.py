@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,8 @@ from pilothouse.state import Record, Records
 
 #: Name of the kind of node that a description's own fields describe.
 FIRST = "node"
+#: What :attr:`PilotRecord.dashboard` begins with where it is a socket of the supervisor's host.
+UNIX = "unix:"
 
 
 class State(StrEnum):
@@ -108,7 +111,7 @@ class PilotRecord(Record):
     scheduler: str = ""
     dashboard: str = Field(
         default="",
-        description="where Dask's pages are: 'unix:' and a socket of the supervisor's host, or its `control`",
+        description="where Dask's pages are: `UNIX` and a socket of the supervisor's host, or its `control`",
     )
     heartbeat: datetime | None = None
     lease_end: datetime | None = None
@@ -123,6 +126,16 @@ class PilotRecord(Record):
     def answers(self) -> bool:
         """Whether its supervisor can be asked."""
         return bool(self.socket or self.control)
+
+    @property
+    def sockets(self) -> list[Path]:
+        """The Unix sockets of a supervisor on a login node."""
+        dashboard = self.dashboard.removeprefix(UNIX) if self.dashboard.startswith(UNIX) else ""
+        return [Path(path) for path in (self.socket, dashboard) if path]
+
+    def forget_addresses(self) -> None:
+        """Nobody answers at them any more."""
+        self.socket = self.control = self.scheduler = self.dashboard = ""
 
 
 class Progress(BaseModel):

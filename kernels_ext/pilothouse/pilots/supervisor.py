@@ -15,7 +15,6 @@ import logging
 import math
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
@@ -28,8 +27,7 @@ import psutil
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots import answering, control
 from pilothouse.pilots.adaptive import Load
-from pilothouse.pilots.alive import remove_leftovers, scratch_folder
-from pilothouse.pilots.dashboard_link import UNIX
+from pilothouse.pilots.alive import clear_away, scratch_folder
 from pilothouse.pilots.first_node import FirstNode
 from pilothouse.pilots.interfaces import supervisor_address
 from pilothouse.pilots.jobs import node_job
@@ -41,7 +39,7 @@ from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
 from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.records import PILOTS, PilotRecord, ProcessRef, State
+from pilothouse.pilots.records import PILOTS, UNIX, PilotRecord, ProcessRef, State
 from pilothouse.pilots.requests import Requests
 from pilothouse.pilots.run_host import NodeHost, RunHost
 from pilothouse.pilots.site import Site
@@ -124,8 +122,8 @@ class Supervisor:
             finally:
                 for server in servers:
                     server.close()
-                for path in (record.socket, record.dashboard.removeprefix(UNIX)):
-                    control.unlink(path)
+                for path in record.sockets:
+                    path.unlink(missing_ok=True)
         finally:
             await self._shut_down()
 
@@ -273,12 +271,9 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(3):
                     await self.scheduler.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        remove_leftovers(self.folder)
-        for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
-            (self.folder / name).unlink(missing_ok=True)
+        clear_away(record)
         record.state, record.ended, record.idle_end, record.lease_end = state, utcnow(), None, None
-        record.socket = record.control = record.scheduler = record.dashboard = ""
+        record.forget_addresses()
         self.journal.add(state.value, reason=reason)
         if self._writing is not None:
             self._writing.cancel()

@@ -230,6 +230,21 @@ def test_a_supervisor_that_is_killed_in_its_job_is_followed_too(login: LoginNode
     eventually(lambda: not login.processes(), "the end of all processes")
 
 
+@pytest.mark.slow
+def test_the_node_beside_a_supervisor_is_started_again_in_its_job(login: LoginNode) -> None:
+    pilot = login.submit(nodes=1, placement="job", lease="2h").wait(timeout=90)
+    (first,) = running(pilot)
+    (worker,) = pilot.client().run(os.getpid).values()
+    os.kill(worker, 9)
+    eventually(lambda: [node.address for node in running(pilot)] not in ([], [first.address]), "the node")
+    assert [(node.name, node.job) for node in running(pilot)] == [(first.name, first.job)]
+    assert {node.job for node in pilot.nodes if node.role != "successor"} == {first.job}
+    assert pilot.record.generation == 1
+    assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
+    words = [event["reason"] for event in happened(pilot, "node starting")]
+    assert "its process ended with -9; it is started again" in words
+
+
 def test_a_pilot_whose_supervisor_waits_in_the_queue_can_be_cancelled(login: LoginNode) -> None:
     filler = fill(login, 4)
     pilot = login.submit(nodes=1, placement="job")
