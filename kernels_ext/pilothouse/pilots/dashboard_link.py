@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
-from pilothouse.pilots.records import UNIX, PilotRecord
+if TYPE_CHECKING:
+    from pilothouse.pilots.records import PilotRecord
 
 #: Environment variable of kernels: the base URL of the Jupyter server that has our extension.
 SERVER = "PILOTHOUSE_SERVER"
@@ -19,5 +21,7 @@ def proxied(record: PilotRecord) -> str:
 
 def dashboard_link(record: PilotRecord) -> str:
     """The path of :func:`proxied`; else the socket, where it is one of this host; else nothing."""
+    from pilothouse.pilots.records import UNIX  # a Jupyter server that starts reads this module, but no models
+
     here = record.supervisor is not None and record.supervisor.host == socket.gethostname()
     return proxied(record) or (record.dashboard if here and record.dashboard.startswith(UNIX) else "")
