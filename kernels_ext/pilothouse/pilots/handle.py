@@ -179,7 +179,7 @@ class Pilot(Executes):
         """Replace each node by a new one before its walltime is over, one after the other; returns at once.
 
         A node goes when its replacement is there, and what it holds moves first. A pilot with ``replace="always"``
-        does so by itself.
+        does so by itself. The node in the supervisor's own job (placement ``"job"``) stays until its successor comes.
         """
         self._ask("renew")
         return self

@@ -133,8 +133,12 @@ class Nodes:
         self.exhausted = self.refusal = ""
 
     def renew(self) -> list[str]:
-        """Replace each node that is there now by a new one, one after the other; their names."""
-        self._renewing = [node.name for node in self._record.nodes if node.state is State.RUNNING]
+        """Replace each node that is there now by a new one, one after the other; their names.
+
+        One whose job holds the supervisor stays: it is followed by its successor.
+        """
+        ours = [node for node in self._record.nodes if node.role == "node"]
+        self._renewing = [node.name for node in ours if node.state is State.RUNNING]
         return list(self._renewing)
 
     # ------------------------------------------------------------------ the loop
@@ -161,9 +165,9 @@ class Nodes:
                 if not self.exhausted and time.monotonic() >= self._not_before:
                     await self._submit_missing(kind, wanted - len(active))
                     await self._ask()
-            elif len(active) > wanted:
-                self._let_go(active, len(active) - wanted)
             else:
+                if len(active) > wanted:
+                    self._let_go(active, len(active) - wanted)
                 self._let_leave(kind, active)
 
     async def _ask(self) -> None:

@@ -305,6 +305,27 @@ def test_all_nodes_are_renewed_each_when_its_replacement_is_there(clock: Clock) 
     run(steps)
 
 
+def test_the_job_that_holds_the_supervisor_is_not_given_back(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(2)
+        await bench.keep()
+        bench.connect("p-1", "p-2")
+        bench.record.nodes[0].role = "first"
+        assert bench.nodes.renew() == ["p-2"]
+        bench.record.wanted["node"] = 0
+        await bench.keep()
+        await asyncio.sleep(0)
+        assert bench.queue.cancelled == ["2"]
+        bench.nodes.book.mark(bench.record.nodes[0], State.STARTING, "its worker hangs")
+        bench.record.nodes[0].since = utcnow() - timedelta(seconds=nodes_module.CONNECT_S + 1)
+        await bench.keep()
+        await asyncio.sleep(0)
+        assert bench.states()["p-1"] == "failed"
+        assert bench.queue.cancelled == ["2"]
+
+    run(steps)
+
+
 def test_of_a_node_that_is_overdue_the_batch_system_is_asked_first(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(2)
