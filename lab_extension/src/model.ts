@@ -88,12 +88,14 @@ export class PilothouseModel implements IPilothouse {
     return record;
   }
 
-  extendPilot(name: string, nodes = 1): Promise<void> {
-    return this._act('pilots', ['pilots', name, 'extend'], { method: 'POST', body: { nodes } });
+  extendPilot(name: string, nodes: number, kind: string): Promise<void> {
+    const body = { nodes, kind };
+    return this._act('pilots', ['pilots', name, 'extend'], { method: 'POST', body });
   }
 
-  shrinkPilot(name: string, nodes = 1): Promise<void> {
-    return this._act('pilots', ['pilots', name, 'shrink'], { method: 'POST', body: { nodes } });
+  shrinkPilot(name: string, nodes: number, kind: string): Promise<void> {
+    const body = { nodes, kind };
+    return this._act('pilots', ['pilots', name, 'shrink'], { method: 'POST', body });
   }
 
   cancelPilot(name: string): Promise<void> {

@@ -35,6 +35,8 @@ export interface IPilotRecord extends IRecord {
   readonly created?: string;
   readonly ended?: string | null;
   readonly nodes_wanted?: number;
+  /** How many of each kind. */
+  readonly wanted?: Readonly<Record<string, number>>;
   readonly nodes?: readonly INodeRecord[];
   readonly adapt?: { readonly minimum: number; readonly maximum: number } | null;
   /** What a new supervisor could not go on with, a line each. */

@@ -188,7 +188,7 @@ class Pilot(Executes):
         """Follow the load between `minimum` and `maximum` nodes, until the pilot is scaled by hand: :meth:`scale`.
 
         More nodes come at once; fewer only after some calm, and no job is given back before it has been there for
-        as long as it took to get.
+        as long as it took to get. Where a pilot has several kinds, those of the description's own fields come and go.
         """
         self._ask("adapt", minimum=_count(minimum, 0), maximum=_count(maximum, 1))
         return self

@@ -119,3 +119,10 @@ def within(value: object, name: str, least: int = 1, most: int = MOST) -> int:
         shown = value if abs(value) < 10**12 else "a number of many digits"
         raise InvalidInput(f"{name}={shown}: take {least} to {most}", field=name)
     return value
+
+
+def worded(value: object, name: str) -> str:
+    """`value` if it is a string; :class:`InvalidInput` naming the field otherwise."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name}={value!r} is not a string", field=name)
+    return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from pilothouse_lab.answers import Answer, in_thread, within
+from pilothouse_lab.answers import Answer, in_thread, within, worded
 from pilothouse_lab.records import as_json, listed
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class PilotExtend(Answer):
     @web.authenticated
     @authorized
     async def post(self, name: str) -> None:
-        """Add ``{"nodes": 1}``: 202 and the record."""
+        """Add ``{"nodes": 1, "kind": "node"}``: 202 and the record."""
         await _resize(self, name, "extend")
 
 
@@ -149,7 +149,7 @@ class PilotShrink(Answer):
     @web.authenticated
     @authorized
     async def post(self, name: str) -> None:
-        """Take ``{"nodes": 1}`` away: 202 and the record."""
+        """Take ``{"nodes": 1, "kind": "node"}`` away: 202 and the record."""
         await _resize(self, name, "shrink")
 
 
@@ -259,11 +259,13 @@ def _shown(job: JobPreview) -> dict[str, Any]:
 
 
 async def _resize(handler: Answer, name: str, verb: str) -> None:
-    nodes = within(handler.body("nodes").get("nodes", 1), "nodes")
+    body = handler.body("nodes", "kind")
+    nodes = within(body.get("nodes", 1), "nodes")
+    kind = {"kind": worded(body["kind"], "kind")} if "kind" in body else {}
 
     def resize() -> dict[str, Any]:
         pilot = _pilot(name)
-        getattr(pilot, verb)(nodes)
+        getattr(pilot, verb)(nodes, **kind)
         return as_json(pilot.record)
 
     handler.answer(await in_thread(resize), 202)

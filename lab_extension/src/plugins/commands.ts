@@ -66,7 +66,17 @@ export const commands: JupyterFrontEndPlugin<void> = {
       caption: trans.__('Give the pilot one more node'),
       icon: addIcon,
       live: true,
-      execute: name => model.extendPilot(name)
+      execute: async name => {
+        const kind = await Private.askForKind(
+          model,
+          name,
+          trans.__('Add a node to %1', name),
+          trans
+        );
+        if (kind) {
+          await model.extendPilot(name, 1, kind);
+        }
+      }
     });
     named(CommandIDs.shrinkPilot, {
       of: 'pilots',
@@ -74,7 +84,17 @@ export const commands: JupyterFrontEndPlugin<void> = {
       caption: trans.__('Take one node from the pilot, once its work has moved'),
       icon: shrinkIcon,
       live: true,
-      execute: name => model.shrinkPilot(name)
+      execute: async name => {
+        const kind = await Private.askForKind(
+          model,
+          name,
+          trans.__('Remove a node from %1', name),
+          trans
+        );
+        if (kind) {
+          await model.shrinkPilot(name, 1, kind);
+        }
+      }
     });
     named(CommandIDs.cancelPilot, {
       of: 'pilots',
@@ -311,6 +331,26 @@ namespace Private {
       return app.contextMenuHitTest(node => !!node.dataset.pilothouse)?.dataset.pilothouse;
     }
     return undefined;
+  }
+
+  /** The kind of node that is meant: the user chooses where a pilot has several. */
+  export async function askForKind(
+    model: IPilothouse,
+    name: string,
+    title: string,
+    trans: TranslationBundle
+  ): Promise<string | undefined> {
+    const kinds = Object.keys(model.pilots.find(pilot => pilot.name === name)?.wanted ?? {});
+    if (kinds.length <= 1) {
+      return kinds[0] ?? 'node';
+    }
+    const { button } = await showDialog({
+      title,
+      body: trans.__('Of which kind?'),
+      buttons: [Dialog.cancelButton(), ...kinds.map(label => Dialog.okButton({ label }))],
+      defaultButton: 1
+    });
+    return button.accept ? button.label : undefined;
   }
 
   /** Have the user choose; the only candidate is not asked for. */

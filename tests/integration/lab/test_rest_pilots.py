@@ -188,6 +188,18 @@ async def test_a_wrong_number_of_nodes_is_refused(ask: Any, state_home: Path, ve
     assert (status, answer["field"]) == (400, "nodes")
 
 
+async def test_each_kind_of_node_is_scaled_for_itself(ask: Any, state_home: Path) -> None:
+    pilot = ph.submit("local", name="two", nodes=1, kinds={"big": {"nodes": 1}})
+    status, record = await ask("POST", "pilots", "two", "extend", body={"kind": "big", "nodes": 2})
+    assert (status, record["wanted"]) == (202, {"node": 1, "big": 3})
+    status, record = await ask("POST", "pilots", "two", "shrink", body={"kind": "big"})
+    assert (status, record["wanted"]) == (202, {"node": 1, "big": 2})
+    for kind in ("small", ["big"]):
+        status, answer = await ask("POST", "pilots", "two", "extend", body={"kind": kind})
+        assert (status, answer["field"]) == (400, "kind")
+    assert pilot.record.nodes_wanted == 3
+
+
 async def test_an_unknown_field_of_extend_is_refused(ask: Any, state_home: Path) -> None:
     status, answer = await ask("POST", "pilots", "any", "extend", body={"node": 1})
     assert (status, answer["field"]) == (400, "node")
