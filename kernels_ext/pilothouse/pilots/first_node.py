@@ -74,11 +74,11 @@ class FirstNode:
 
     async def _watch(self) -> None:
         """Start a dead node again in its own job, which goes on; one that never came up has failed, as others have."""
-        nodes = self._supervisor.nodes
+        nodes, ending = self._supervisor.nodes, self._supervisor.ending
         while self._process is not None:
             begun = self.node.since
             why = f"its process ended with {await self._process.wait()}"
-            if self._supervisor.ending.is_set() or self.node.state.ended:
+            if ending.is_set() or self.node.state.ended:
                 return
             self._failures = 0 if self.node.since != begun else self._failures + 1
             never = nodes.description.replace == "never" or self.node.connected is None
@@ -87,6 +87,8 @@ class FirstNode:
                 return
             nodes.book.mark(self.node, State.STARTING, f"{why}; it is started again")
             await asyncio.sleep(2.0**self._failures)
+            if ending.is_set():  # the job was told to end: its processes heard of it at the same time
+                return
             await self._launch()
 
     async def keep(self) -> None:
