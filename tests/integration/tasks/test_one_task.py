@@ -243,6 +243,12 @@ def test_dask_functions_and_executables_follow_each_other(local_pilot: Pilot) ->
     del computed  # the task holds it
     read = client.submit(lambda outputs: int(outputs["answer"].read_text()), task.future())
     assert read.result(timeout=60) == 42
+    other = ph.attach(local_pilot.name).client()  # type: ignore[union-attr]
+    other.submit(slowly, 1).result(timeout=60)
+    other.scheduler_comm.interval = 1.0  # it is slow to tell what comes next
+    read = client.submit(lambda outputs: outputs["answer"].name, task.future(other))
+    assert read.result(timeout=60) == "answer"
+    other.close()
     failing = local_pilot.execute(["false"])
     with pytest.raises(Failed, match="exit code 1"):
         client.submit(lambda outputs: outputs, failing.future(client)).result(timeout=60)

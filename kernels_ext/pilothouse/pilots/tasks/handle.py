@@ -176,11 +176,16 @@ class Task(Run):
         Parameters
         ----------
         client
-            Of the pilot; what ``pilot.client()`` gave last, or a new one, when left out.
+            Of the pilot; what ``pilot.client()`` gave last, or a new one, when left out. The future can be given to
+            functions of the pilot's other clients, too; not one of an asynchronous client, before it is known there.
         """
+        from pilothouse.pilots.tasks.predecessors import known
+
         client = client or self._client()
         key = f"pilothouse-{self.name}-{secrets.token_hex(4)}"
         self._future = client.submit(result_of, self.name, self.record.created.isoformat(), key=key, pure=False)
+        if not client.asynchronous:  # what another client submits could come before it, and fail
+            client.run_on_scheduler(known, [key])
         return self._future  # held here too: Dask may drop one that is only an argument before it knows what follows
 
     def _client(self) -> Client:

@@ -18,17 +18,19 @@ LOOK = 0.05
 UNDER_WAY_S = 10.0
 
 
-async def hold(keys: Sequence[str], holder: str, dask_scheduler: Any = None) -> list[str]:
-    """In the scheduler: keep what `keys` stand for on behalf of `holder`; the keys that are not known there.
-
-    What a client has submitted a moment ago may still be on its way.
-    """
+async def known(keys: Sequence[str], dask_scheduler: Any = None) -> list[str]:
+    """In the scheduler: those of `keys` that are known there, also when a client has just submitted them."""
     deadline = time.monotonic() + UNDER_WAY_S
     while not all(key in dask_scheduler.tasks for key in keys) and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
-    known = [key for key in keys if key in dask_scheduler.tasks]
-    dask_scheduler.client_desires_keys(keys=known, client=holder)
-    return [key for key in keys if key not in known]
+    return [key for key in keys if key in dask_scheduler.tasks]
+
+
+async def hold(keys: Sequence[str], holder: str, dask_scheduler: Any = None) -> list[str]:
+    """In the scheduler: keep what `keys` stand for on behalf of `holder`; the keys that are not known there."""
+    found = await known(keys, dask_scheduler)
+    dask_scheduler.client_desires_keys(keys=found, client=holder)
+    return [key for key in keys if key not in found]
 
 
 def let_go(holder: str, dask_scheduler: Any = None) -> None:
