@@ -66,17 +66,10 @@ export const commands: JupyterFrontEndPlugin<void> = {
       caption: trans.__('Give the pilot one more node'),
       icon: addIcon,
       live: true,
-      execute: async name => {
-        const kind = await Private.askForKind(
-          model,
-          name,
-          trans.__('Add a node to %1', name),
-          trans
-        );
-        if (kind) {
-          await model.extendPilot(name, 1, kind);
-        }
-      }
+      execute: name =>
+        Private.forKind(model, name, trans.__('Add a node to %1', name), trans, kind =>
+          model.extendPilot(name, 1, kind)
+        )
     });
     named(CommandIDs.shrinkPilot, {
       of: 'pilots',
@@ -84,17 +77,10 @@ export const commands: JupyterFrontEndPlugin<void> = {
       caption: trans.__('Take one node from the pilot, once its work has moved'),
       icon: shrinkIcon,
       live: true,
-      execute: async name => {
-        const kind = await Private.askForKind(
-          model,
-          name,
-          trans.__('Remove a node from %1', name),
-          trans
-        );
-        if (kind) {
-          await model.shrinkPilot(name, 1, kind);
-        }
-      }
+      execute: name =>
+        Private.forKind(model, name, trans.__('Remove a node from %1', name), trans, kind =>
+          model.shrinkPilot(name, 1, kind)
+        )
     });
     named(CommandIDs.cancelPilot, {
       of: 'pilots',
@@ -333,16 +319,17 @@ namespace Private {
     return undefined;
   }
 
-  /** The kind of node that is meant: the user chooses where a pilot has several. */
-  export async function askForKind(
+  /** Do something with a kind of node: the user chooses it where a pilot has several. */
+  export async function forKind(
     model: IPilothouse,
     name: string,
     title: string,
-    trans: TranslationBundle
-  ): Promise<string | undefined> {
+    trans: TranslationBundle,
+    act: (kind: string) => Promise<void>
+  ): Promise<void> {
     const kinds = Object.keys(model.pilots.find(pilot => pilot.name === name)?.wanted ?? {});
     if (kinds.length <= 1) {
-      return kinds[0] ?? 'node';
+      return act(kinds[0] ?? 'node');
     }
     const { button } = await showDialog({
       title,
@@ -350,7 +337,9 @@ namespace Private {
       buttons: [Dialog.cancelButton(), ...kinds.map(label => Dialog.okButton({ label }))],
       defaultButton: 1
     });
-    return button.accept ? button.label : undefined;
+    if (button.accept) {
+      await act(button.label);
+    }
   }
 
   /** Have the user choose; the only candidate is not asked for. */
