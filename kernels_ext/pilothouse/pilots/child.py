@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
 import queue
 import sys
@@ -38,6 +39,9 @@ class Channel:
         What the driver passed to ``spawn``.
     stopping
         Set when the driver asked the process to stop, or is gone: finish what you are at and return from ``main``.
+    leaving
+        Set when the process's node is about to go, :attr:`seconds_left` later: begin nothing that takes longer, and
+        return from ``main`` when what you are at is done. It is asked to stop in time.
     """
 
     def __init__(self, source: TextIO, sink: TextIO) -> None:
@@ -45,7 +49,8 @@ class Channel:
         self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._finishing = False
-        self.stopping = threading.Event()
+        self.stopping, self.leaving = threading.Event(), threading.Event()
+        self._leaves_at = math.inf
         self.config: dict[str, Any] = json.loads(source.readline())
         threading.Thread(target=self._read, args=(source,), name="pilothouse-channel", daemon=True).start()
 
@@ -62,8 +67,13 @@ class Channel:
         with contextlib.suppress(BrokenPipeError):  # its node has gone, too
             self.send(FINISHING)
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until its node goes, as far as that is known; infinite when it stays."""
+        return max(self._leaves_at - time.monotonic(), 0.0)
+
     def receive(self, timeout: float | None = None) -> dict[str, Any] | None:
-        """The driver's next message; None when `timeout` seconds passed without one or the process should stop."""
+        """The driver's next message; None when `timeout` seconds passed without one, or the process should end."""
         if self.stopping.is_set() and self._inbox.empty():
             return None
         try:
@@ -76,6 +86,9 @@ class Channel:
             message = json.loads(line)
             if message == {"op": "stop"}:
                 self._stop()
+            elif message.get("op") == "leaving":
+                self._leaves_at = time.monotonic() + message["seconds"]
+                self.leaving.set()
             else:
                 self._inbox.put(message)
         self._stop()

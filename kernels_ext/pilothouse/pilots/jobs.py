@@ -29,7 +29,7 @@ def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:
         "--scheduler-file", str(folder / "scheduler.json"),
         "--tls-cert", tls["tls_cert"], "--tls-key", tls["tls_key"],
         "--cores", str(kind.cores), "--memory", str(int(kind.memory or 0)),
-        "--patience", f"{site.patience:g}",
+        "--patience", f"{site.patience:g}", "--grace", f"{site.grace:g}",
     ]  # fmt: skip
     if kind.resources:
         arguments += ["--resources", json.dumps(kind.resources)]

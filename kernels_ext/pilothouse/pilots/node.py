@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from pilothouse import remains
 from pilothouse.pilots.child import FINISH_S, FINISHING
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class ProcessHost:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: set[str] = set()
+        self._mark = remains.node_mark(str(worker.name), os.getpid())
         worker.handlers["pilothouse_spawn"] = self.spawn
         worker.handlers["pilothouse_send"] = self.send
         worker.handlers["pilothouse_kill"] = self.kill
@@ -74,7 +76,7 @@ class ProcessHost:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=file,
-                env={**os.environ, **env},
+                env={**os.environ, **env, remains.MARK: f"{self._mark}{key}/"},
                 limit=4 * 2**20,
             )
         self._processes[key] = process
@@ -109,6 +111,8 @@ class ProcessHost:
             else:
                 self._tell({"op": "pilothouse_message", "key": key, "message": message})
         code = await process.wait()
+        if code:  # it did not end what it had started itself; whoever hears of its end may start the same elsewhere
+            await asyncio.to_thread(remains.end, lambda: remains.marked(f"{self._mark}{key}/"), 0.0)
         self._processes.pop(key, None)
         self._finishing.discard(key)
         self._tell({"op": "pilothouse_exit", "key": key, "code": code})
@@ -118,6 +122,13 @@ class ProcessHost:
 
         with contextlib.suppress(CommClosedError):  # the scheduler is gone: so is the node, in a moment
             self._worker.batched_stream.send(message)
+
+    async def leave(self, seconds: float) -> None:
+        """The node was told to end: have the supervisor take away what is here, and the worker when that is done."""
+        self._tell({"op": "pilothouse_told", "seconds": seconds})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._worker.finished()
 
     async def close(self) -> None:
         """End all processes: kindly by closing their input, then not."""
@@ -162,6 +173,8 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
 
     async def close() -> None:
         await stop.wait()
+        if worker.status.name in ("running", "closing_gracefully"):
+            await host.leave(arguments.grace)
         await worker.close()
 
     closing = asyncio.create_task(close())
@@ -255,6 +268,7 @@ def main(line: Sequence[str] | None = None) -> None:
     parser.add_argument("--resources", default="{}")
     parser.add_argument("--patience", type=float, default=0.0)
     parser.add_argument("--until", type=float, default=0.0)
+    parser.add_argument("--grace", type=float, default=0.0)
     arguments = parser.parse_args(line)
     signal.signal(signal.SIGTERM, _leave)  # until the event loop listens: the folder goes with the node
     import distributed  # noqa: F401  # before there is a folder: it takes long enough for a node to be killed in it

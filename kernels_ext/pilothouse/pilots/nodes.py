@@ -31,10 +31,16 @@ logger = logging.getLogger(__name__)
 LIMIT = 5
 #: Seconds that a node may take from the start of its job to its connection.
 CONNECT_S = 60.0
-#: Seconds that data may take to move away from a node that goes.
-DRAIN_S = 60.0
-#: Seconds before its walltime at which a node is drained, whether its replacement is there or not.
+#: The least seconds before its walltime at which a node is drained, whether its replacement is there or not.
 LAST_CALL_S = 10.0
+#: Of a walltime, the share that draining may take; but for that, it is the site's `drain`.
+DRAIN_SHARE = 0.1
+#: Seconds between the end of draining and that of the walltime.
+SPARE_S = 3.0
+#: Seconds until it is known that a job has ended whose processes did not end by themselves.
+END_S = 60.0
+#: Seconds between two looks at the tasks of a node that is drained.
+LOOK_S = 0.1
 
 ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
 
@@ -73,10 +79,13 @@ class Nodes:
         self._refusals = 0
         self._not_before = 0.0
         self._renewing: list[str] = []
+        self._asked: set[str] = set()
         self._overdue: set[str] = set()
+        self._told: set[str] = set()
         self._draining: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()
         self._scheduler: Any = None
+        self._host: NodeHost | None = None
         self.exhausted = ""
         self.trouble = ""
         self.refusal = ""
@@ -103,10 +112,10 @@ class Nodes:
             def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
                 node = next((n for n in nodes._record.nodes if n.address == worker), None)
                 if node is not None:
-                    host.node_gone(node.name)
                     nodes._disconnected(node)
 
-        self._scheduler = scheduler
+        self._scheduler, self._host = scheduler, host
+        host.told = self._told_to_end
         scheduler.add_plugin(Watcher())
         for worker in scheduler.workers.values():
             self.connected(str(worker.name), worker.address)
@@ -127,6 +136,24 @@ class Nodes:
             self.book.mark(node, State.STARTING, "its worker has left")
             self._asking.look_now()
 
+    def _told_to_end(self, name: str, seconds: float) -> None:
+        """Somebody else, or the batch system, told a node's job to end: replace it now, and take away what it has."""
+        for node in self._record.nodes:
+            if node.name != name or node.state is not State.RUNNING or name in self._told:
+                continue
+            self._told.add(name)
+            self._journal.add("node told to end", node=name, seconds=seconds)
+            if self.description.replace == "never":
+                self._do_without(node)
+            elif node.role == "node":
+                node.leaving = True
+            self._changed()
+            self._spawn(self._dismiss(node, seconds))
+
+    async def _dismiss(self, node: NodeRecord, seconds: float) -> None:
+        await self._empty(node, seconds)
+        self._asking.look_now()
+
     def reset_limit(self) -> None:
         """The user changed the set-point: try again."""
         self._failures, self._refusals, self._not_before = 0, 0, 0.0
@@ -139,6 +166,7 @@ class Nodes:
         """
         ours = [node for node in self._record.nodes if node.role == "node"]
         self._renewing = [node.name for node in ours if node.state is State.RUNNING]
+        self._asked |= {*self._renewing}
         return list(self._renewing)
 
     # ------------------------------------------------------------------ the loop
@@ -236,8 +264,8 @@ class Nodes:
                 if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
                     self._overdue.add(node.name)
                     self._asking.look_now()
-                elif left < LAST_CALL_S:
-                    self._drain_soon(node, "its walltime is over")
+                elif left < self._last_call(node):
+                    self._drain_soon(node, "its walltime is over", left - SPARE_S)
                     if self.description.replace == "never":
                         self._do_without(node)
                 elif (
@@ -253,6 +281,12 @@ class Nodes:
             for node in self._record.nodes:
                 if node.name == name and node.state is State.RUNNING:
                     self._renew(node)
+
+    def _last_call(self, node: NodeRecord) -> float:
+        """How long before its walltime a node is drained, seconds."""
+        begun = node.started or node.connected or node.submitted or utcnow()
+        whole = ((node.ends or utcnow()) - begun).total_seconds()
+        return max(min(self._site.drain, DRAIN_SHARE * whole), LAST_CALL_S)
 
     def _renew(self, node: NodeRecord) -> None:
         node.leaving = True
@@ -335,28 +369,62 @@ class Nodes:
         if self._scheduler is not None:
             busy = {str(worker.name) for worker in self._scheduler.workers.values() if worker.processing}
             busy |= Cores.of(self._scheduler).used.keys()
+        if self._host is not None:
+            busy |= {node.name for node in active if self._host.is_busy(node.name)}
         rest = [node for node in active[::-1] if node.role == "node"]
         for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
-            self._drain_soon(node, "shrunk")
+            self._drain_soon(node, "shrunk", self._site.drain)
 
     def _let_leave(self, kind: str, active: list[NodeRecord]) -> None:
         if all(node.state is State.RUNNING for node in active):
             for node in self._record.nodes:
-                if node.leaving and node.kind == kind and node.state is State.RUNNING:
-                    self._drain_soon(node, "renewed")
+                if node.leaving and node.kind == kind and node.state is State.RUNNING and node.name not in self._told:
+                    self._drain_soon(node, "renewed", self._time_to_finish(node))
 
-    def _drain_soon(self, node: NodeRecord, why: str) -> None:
+    def _time_to_finish(self, node: NodeRecord) -> float:
+        """Seconds for a node whose replacement is there: what fits into its walltime is finished."""
+        if node.ends is None or node.name in self._asked:
+            return self._site.drain
+        return max((node.ends - utcnow()).total_seconds() - self._last_call(node), self._site.drain)
+
+    def _drain_soon(self, node: NodeRecord, why: str, seconds: float) -> None:
         self.book.mark(node, State.DRAINING, why)
-        self._spawn(self._drain(node, why))
+        self._spawn(self._drain(node, why, seconds))
 
-    async def _drain(self, node: NodeRecord, why: str) -> None:
-        if node.address and self._scheduler is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN_S):
-                    await self._scheduler.retire_workers(names=[node.name], close_workers=False)
+    async def _drain(self, node: NodeRecord, why: str, seconds: float) -> None:
+        await self._empty(node, seconds)
         self._asking.expect_change()
         await self._cancel(node.job)
-        self.book.end(node, State.FINISHED, why)
+        if self._host is not None and self._host.is_busy(node.name):  # what did not end in time ends with the job
+            with contextlib.suppress(PilothouseError):
+                await self._asking.gone([node.job], timeout=END_S)
+        self._end(node, State.FINISHED, why)
+
+    async def _empty(self, node: NodeRecord, seconds: float) -> None:
+        """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data."""
+        if not node.address or self._scheduler is None or self._host is None:
+            return
+        Cores.of(self._scheduler).close(node.name)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node))
+        if node.address:  # expected: what is still at work there is given to others, and is not to blame
+            await self._scheduler.remove_worker(node.address, expected=True, close=False, stimulus_id="pilothouse")
+
+    async def _retire(self, node: NodeRecord) -> None:
+        """Give the node no more of Dask's tasks, let it finish those that it is at, move the data elsewhere."""
+        worker = self._scheduler.workers.get(node.address)
+        while worker is not None and self._scheduler.workers.get(node.address) is worker:
+            await self._scheduler.retire_workers([node.address], close_workers=False, remove=False)
+            if not worker.processing:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    def _end(self, node: NodeRecord, state: State, why: str) -> None:
+        """The node's job has ended, and all that was in it."""
+        self.book.end(node, state, why)
+        if self._host is not None:
+            self._host.node_ended(node.name)
 
     async def _cancel(self, job: str) -> None:
         """End the job, however long the batch system is out of reach."""
@@ -385,16 +453,17 @@ class Nodes:
             self._journal.add("trouble", reason=str(error))
         for node in list(self._record.nodes):
             if not node.state.ended:
-                self.book.end(node, State.FINISHED, "the pilot ended")
+                self._end(node, State.FINISHED, "the pilot ended")
 
     # ------------------------------------------------------------------ ends
 
     def failed(self, node: NodeRecord, status: JobStatus) -> None:
         """A node's job has ended, which nobody asked for."""
         came_up = node.connected is not None
-        self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
+        self._end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
         if self.description.replace == "never":
-            self._do_without(node)
+            if node.name not in self._told:
+                self._do_without(node)
             return
         if came_up:
             self._failures, self._not_before = 0, 0.0

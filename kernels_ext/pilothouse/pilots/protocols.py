@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,12 +14,16 @@ class NodeProcess(Protocol):
     """A process on one of the pilot's nodes, started by :meth:`RunContext.spawn`.
 
     It is a Python module with a function ``main(channel: pilothouse.pilots.child.Channel)``. It ends with its
-    node, and with its run.
+    node, and with its run; :class:`pilothouse.runs.keeping.Kept` puts another one in its place.
     """
 
     label: str
     node: str
     pid: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended: its node saw its end, or the batch system that of the node's job."""
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Give the process a JSON message; it gets it from ``channel.receive()``."""
@@ -28,10 +32,20 @@ class NodeProcess(Protocol):
         """What the process sends with ``channel.send(...)``, in order; ends when the process has ended."""
 
     async def wait(self) -> int:
-        """Wait for the process to end; its exit code. Negative: the signal that ended it."""
+        """Wait for the process to end; its exit code. Negative: the signal that ended it; -9 when its node was lost.
+
+        A node that is not heard of any more may still work: this waits until it is known to be gone.
+        """
 
     async def stop(self, grace: float = 1.5) -> int:
-        """Ask the process to end (``channel.stopping`` is set), kill it after `grace` seconds; its exit code."""
+        """Ask the process to end (``channel.stopping`` is set), kill it after `grace` seconds; its exit code.
+
+        Returns -9 some seconds after that at the latest, also where the end is not known: ask :attr:`ended`.
+        """
+
+
+#: Called with the name of a node that is about to go and the seconds that are left.
+Leaving = Callable[[str, float], Awaitable[None]]
 
 
 class RunContext(Protocol):
@@ -58,7 +72,7 @@ class RunContext(Protocol):
 
     @property
     def nodes(self) -> Sequence[str]:
-        """Names of the nodes that are running now."""
+        """Names of the nodes that are running now, and are not about to go."""
 
     @property
     def scheduler(self) -> Any:
@@ -77,6 +91,18 @@ class RunContext(Protocol):
 
         `config` (JSON) reaches it over a pipe as ``channel.config``, so it may hold secrets. What the
         process prints goes to the run's log.
+
+        Raises
+        ------
+        Unavailable
+            The node is not there, or about to go; without `node`: there is none.
+        """
+
+    def on_leaving(self, hand_over: Leaving) -> None:
+        """Have `hand_over` awaited before a node goes in a planned way, whatever that is: shrink, renew, walltime, ...
+
+        When it returns, nothing that the run needs is on that node any more. The node also waits for the run's
+        processes on it to end, though for no longer than it can.
         """
 
     def log(self, text: str) -> None:

@@ -8,14 +8,14 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
 from pilothouse.pilots.journal import Journal, tail
-from pilothouse.pilots.protocols import Driver
+from pilothouse.pilots.protocols import Driver, Leaving
 from pilothouse.pilots.records import RUNS, Progress, RunRecord, State
 from pilothouse.state import utcnow
 from pilothouse.telemetry import Telemetry, load
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a driver has to return once its run was asked to stop.
 STOP_GRACE = 10.0
+#: Seconds for the news of a process that was killed.
+KILL_S = 5.0
 #: Seconds between two writes of a live run's telemetry and progress.
 SAVE_INTERVAL = 2.0
 
@@ -60,21 +62,19 @@ class Process:
         return await asyncio.shield(self._ended)
 
     async def stop(self, grace: float = 1.5) -> int:
-        """Ask the process to end, kill it after `grace` seconds."""
-        if not self.ended:
-            with contextlib.suppress(PilothouseError):
-                await self.send({"op": "stop"})
-            try:
-                async with asyncio.timeout(grace):
-                    return await self.wait()
-            except TimeoutError:
-                with contextlib.suppress(PilothouseError):
-                    await self._host.tell(self.node, "pilothouse_kill", key=self._key)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(5.0):
-                        return await self.wait()
-                self.end(-9)  # its node does not even say so: nothing more will come
-        return await self.wait()
+        """Ask the process to end, kill it after `grace` seconds; -9 where its end is not known in time."""
+        if not self.ended and not await self._after(grace, self.send({"op": "stop"})):
+            await self._after(KILL_S, self._host.tell(self.node, "pilothouse_kill", key=self._key))
+        return self._ended.result() if self.ended else -9
+
+    async def _after(self, seconds: float, order: Coroutine[Any, Any, object]) -> bool:
+        """Give an order; whether the process has ended within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                with contextlib.suppress(PilothouseError):  # its node is not there any more, and it may be
+                    await order
+                await self.wait()
+        return self.ended
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Called by the host: the process said something."""
@@ -94,8 +94,13 @@ class NodeHost:
         self._scheduler = scheduler
         self._processes: dict[str, Process] = {}
         self._keys = itertools.count(1)
+        self._leaving: set[str] = set()
+        self.hand_overs: list[Leaving] = []
+        #: What to do about a node that was told to end, and has so many seconds.
+        self.told: Callable[[str, float], None] = lambda node, seconds: None
         scheduler.stream_handlers["pilothouse_message"] = self._on_message
         scheduler.stream_handlers["pilothouse_exit"] = self._on_exit
+        scheduler.stream_handlers["pilothouse_told"] = self._on_told
 
     @property
     def scheduler(self) -> Any:
@@ -104,8 +109,9 @@ class NodeHost:
 
     @property
     def nodes(self) -> list[str]:
-        """Names of the connected nodes, in the order in which they came."""
-        return [str(worker.name) for worker in self._scheduler.workers.values()]
+        """Names of the connected nodes that stay, in the order in which they came."""
+        names = [str(worker.name) for worker in self._scheduler.workers.values()]
+        return [name for name in names if name not in self._leaving]
 
     async def tell(self, node: str, op: str, **arguments: Any) -> dict[str, Any]:
         """Ask the node's process host."""
@@ -127,6 +133,8 @@ class NodeHost:
                 raise Unavailable("the pilot has no running node")
             load = {name: sum(p.node == name for p in self._processes.values()) for name in names}
             node = min(names, key=lambda name: (load[name], names.index(name)))
+        elif node in self._leaving:
+            raise Unavailable(f"node {node} is about to go")
         key = f"{label}-{next(self._keys)}"
         process = self._processes[key] = Process(self, key, label, node)
         try:
@@ -137,12 +145,33 @@ class NodeHost:
         process.pid = int(answer["pid"])
         return process
 
-    def node_gone(self, node: str) -> None:
-        """A node has left: so have its processes."""
+    def is_busy(self, node: str) -> bool:
+        """Whether there are processes on the node."""
+        return any(process.node == node for process in self._processes.values())
+
+    async def clear(self, node: str, seconds: float) -> None:
+        """Have the runs take away what they have on a node that is about to go; `seconds` is how long that may take."""
+        self._leaving.add(node)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                hand_overs = (hand_over(node, seconds) for hand_over in list(self.hand_overs))
+                for found in await asyncio.gather(*hand_overs, return_exceptions=True):
+                    if isinstance(found, Exception):
+                        logger.error("node %s goes, and a run has not left it", node, exc_info=found)
+                here = [process for process in self._processes.values() if process.node == node]
+                await asyncio.gather(*(process.wait() for process in here))
+
+    def node_ended(self, node: str) -> None:
+        """A node's job has ended: so have its processes. That a node is not heard of any more does not say so."""
+        self._leaving.discard(node)
         for key, process in list(self._processes.items()):
             if process.node == node:
                 del self._processes[key]
                 process.end(-9)
+
+    def _on_told(self, seconds: float, worker: str) -> None:
+        if worker in self._scheduler.workers:
+            self.told(str(self._scheduler.workers[worker].name), seconds)
 
     def _on_message(self, key: str, message: dict[str, Any], worker: str) -> None:
         if key in self._processes:
@@ -169,13 +198,14 @@ class Context:
         self.handing_over = False
         self.journal = Journal(self.folder / "events.jsonl")
         self.processes: list[Process] = []
+        self._hand_overs: list[Leaving] = []
         self.dirty = True
         self._host = host
         self._dask = dask
 
     @property
     def nodes(self) -> Sequence[str]:
-        """Names of the nodes that are running now."""
+        """Names of the nodes that are running now, and are not about to go."""
         return self._host.nodes
 
     @property
@@ -196,6 +226,16 @@ class Context:
         self.processes.append(process)
         self.event("process started", label=label, node=process.node, pid=process.pid)
         return process
+
+    def on_leaving(self, hand_over: Leaving) -> None:
+        """Have `hand_over` awaited before a node goes."""
+        self._hand_overs.append(hand_over)
+        self._host.hand_overs.append(hand_over)
+
+    def close(self) -> None:
+        """The run has ended: what nodes do is not its business any more."""
+        for hand_over in self._hand_overs:
+            self._host.hand_overs.remove(hand_over)
 
     def log_path(self, label: str) -> Path:
         """The file that holds what the process `label` prints."""
@@ -314,6 +354,7 @@ class RunHost:
             record.reason = "\n".join(part for part in (text, context.log_tail()) if part)
         finally:
             saver.cancel()
+            context.close()
             await asyncio.gather(*(process.stop() for process in context.processes), return_exceptions=True)
             context.telemetry.save(context.folder / "telemetry.bin")
             if self._handing_over:

@@ -62,6 +62,8 @@ class Site(BaseModel):
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
     dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")
     patience: Duration = Field(default=300.0, ge=0, description="seconds that nodes wait for a supervisor to come back")
+    drain: Duration = Field(default=60.0, ge=1, description="seconds that a node may take to hand over what it has")
+    grace: Duration = Field(default=5.0, ge=0, description="seconds that the batch system leaves a job it tells to end")
     poll_least: float = Field(default=2.0, ge=0.1, description="seconds between two questions while something changes")
     poll_most: float = Field(default=30.0, ge=1, description="seconds between two questions while nothing changes")
     timeout: float = Field(default=20.0, ge=0.1, description="seconds that a batch command may take")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import platform
 import time
@@ -15,8 +16,9 @@ from pilothouse.errors import NotFound
 from pilothouse.pilots.protocols import RunContext
 from pilothouse.state import utcnow, write_atomic
 from pilothouse.streams import catalogue
-from pilothouse.streams.crew import Member, Place
+from pilothouse.streams.crew import Crew, Member, all_finished
 from pilothouse.streams.description import StreamDescription
+from pilothouse.streams.place import Place
 from pilothouse.streams.tally import QUANTILES, Tally, latencies
 from pilothouse.streams.workers import INTERVAL
 from pilothouse.telemetry import UNITS
@@ -37,8 +39,9 @@ class StreamDriver:
 
     It ends when its producers have sent what they should and all of it is processed, or when it is stopped. A stop
     ends the producers first; consumers then drain the log. What they don't finish in time stays there, uncommitted,
-    and the result says how much that is: nothing is lost, nothing counted twice. When its supervisor dies, another
-    one goes on from what was committed (:mod:`pilothouse.streams.salvage`); its schedule stands still meanwhile.
+    and the result says how much that is: nothing is lost, nothing counted twice. When the log's node goes, or the
+    supervisor dies, it goes on elsewhere from what was committed (:mod:`pilothouse.streams.salvage`); its schedule
+    stands still meanwhile.
     """
 
     resumable = True
@@ -52,7 +55,9 @@ class StreamDriver:
         self.place = Place(context.folder)
         self.kept = False
         self._muster()
-        lives = [asyncio.create_task(m.live(node)) for m, node in zip(self.crew, self._nodes(), strict=True)]
+        context.on_leaving(self.crew.leave)
+        members = self.crew.members
+        lives = [asyncio.create_task(member.live()) for member in members]
         ticks = asyncio.create_task(self._tick())
         try:
             await self._produce(lives)
@@ -61,10 +66,11 @@ class StreamDriver:
         except BaseException:
             # What is still alive takes the log away, to where the next driver finds it or for good.
             order, grace = ("", SAVE) if context.handing_over else ("remove", 1.0)
-            await asyncio.gather(*(member.end(grace, order) for member in self.crew), return_exceptions=True)
+            await asyncio.gather(*(member.end(grace, order) for member in members), return_exceptions=True)
             raise
         finally:
             ticks.cancel()
+            self.crew.close()
             for task in lives:
                 task.cancel()
             await asyncio.gather(ticks, *lives, return_exceptions=True)
@@ -73,52 +79,44 @@ class StreamDriver:
         self._sample()
         await asyncio.to_thread(self._write)
 
-    @property
-    def crew(self) -> list[Member]:
-        """All processes. Consumers come first, for they take longer to start."""
-        return [*self.consumers, *self.producers]
-
     def _muster(self) -> None:
+        self.crew = Crew(self.context, self.place)
+        nodes = itertools.cycle(list(self.context.nodes) or [None])
         run_id = self.place.run_id
         base = {"parameters": self.parameters, "run_id": run_id, "folder": str(self.context.folder)}
         number = self.parameters["consumers"]
+        shares = [list(range(i, self.parameters["partitions"], number)) for i in range(number)]
         self.consumers = [
-            self._member("consumer", i, {**base, "partitions": list(range(i, self.parameters["partitions"], number))})
-            for i in range(number)
+            self._member("consumer", i, {**base, "partitions": share}, next(nodes)) for i, share in enumerate(shares)
         ]
         self.producers = [
-            self._member("producer", i, {**base, "index": i}) for i in range(self.parameters["producers"])
+            self._member("producer", i, {**base, "index": i}, next(nodes)) for i in range(self.parameters["producers"])
         ]
+        self.crew.members = [*self.consumers, *self.producers]  # consumers first, for they take longer to start
 
-    def _member(self, kind: str, index: int, config: dict[str, Any]) -> Member:
-        module = f"pilothouse.streams.{kind}"
-        return Member(self.context, self.place, self.tally, module, f"{kind}-{index}", config)
-
-    def _nodes(self) -> list[str | None]:
-        """A node for each process, in turn."""
-        nodes = list(self.context.nodes)
-        return [nodes[i % len(nodes)] if nodes else None for i in range(len(self.crew))]
+    def _member(self, kind: str, index: int, config: dict[str, Any], node: str | None) -> Member:
+        return Member(self.crew, self.tally, f"pilothouse.streams.{kind}", f"{kind}-{index}", config, node)
 
     async def _produce(self, lives: Iterable[asyncio.Task[None]]) -> None:
         """Until all producers have ended by themselves, or the run is stopped."""
         if not self.place.continued:
             self.context.telemetry.append(time.time(), dict.fromkeys(UNITS.keys() - {"latency"}, 0.0))
-        await self._until(lives, _all(self.producers), stop=True)
+        await self._until(lives, all_finished(self.producers), stop=True)
         if self.context.stopping.is_set():
-            if self.place.continued:  # a result without what was there before would be none
-                await self._until(lives, self.place.ready.wait(), stop=False)
+            await self._until(lives, self.place.at_hand(), stop=False)  # a result without what was there would be none
             await asyncio.gather(*(member.end(STOP_PRODUCERS) for member in self.producers))
 
     async def _drain(self, lives: Iterable[asyncio.Task[None]]) -> None:
         """Have the consumers process what was produced."""
         if not self.context.stopping.is_set():
             await self._order_drain(None)
-            await self._until(lives, _all(self.consumers), stop=True)
+            await self._until(lives, all_finished(self.consumers), stop=True)
         if self.context.stopping.is_set() and not all(m.finished.is_set() for m in self.consumers):
+            await self._until(lives, self.place.at_hand(), stop=False)
             await self._order_drain(STOP_DRAIN)
             try:
                 async with asyncio.timeout(STOP_DRAIN + STOP_GOODBYE):
-                    await self._until(lives, _all(self.consumers), stop=False)
+                    await self._until(lives, all_finished(self.consumers), stop=False)
             except TimeoutError:
                 self.context.log("consumers did not finish in time; their messages stay in the log")
 
@@ -191,8 +189,9 @@ class StreamDriver:
                 "ended": utcnow().isoformat(),
                 "warmup_seconds": max((m.warm or 0.0 for m in self.consumers), default=0.0),
                 "warmup_messages": sum(self.tally.warmup.values()),
-                "restarts": sum(member.lives for member in self.crew),
+                "restarts": sum(member.deaths for member in self.crew.members),
                 "drivers": 1 + self.place.lives,
+                "moves": self.place.moves,
                 "paused_seconds": self.place.paused_s,
                 "log": self.place.log if self.kept else "",
                 "versions": _versions(),
@@ -211,8 +210,8 @@ class StreamDriver:
             ``consumed``, ``remaining``, ``dropped`` (messages), ``produced_bytes``, ``consumed_bytes`` (bytes);
             ``latency`` (quantile, s) over the whole run, warm-up left out, and what came before a recovery of the
             pilot; the last quality figure (``cost``). Attributes: ``parameters`` and ``versions`` (JSON), times,
-            warm-up, restarts, ``drivers`` (supervisors that went on with it), ``paused_seconds`` (between them),
-            ``log`` (where remaining messages lie).
+            warm-up, restarts, ``drivers`` (supervisors that went on with it), ``moves`` (of the log, from nodes that
+            went), ``paused_seconds`` (between them), ``log`` (where remaining messages lie).
 
         Raises
         ------
@@ -233,11 +232,6 @@ class StreamDriver:
         data["latency"] = (("quantile",), [float("nan") if v is None else v for v in result["latency"]], {"units": "s"})
         attrs = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in result["attrs"].items()}
         return xr.Dataset(data, coords={"quantile": [q / 100 for q in QUANTILES]}, attrs=attrs)
-
-
-async def _all(members: list[Member]) -> None:
-    for member in members:
-        await member.finished.wait()
 
 
 def _versions() -> dict[str, str]:

@@ -59,6 +59,8 @@ class Producer:
                 # Until the next message is due, but never past the next report.
                 self.channel.stopping.wait(min(due, 0.05))
         self._report(last=True)
+        if done:
+            self.channel.send({"done": {}})
         return done
 
     def _first(self) -> int:

@@ -1,8 +1,8 @@
 """What of a run's log outlives its driver: saved into the run's folder by its processes, put back for the next driver.
 
-A log lies on a node's own disk and goes with the node. So when a supervisor dies, the processes of a stream, which
-notice first, copy it to where the run's record is. Sources give the same bytes again and each partition's model
-belongs to its offset, so the copies need not be of the same moment, nor of the last one.
+A log lies on a node's own disk and goes with the node. So before its node goes, and when a supervisor dies, which the
+processes of a stream notice first, they copy it to where the run's record is. Sources give the same bytes again and
+each partition's model belongs to its offset, so the copies need not be of the same moment, nor of the last one.
 """
 
 from __future__ import annotations
@@ -26,15 +26,21 @@ PATIENCE = ORPHAN_GRACE + 3.0
 GROUP = "run"
 
 
-def save(broker: Portable, folder: Path) -> None:
-    """Bring the log from the node into the run's `folder`; one process of a run does it, the others find it done."""
+def save(broker: Portable, folder: Path, *, again: bool = False) -> None:
+    """Bring the log from the node into the run's `folder`; one process of a run does it, the others find it done.
+
+    Parameters
+    ----------
+    again
+        Also when it was done: the log has changed since.
+    """
     from pilothouse.state import write_atomic
 
     paused = time.time_ns()
     try:
         with broker.alone():
             found = _saved(folder)
-            if found is None or found["log"] != str(broker.path):
+            if again or found is None or found["log"] != str(broker.path):
                 broker.save(folder / FOLDER)
                 text = json.dumps({"log": str(broker.path), "paused": paused})
                 write_atomic(folder / FOLDER / MANIFEST, text.encode())

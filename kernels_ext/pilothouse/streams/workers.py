@@ -78,12 +78,17 @@ def leave(channel: Channel, broker: Any, orders: Iterable[str], *, done: bool) -
         neither is gone, or another goes on in its place.
     done
         The process has nothing to do any more, and others have the log.
+
+    ``"save"`` is for the last process that has the log: what another one saved before is not the latest.
     """
     said = set(orders)
     while (order := channel.receive(timeout=0)) is not None:
         said.add(order["op"])
     if "remove" in said:
         broker.remove()
+    elif "save" in said and isinstance(broker, Portable):
+        channel.finish()
+        salvage.save(broker, Path(channel.config["folder"]), again=True)
     elif done or "leave" in said or not isinstance(broker, Portable):
         broker.close()
     else:

@@ -163,6 +163,7 @@ class Cores:
         self._scheduler = scheduler
         self._ledger = Ledger()
         self._applicants: list[Applicant] = []
+        self._closed: set[str] = set()
         self._looking: asyncio.Task[None] | None = None
 
     @classmethod
@@ -178,8 +179,12 @@ class Cores:
                 worker.nthreads, int(worker.resources.get("GPU", 0)), worker.address.split("://")[-1].rpartition(":")[0]
             )
             for worker in self._scheduler.workers.values()
-            if worker.status.name == "running"
+            if worker.status.name == "running" and str(worker.name) not in self._closed
         }
+
+    def close(self, node: str) -> None:
+        """Give nothing more on `node`: it is about to go."""
+        self._closed.add(node)
 
     @property
     def used(self) -> Mapping[str, int]:

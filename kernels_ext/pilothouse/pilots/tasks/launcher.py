@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from pilothouse import remains
 from pilothouse.errors import Failed
 from pilothouse.pilots.child import Channel
 from pilothouse.pilots.journal import tail
@@ -282,7 +283,7 @@ class Launcher:
             running = self._running.pop(found.si_pid, None)
             if running is not None:
                 if running.late or self._common["ranks"]:  # launchers of MPI may lose ranks
-                    process_tree.kill(self._tree(running, spared=self._running))
+                    remains.kill(self._tree(running, spared=self._running))
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(found.si_pid, signal.SIGKILL)
                 self._conclude(running, running.process.wait())
@@ -334,10 +335,10 @@ class Launcher:
             if not running.late:
                 running.late, running.deadline = True, now + TIMEOUT_GRACE_S
                 running.why = running.why or f"it took longer than timeout={self._common['timeout']:g} s"
-                process_tree.terminate(self._tree(running))
+                remains.terminate(self._tree(running))
             else:
                 running.deadline = now + 1.0
-                process_tree.kill(self._tree(running))
+                remains.kill(self._tree(running))
 
     def _tree(self, running: Running, spared: Iterable[int] = ()) -> list[Any]:
         return process_tree.tree(running.process.pid, self._mark_of(running.task), spared)
@@ -355,7 +356,7 @@ class Launcher:
     def _end_all(self) -> None:
         """End everything that descends from here: nothing is left on the node."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        process_tree.end(descendants, STOP_GRACE_S)
+        remains.end(descendants, STOP_GRACE_S)
 
 
 def ending(code: int) -> str:
@@ -374,6 +375,4 @@ def descendants() -> list[Any]:
 def main(channel: Channel) -> None:
     """Be the launcher of one run on this node."""
     process_tree.adopt()
-    if channel.config["sweep"]:  # the launcher before this one was killed: so are its tasks
-        process_tree.end(lambda: process_tree.marked(f"{channel.config['mark']}/"), STOP_GRACE_S)
     Launcher(channel).serve()

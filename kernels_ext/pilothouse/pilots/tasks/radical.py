@@ -18,11 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pilothouse import remains
 from pilothouse.errors import Failed
 from pilothouse.pilots.child import Channel
 from pilothouse.pilots.journal import tail
 from pilothouse.pilots.tasks import mpi, process_tree, radical_bridge
-from pilothouse.pilots.tasks.launcher import STOP_GRACE_S, descendants, ending
+from pilothouse.pilots.tasks.launcher import descendants, ending
 from pilothouse.pilots.tasks.places import Places, missing
 from pilothouse.pilots.tasks.staging import stage
 
@@ -229,11 +230,9 @@ class Radical:
 def main(channel: Channel) -> None:
     """Have the tasks of one run on this node run by RADICAL-Pilot."""
     process_tree.adopt()
-    if channel.config["sweep"]:  # the process before this one was killed: so is what it started
-        process_tree.end(lambda: process_tree.marked(f"{channel.config['mark']}/"), STOP_GRACE_S)
     try:
         Radical(channel).serve()
     except Failed as error:
         channel.send({"error": str(error)})
     finally:
-        process_tree.end(descendants, 0.0)  # its own way out takes longer than a stop may
+        remains.end(descendants, 0.0)  # its own way out takes longer than a stop may

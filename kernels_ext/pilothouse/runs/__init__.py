@@ -1,0 +1,1 @@
+"""Something launched on a pilot, from its record to its result."""
