@@ -19,7 +19,7 @@ from pilothouse.market import events, verdicts
 from pilothouse.market.blobs import BlobClient
 from pilothouse.market.books import Books
 from pilothouse.market.committed import BASE, Committed, OpenRound
-from pilothouse.market.following import DONE, is_told_to_leave
+from pilothouse.market.following import is_told_to_leave
 from pilothouse.market.hiring import Hiring
 from pilothouse.market.learning import arrays, averaging, datasets, trainers
 from pilothouse.market.learning.arrays import Shard, State
@@ -32,7 +32,7 @@ from pilothouse.market.nostr import Identity, Session
 from pilothouse.market.outcome import Model
 from pilothouse.market.parameters import JobParameters
 from pilothouse.market.patience import RETURN_S, Deadline, Stopped, connected, parsed, private_messages
-from pilothouse.pilots.child import Channel
+from pilothouse.pilots.child import DONE, Channel
 from pilothouse.state import write_atomic
 
 #: Seconds for which a receipt stays on the relay.

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pilothouse.errors import Unavailable
-from pilothouse.market.following import follow
+from pilothouse.market.following import LEAVE
 from pilothouse.pilots.child import Channel
 from pilothouse.pilots.protocols import RunContext
+from pilothouse.runs.keeping import keep
 from pilothouse.state import write_atomic
 
 #: The file in the run's folder that says where the market is: ``{"relay": url, "blobs": url}``.
@@ -38,7 +39,7 @@ class LabMarketDriver:
             write_atomic(context.folder / WHERE, json.dumps(message).encode())
             context.event("market open", **message)
 
-        await follow(context, __name__, {"folder": str(context.folder)}, heard, label="market")
+        await keep(context, __name__, {"folder": str(context.folder)}, heard, label="market", farewell=LEAVE)
 
     @staticmethod
     def load_result(folder: Path) -> dict[str, str]:

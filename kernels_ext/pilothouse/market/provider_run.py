@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pilothouse.market.following import follow, key_file, ledgers
+from pilothouse.market.following import LEAVE, key_file, ledgers
 from pilothouse.pilots.protocols import RunContext
+from pilothouse.runs.keeping import keep
 from pilothouse.state import write_atomic
 
 RESULT = "result.json"
@@ -40,7 +41,7 @@ class ProviderDriver:
             context.telemetry.append(time.time(), message)
             write_atomic(context.folder / RESULT, json.dumps(message).encode())
 
-        await follow(context, "pilothouse.market.provider", config, heard, label="provider")
+        await keep(context, "pilothouse.market.provider", config, heard, label="provider", farewell=LEAVE)
 
     @staticmethod
     def load_result(folder: Path) -> dict[str, int]:

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.market.following import follow, key_file, ledgers
+from pilothouse.market.following import LEAVE, key_file, ledgers
 from pilothouse.pilots.protocols import RunContext
+from pilothouse.runs.keeping import keep
 
 if TYPE_CHECKING:
     from pilothouse.market.outcome import TrainingResult
@@ -46,7 +47,7 @@ class TrainingDriver:
             context.telemetry.append(time.time(), message)
             context.progress(message["round"], rounds, "rounds")
 
-        await follow(context, "pilothouse.market.customer", config, heard, label="customer", grace=GRACE)
+        await keep(context, "pilothouse.market.customer", config, heard, label="customer", farewell=LEAVE, grace=GRACE)
 
     @staticmethod
     def load_result(folder: Path) -> TrainingResult:

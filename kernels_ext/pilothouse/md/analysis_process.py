@@ -14,11 +14,11 @@ from pilothouse.errors import Conflict, PilothouseError
 from pilothouse.md.driving import RESULT, TASK
 from pilothouse.md.gathering import Progress, as_done, cut
 from pilothouse.md.parts import done, keep, load
-from pilothouse.pilots.child import Channel, dask_client
+from pilothouse.pilots.child import DONE, Channel, dask_client
 
 
 def main(channel: Channel) -> None:
-    """Run the analysis in the run's folder; sends progress, then ``result`` or ``problem``."""
+    """Run the analysis in the run's folder; sends progress, a ``problem`` if there is one, and that it is done."""
     folder = Path(channel.config["folder"])
     try:
         if not (folder / RESULT).exists():  # else the supervisor died between the result and the end
@@ -27,8 +27,7 @@ def main(channel: Channel) -> None:
         return  # stopped
     except PilothouseError as error:
         channel.send({"problem": error.to_dict()})
-        return
-    channel.send({"result": True})
+    channel.send(DONE)
 
 
 def _run(channel: Channel, folder: Path) -> None:

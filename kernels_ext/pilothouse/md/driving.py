@@ -6,7 +6,6 @@ Imported by the supervisor, so nothing heavy may be imported here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import shutil
 import time
@@ -14,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Failed, PilothouseError
-from pilothouse.pilots.protocols import NodeProcess, RunContext
+from pilothouse.pilots.protocols import RunContext
+from pilothouse.runs.keeping import keep
 
+#: Seconds that the process has to end when the run is stopped: it has nothing to save, and may be importing still.
+GRACE_S = 1.0
 #: Names of the files in a run's folder.
 TASK = "task.pkl"
 RESULT = "result.zarr"
@@ -25,56 +27,44 @@ PARTS = "parts"
 
 
 async def drive(context: RunContext, module: str) -> None:
-    """Have `module` work in a process on a node until it is done or the run is stopped.
+    """Have `module` work in a process on some node until it is done or the run is stopped.
 
-    The process sends ``{"done", "total", "unit"}``, and at the end ``{"result": True}`` or an error; first, where it
+    One whose node goes, or that dies, is followed by another, which goes on from the parts that are done.
+
+    The process sends ``{"done", "total", "unit"}``, and at the end that it is done, or an error; first, where it
     goes on after another, ``{"found", "parts"}``: how many of its parts were there.
 
     Raises
     ------
     PilothouseError
-        What the process found wrong; :class:`Failed` when it ended without saying.
+        What the process found wrong; :class:`Failed` when it reports an error, or died too often.
     """
     config = {"folder": str(context.folder), "dask": context.dask}
-    process = await context.spawn(module, config, label=module.rpartition(".")[2].removesuffix("_process"))
-    stop = asyncio.create_task(_stop(context, process))
     last: dict[str, Any] = {}
-    is_done = False
+    problems: list[PilothouseError] = []
+
+    def heard(message: dict[str, Any]) -> None:
+        if "total" in message:
+            last.update(message)
+            context.progress(message["done"], message["total"], message["unit"])
+            before = context.telemetry.last().get("consumed", 0)
+            context.telemetry.append(time.time(), {"consumed": max(message["done"], before)})
+        elif "found" in message:
+            context.event("parts found", found=message["found"], parts=message["parts"])
+        elif "problem" in message:
+            problems.append(PilothouseError.from_dict(message["problem"]))
+
+    label = module.rpartition(".")[2].removesuffix("_process")
     try:
-        async for message in process.messages():
-            if "total" in message:
-                last = message
-                context.progress(message["done"], message["total"], message["unit"])
-                context.telemetry.append(time.time(), {"consumed": message["done"]})
-            elif "found" in message:
-                context.event("parts found", found=message["found"], parts=message["parts"])
-            elif "result" in message:
-                is_done = True
-            elif "problem" in message:
-                raise PilothouseError.from_dict(message["problem"])
-            elif "error" in message:
-                raise Failed(str(message["error"]))
-        code = await process.wait()
+        is_done = await keep(context, module, config, heard, label=label, grace=GRACE_S)
     finally:
-        stop.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await stop
-        with contextlib.suppress(ProcessLookupError, OSError):
-            await process.stop()
         if not context.handing_over:  # nobody will go on
             await asyncio.to_thread(shutil.rmtree, context.folder / PARTS, ignore_errors=True)
-    if is_done:
-        return
-    if context.stopping.is_set():
+    if problems:
+        raise problems[0]
+    if not is_done:
         text = json.dumps({"done": last.get("done", 0), "total": last.get("total", 0), "unit": last.get("unit", "")})
         (context.folder / STOPPED).write_text(text)
-        return
-    raise Failed(f"the process of the run ended early (exit code {code}); its log says why")
-
-
-async def _stop(context: RunContext, process: NodeProcess) -> None:
-    await context.stopping.wait()
-    await process.stop(grace=1.0)  # it has nothing to save, and may be importing still
 
 
 def load_result(folder: Path) -> Any:

@@ -21,14 +21,14 @@ from pilothouse.md.parts import done, keep, load
 from pilothouse.md.path_similarity import Source, as_path
 from pilothouse.md.psa_kernel import Similarity, compare, compare_between
 from pilothouse.md.threads import single_threaded
-from pilothouse.pilots.child import Channel, dask_client
+from pilothouse.pilots.child import DONE, Channel, dask_client
 
 #: The most bytes of paths that one block task holds.
 _BLOCK_BYTES = 256 * 2**20
 
 
 def main(channel: Channel) -> None:
-    """Compare the paths in the run's folder; sends progress, then ``result`` or ``problem``."""
+    """Compare the paths in the run's folder; sends progress, a ``problem`` if there is one, and that it is done."""
     folder = Path(channel.config["folder"])
     try:
         if not (folder / RESULT).exists():  # else the supervisor died between the result and the end
@@ -37,8 +37,7 @@ def main(channel: Channel) -> None:
         return  # stopped
     except PilothouseError as error:
         channel.send({"problem": error.to_dict()})
-        return
-    channel.send({"result": True})
+    channel.send(DONE)
 
 
 def load_path(packed: bytes, folder: str, which: str) -> Array:

@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ ORPHAN_GRACE = 5.0
 #: Seconds that it has when it said that it has something to finish, and how it says so to its node.
 FINISH_S = 300.0
 FINISHING = {"op": "finishing"}
+#: How it is called meanwhile.
+SAVING = "pilothouse-save"
+#: What a process says whose work is done, so that no other follows it (:func:`pilothouse.runs.keeping.keep`).
+DONE = {"done": True}
 
 
 class Channel:
@@ -64,6 +69,8 @@ class Channel:
     def finish(self) -> None:
         """Say that this process now does, as its last thing, what must not be lost: it has :data:`FINISH_S` seconds."""
         self._finishing = True
+        with contextlib.suppress(OSError):
+            Path("/proc/self/comm").write_text(SAVING)
         with contextlib.suppress(BrokenPipeError):  # its node has gone, too
             self.send(FINISHING)
 

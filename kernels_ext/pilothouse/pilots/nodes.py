@@ -148,6 +148,7 @@ class Nodes:
             elif node.role == "node":
                 node.leaving = True
             self._changed()
+            self._announce(node)
             self._spawn(self._dismiss(node, seconds))
 
     async def _dismiss(self, node: NodeRecord, seconds: float) -> None:
@@ -389,6 +390,7 @@ class Nodes:
 
     def _drain_soon(self, node: NodeRecord, why: str, seconds: float) -> None:
         self.book.mark(node, State.DRAINING, why)
+        self._announce(node)
         self._spawn(self._drain(node, why, seconds))
 
     async def _drain(self, node: NodeRecord, why: str, seconds: float) -> None:
@@ -400,11 +402,16 @@ class Nodes:
                 await self._asking.gone([node.job], timeout=END_S)
         self._end(node, State.FINISHED, why)
 
+    def _announce(self, node: NodeRecord) -> None:
+        """At once, so that whoever leaves one of several nodes that go does not go to the next."""
+        if self._host is not None and self._scheduler is not None:
+            self._host.announce(node.name)
+            Cores.of(self._scheduler).close(node.name)
+
     async def _empty(self, node: NodeRecord, seconds: float) -> None:
         """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data."""
         if not node.address or self._scheduler is None or self._host is None:
             return
-        Cores.of(self._scheduler).close(node.name)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0.0)):
                 await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node))

@@ -149,9 +149,12 @@ class NodeHost:
         """Whether there are processes on the node."""
         return any(process.node == node for process in self._processes.values())
 
+    def announce(self, node: str) -> None:
+        """The node is about to go: nothing is started on it any more."""
+        self._leaving.add(node)
+
     async def clear(self, node: str, seconds: float) -> None:
         """Have the runs take away what they have on a node that is about to go; `seconds` is how long that may take."""
-        self._leaving.add(node)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 hand_overs = (hand_over(node, seconds) for hand_over in list(self.hand_overs))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilothouse.errors import Failed, PilothouseError, Unavailable
+from pilothouse.pilots.child import DONE
 from pilothouse.pilots.protocols import NodeProcess, RunContext
 
 #: How many lives in a row may be shorter than :data:`SETTLED_S` seconds and be followed by another.
@@ -27,8 +28,6 @@ LOOK_S = 0.1
 END_S = 3.0
 #: Seconds in which what a stopped process said last is read.
 LAST_WORDS_S = 1.0
-#: What a process says whose work is done, where :func:`keep` follows it.
-DONE = {"done": True}
 
 
 class Kept:
@@ -208,7 +207,7 @@ async def keep(
     grace: float = 1.5,
     farewell: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Have `module` work in a process on some node until it says :data:`DONE`, or the run is stopped.
+    """Have `module` work in a process on some node until it says that it is done, or the run is stopped.
 
     What it was at when its process ended is up to the module: the next process is started as the first one was, and
     goes on from what is in the run's folder.

@@ -29,8 +29,9 @@ class Crew:
 
     async def leave(self, node: str, seconds: float) -> None:
         """Take away what is on `node`: its processes, and the log with all processes, when it is there."""
-        if node == self.place.node:
-            await self.move_log(node, seconds)
+        home = self.place.node
+        if home is not None and (node == home or home not in self.context.nodes):  # both go at the same time
+            await self.move_log(home, seconds)
         await asyncio.gather(*(member.leave(node, seconds) for member in self.members))
 
     async def move_log(self, node: str, seconds: float) -> None:
@@ -135,7 +136,7 @@ class Member(Kept):
     @property
     def has_log(self) -> bool:
         """Whether its process works on the log, and can save it."""
-        return self._greeted and self.process is not None and not self.process.ended
+        return self._greeted and not self.told and self.process is not None and not self.process.ended
 
     async def hear(self, message: dict[str, Any]) -> bool:
         """Counts go to the tally; what is said of the log concerns the whole crew."""

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,14 +23,18 @@ from typing import Any, NoReturn
 
 import psutil
 
+from pilothouse import remains
 from pilothouse.errors import Refused
 from pilothouse.pilots import node
+from pilothouse.pilots.child import FINISH_S, SAVING
 from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits
 from pilothouse.state import utcnow
 
+#: Seconds for which processes of a node that has died may end by themselves: they notice, and save what they have.
+ORPHANS_S = 8.0
 #: How a node is called among processes.
 _NODE = "pilothouse-node"
 
@@ -47,6 +52,7 @@ class LocalQueue:
         self._template = template
         self._jobs: dict[str, Job] = {}
         self._ended: dict[str, int] = {}
+        self._clearing: dict[str, asyncio.Task[None]] = {}
 
     def script(self, job: Job) -> str:
         """What a shell would start; here a process is forked."""
@@ -70,16 +76,19 @@ class LocalQueue:
         return pid
 
     async def poll(self) -> dict[str, JobStatus]:
-        """The state of the processes."""
+        """The state of the processes. A job has ended when all have that descend from it."""
         self._look()
         host = socket.gethostname()
         found = {}
         for pid, job in list(self._jobs.items()):
             code = self._ended.get(pid)
-            if code is None:
+            if code is not None and pid not in self._clearing:
+                self._clearing[pid] = asyncio.create_task(self._clear(pid, job))
+                await asyncio.sleep(0)
+            if code is None or not self._clearing[pid].done():
                 found[pid] = JobStatus(State.RUNNING, host=host, pid=int(pid), tag=job.tag)
                 continue
-            self._end(pid)
+            del self._jobs[pid], self._clearing[pid]
             why = f"killed by signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             state = State.FINISHED if code == 0 else State.FAILED
             found[pid] = JobStatus(state, why, host=host, tag=job.tag, exit_code=code)
@@ -109,21 +118,49 @@ class LocalQueue:
         while not self._ended.keys() >= set(known) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
             self._look()
-        for job in known:
-            self._end(job)
+        for pid in known:
+            if (clearing := self._clearing.pop(pid, None)) is not None:
+                clearing.cancel()
+            if (ended := self._jobs.pop(pid, None)) is not None:
+                await self._end(pid, ended)
 
-    def _end(self, pid: str) -> None:
-        """Nothing of the job stays: neither what it started nor its folder."""
-        job = self._jobs.pop(pid, None)
+    async def _clear(self, pid: str, job: Job) -> None:
+        """A node has died without a word: let its processes save what they have, then end what is left."""
+        begun = time.monotonic()
+        while seconds := await asyncio.to_thread(_patience, _mark(pid, job)):
+            if time.monotonic() > begun + seconds:
+                break
+            await asyncio.sleep(0.1)
+        await self._end(pid, job)
+
+    async def _end(self, pid: str, job: Job) -> None:
+        """Nothing of the job stays: neither what it started, in whatever session, nor its folder."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(int(pid), signal.SIGKILL)
-        if job is not None and job.scratch is not None:
-            shutil.rmtree(job.scratch, ignore_errors=True)
+        await asyncio.to_thread(remains.end, lambda: remains.marked(_mark(pid, job)), 0.0)
+        if job.scratch is not None:
+            await asyncio.to_thread(shutil.rmtree, job.scratch, ignore_errors=True)
 
     def _look(self) -> None:
         """Learn which processes have ended."""
         with contextlib.suppress(OSError, ValueError):  # without its template, a queue knows nothing new
             self._ended.update(_exchange(self._template, {})["ended"])
+
+
+def _mark(pid: str, job: Job) -> str:
+    return remains.node_mark(job.name, int(pid))
+
+
+def _patience(mark: str) -> float:
+    """Seconds to wait for processes of runs that are left, which end by themselves; those that they started do not."""
+    seconds = [0.0]
+    for process in remains.marked(mark):
+        with contextlib.suppress(psutil.Error):
+            if process.name() == SAVING:
+                seconds.append(FINISH_S)
+            elif "pilothouse.pilots.child" in process.cmdline() and remains.is_running(process):
+                seconds.append(ORPHANS_S)
+    return max(seconds)
 
 
 def _is_node(pid: str) -> bool:

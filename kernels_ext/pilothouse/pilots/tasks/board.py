@@ -98,6 +98,12 @@ class Board:
             lines.append(self._line(number, end["code"], error, node, end["seconds"], end["last"]))
         self._ends.add(lines)
 
+    def take_back(self, numbers: Iterable[int]) -> None:
+        """These were given to a node that goes, and were not begun there."""
+        for number in sorted(set(numbers) & self.running, reverse=True):
+            self.running.discard(number)
+            self.pending.appendleft(number)
+
     def lose(self, numbers: Iterable[int], node: str, why: str) -> None:
         """Nothing will be heard any more of tasks that were given to `node`: they run again elsewhere."""
         lines = []

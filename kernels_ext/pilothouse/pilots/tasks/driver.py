@@ -67,6 +67,7 @@ class TaskDriver:
         self._crashed: Counter[str] = Counter()
         self._judging: set[asyncio.Task[None]] = set()
         self._warned = False
+        context.on_leaving(self._leave)
         sampling = asyncio.create_task(self._sample_regularly())
         try:
             if not self.board.complete and await self._unless_stopped(
@@ -79,7 +80,7 @@ class TaskDriver:
             for task in (sampling, *self._judging):
                 task.cancel()
             await asyncio.gather(sampling, *self._judging, return_exceptions=True)
-            await asyncio.gather(*(station.stop(STOP_S) for station in self.stations.values()))
+            await asyncio.gather(*(station.close(STOP_S) for station in self.stations.values()))
             for station in self.stations.values():
                 for slot in station.slots.values():
                     self.cores.release(slot.allocation)
@@ -161,7 +162,7 @@ class TaskDriver:
     def _config(self, node: str) -> dict[str, Any]:
         spec = self.specification
         return {
-            "node": node, "mark": self._mark, "sweep": node in self._crashed,
+            "node": node, "mark": self._mark,
             "common": {name: spec[name] for name in self.common},
             "folder": str(self.context.folder), "work": spec["work"], "many": spec["many"],
         }  # fmt: skip
@@ -174,7 +175,7 @@ class TaskDriver:
             for end in message["ended"]:
                 nodes = self._task(station, end["task"]).get("nodes", ())
                 for node in nodes[1:]:
-                    self._tell(node, {"op": "kill", "task": end["task"], "why": "its task has ended"})
+                    self._order(node, {"op": "kill", "task": end["task"], "why": "its task has ended"})
                 if nodes and end["error"]:
                     judging = asyncio.create_task(self._judge(end, nodes))
                     self._judging.add(judging)
@@ -182,6 +183,7 @@ class TaskDriver:
                 else:
                     ends.append(end)
             self.board.hear(ends, station.node)
+            self.board.take_back(message.get("returned", ()))
             for number in message["free"]:
                 self.cores.release(station.slots.pop(number).allocation)
             if self.board.complete:
@@ -193,14 +195,14 @@ class TaskDriver:
         elif "proxy" in message:
             order = {"op": "kill", "task": message["proxy"], "why": f"it could not be started {message['error']}"}
             for other in self.stations.values():
-                other.tell(order)
+                other.order(order)
 
     def _task(self, station: Station, number: int) -> dict[str, Any]:
         return next((slot.tasks[number] for slot in station.slots.values() if number in slot.tasks), {})
 
-    def _tell(self, node: str, order: dict[str, Any]) -> None:
+    def _order(self, node: str, order: dict[str, Any]) -> None:
         if node in self.stations:
-            self.stations[node].tell(order)
+            self.stations[node].order(order)
 
     async def _judge(self, end: dict[str, Any], nodes: Sequence[str]) -> None:
         """Whether a task that spans nodes failed by itself, or with one of them: that is heard a moment later."""
@@ -217,18 +219,24 @@ class TaskDriver:
         task = self._task(station, number)
         for node, command in zip(task["nodes"], commands, strict=True):
             own = {**task, "gpus": task["gpus"][node], "node_gpus": task["node_gpus"][node]}
-            self._station(node).tell({"op": "proxy", "task": own, "command": command})
+            self._station(node).order({"op": "proxy", "task": own, "command": command})
+
+    async def _leave(self, node: str, seconds: float) -> None:
+        """What runs on a node that goes may end in time; the rest is run elsewhere."""
+        if node in self.stations:
+            await self.stations[node].leave(node, seconds)
 
     def _gone(self, station: Station, why: str) -> None:
         """A launcher, or its node, has ended."""
         node = station.node
         if self.stations.get(node) is station:
             del self.stations[node]
-        self._blame(station, why)
+        if not station.told:
+            self._blame(station, why)
         for slot in station.slots.values():
             for number in slot.tasks:
                 for other in slot.tasks[number].get("nodes", ())[1:]:
-                    self._tell(other, {"op": "kill", "task": number, "why": "its task has ended"})
+                    self._order(other, {"op": "kill", "task": number, "why": "its task has ended"})
             self.board.lose(slot.tasks, node, why)
             self.cores.release(slot.allocation)
         station.slots.clear()
@@ -236,7 +244,7 @@ class TaskDriver:
             for slot in head.slots.values():
                 for number, task in slot.tasks.items():
                     if node in task.get("nodes", ()):
-                        head.tell({"op": "kill", "task": number, "why": f"{node}, one of its nodes, is gone"})
+                        head.order({"op": "kill", "task": number, "why": f"{node}, one of its nodes, is gone"})
         if self.board.complete:
             self.complete.set()
         self.cores.dispatch()

@@ -85,6 +85,8 @@ class Launcher:
         self._running: dict[int, Running] = {}
         self._ended: list[dict[str, Any]] = []
         self._free: list[int] = []
+        self._returned: list[int] = []
+        self._leaving = False
         self._reported = 0.0
         self._mpi: tuple[list[str], bool] | None = None
 
@@ -96,6 +98,7 @@ class Launcher:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
         threading.Thread(target=self._forward, name="pilothouse-tasks", daemon=True).start()
+        threading.Thread(target=self._await_leaving, name="pilothouse-leaving", daemon=True).start()
         self._channel.send({"hello": self._node})
         while (message := self._next()) is not _STOP:
             if message is not None:
@@ -103,6 +106,9 @@ class Launcher:
             self._reap()
             self._check_deadlines()
             self._report()
+            if self._leaving and not self._running:
+                break
+        self._report(last=True)
         self._end_all()
 
     def _forward(self) -> None:
@@ -110,6 +116,10 @@ class Launcher:
             if (message := self._channel.receive()) is not None:
                 self._put(message)
         self._put(_STOP)
+
+    def _await_leaving(self) -> None:
+        self._channel.leaving.wait()
+        self._put({"op": "leaving"})
 
     def _put(self, message: dict[str, Any]) -> None:
         self._inbox.put(message)
@@ -123,7 +133,7 @@ class Launcher:
         wait = min((running.deadline for running in self._running.values()), default=float("inf")) - time.monotonic()
         if any(running.pump for running in self._running.values()):
             wait = min(wait, RANKS_S)
-        if self._ended:
+        if self._ended or self._returned:
             wait = min(wait, self._reported + REPORT_S - time.monotonic())
         if select.select([self._ear], [], [], None if wait > 1e6 else max(0.0, wait))[0]:
             os.read(self._ear, 4096)
@@ -136,6 +146,10 @@ class Launcher:
             for given in message["batches"]:
                 batch = Batch(**{**given, "tasks": deque(given["tasks"])})
                 self._advance(batch)
+        elif message["op"] == "leaving":
+            self._leaving = True  # what runs may end; what was not begun is for others
+            for running in self._running.values():
+                self._give_back(running.batch)
         elif message["op"] == "proxy":
             self._start_proxy(message["task"], message["command"])
         elif message["op"] == "kill":
@@ -147,6 +161,8 @@ class Launcher:
 
     def _advance(self, batch: Batch) -> None:
         """Start the next task of a batch; one that can't be started has ended."""
+        if self._leaving:
+            self._give_back(batch)
         while batch.tasks:
             task = batch.tasks.popleft()
             try:
@@ -156,6 +172,11 @@ class Launcher:
             else:
                 return
         self._free.append(batch.number)
+
+    def _give_back(self, batch: Batch | None) -> None:
+        if batch is not None:
+            self._returned += [task["task"] for task in batch.tasks]
+            batch.tasks.clear()
 
     def _start(self, task: dict[str, Any], batch: Batch) -> None:
         number = task["task"]
@@ -282,7 +303,8 @@ class Launcher:
                 return
             running = self._running.pop(found.si_pid, None)
             if running is not None:
-                if running.late or self._common["ranks"]:  # launchers of MPI may lose ranks
+                # launchers of MPI may lose ranks, and others what made itself a session of its own
+                if running.late or self._common["ranks"] or process_tree.strays({found.si_pid, *self._running}):
                     remains.kill(self._tree(running, spared=self._running))
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(found.si_pid, signal.SIGKILL)
@@ -347,10 +369,11 @@ class Launcher:
         """What tells this attempt's processes from those of any other."""
         return f"{self._mark}/{task['task']}/{task['slot']}/{task['attempt']}"
 
-    def _report(self) -> None:
-        if self._free or (self._ended and time.monotonic() >= self._reported + REPORT_S):
-            self._channel.send({"ended": self._ended, "free": self._free})
-            self._ended, self._free = [], []
+    def _report(self, *, last: bool = False) -> None:
+        due = last or time.monotonic() >= self._reported + REPORT_S
+        if self._free or ((self._ended or self._returned) and due):
+            self._channel.send({"ended": self._ended, "free": self._free, "returned": self._returned})
+            self._ended, self._free, self._returned = [], [], []
             self._reported = time.monotonic()
 
     def _end_all(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 import psutil
 
@@ -40,3 +42,11 @@ def family(pid: int) -> dict[int, psutil.Process]:
         root = psutil.Process(pid)
         return {process.pid: process for process in [root, *root.children(recursive=True)]}
     return {}
+
+
+def strays(known: Collection[int]) -> bool:
+    """Whether this process has children that are not `known`: it has adopted what lost its parent."""
+    me = os.getpid()
+    with contextlib.suppress(OSError):
+        return any(int(pid) not in known for pid in Path(f"/proc/{me}/task/{me}/children").read_text().split())
+    return True  # the system does not say

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.protocols import NodeProcess, RunContext
+from pilothouse.pilots.protocols import RunContext
 from pilothouse.pilots.tasks.cores import Allocation
+from pilothouse.runs.keeping import Kept
 
 
 @dataclass
@@ -21,8 +21,10 @@ class Slot:
     tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
-class Station:
+class Station(Kept):
     """One node's launcher. It is started with the first batch for the node.
+
+    When its node is about to go it begins nothing more, and gives back what it has not begun.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ class Station:
     heard
         Called with each message of the launcher.
     gone
-        Called once when the launcher, or its node, has ended, with the reason.
+        Called once when the launcher has ended, with the reason.
 
     Attributes
     ----------
@@ -40,6 +42,8 @@ class Station:
     useful
         Whether anything has ended there.
     """
+
+    finishes = stays = True
 
     def __init__(
         self,
@@ -50,24 +54,32 @@ class Station:
         heard: Callable[[Station, dict[str, Any]], None],
         gone: Callable[[Station, str], None],
     ) -> None:
+        super().__init__(context, module, f"{module.rpartition('.')[2]}-{node}")
         self.node = node
         self.slots: dict[int, Slot] = {}
-        self._context, self._module, self._config = context, module, config
+        self._config = config
         self._heard, self._gone = heard, gone
         self._outbox: list[dict[str, Any]] = []
         self._news = asyncio.Event()
-        self._process: NodeProcess | None = None
-        self._started = asyncio.Event()
         self.useful = False
         self._life = asyncio.create_task(self._live())
+        self._sending = asyncio.create_task(self._send())
+
+    def config(self) -> Mapping[str, Any]:
+        """The launcher's."""
+        return self._config
+
+    def where(self) -> str:
+        """Its node."""
+        return self.node
 
     def give(self, slot: Slot, batch: dict[str, Any]) -> None:
         """Have `batch` run."""
         self.slots[slot.allocation.number] = slot
-        self.tell({"op": "run", "batches": [batch]})
+        self.order({"op": "run", "batches": [batch]})
 
-    def tell(self, message: dict[str, Any]) -> None:
-        """Send `message`; batches that wait to be sent go together."""
+    def order(self, message: dict[str, Any]) -> None:
+        """Send `message` soon; batches that wait to be sent go together."""
         last = self._outbox[-1] if self._outbox else None
         if last is not None and last["op"] == message["op"] == "run":
             last["batches"] += message["batches"]
@@ -75,45 +87,32 @@ class Station:
             self._outbox.append(message)
         self._news.set()
 
-    async def stop(self, grace: float) -> None:
-        """End the launcher and all that it started."""
-        with contextlib.suppress(TimeoutError):  # one that is just being started must not be forgotten
-            async with asyncio.timeout(1.0):
-                await self._started.wait()
+    async def hear(self, message: dict[str, Any]) -> bool:
+        """What has become of tasks goes to the driver."""
+        self.useful = self.useful or "ended" in message
+        self._news.set()
+        self._heard(self, message)
+        return False
+
+    async def close(self, grace: float) -> None:
+        """End the launcher and all that it started; nothing is heard of it any more."""
         self._life.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._life
-        if self._process is not None:
-            await self._process.stop(grace)
+        self._sending.cancel()
+        await asyncio.gather(self._life, self._sending, return_exceptions=True)
+        await self.stop(grace)
 
     async def _live(self) -> None:
-        why = ""
         try:
-            try:
-                label = f"{self._module.rpartition('.')[2]}-{self.node}"
-                self._process = process = await self._context.spawn(
-                    self._module, self._config, label=label, node=self.node
-                )
-            finally:
-                self._started.set()
-            sending = asyncio.create_task(self._send(process))
-            try:
-                async for message in process.messages():
-                    why = message.get("error", why) if "proxy" not in message else why
-                    self.useful = self.useful or "ended" in message
-                    self._heard(self, message)
-                code = await process.wait()
-                why = why or f"its launcher ended with {code}"
-            finally:
-                sending.cancel()
-        except PilothouseError as error:  # the node went before anything was started there
+            await self.live()
+            why = "it went before the task was done"
+        except PilothouseError as error:
             why = str(error)
+        self._sending.cancel()
         self._gone(self, why)
 
-    async def _send(self, process: NodeProcess) -> None:
+    async def _send(self) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
-            while self._outbox:
-                with contextlib.suppress(PilothouseError, OSError):  # whoever is gone is noticed by its end
-                    await process.send(self._outbox.pop(0))
+            while self._outbox and self.process is not None:
+                await self.tell(self._outbox.pop(0))
