@@ -34,7 +34,7 @@ CONNECT_S = 60.0
 #: The least seconds before its walltime at which a node is drained, whether its replacement is there or not.
 LAST_CALL_S = 10.0
 #: Of a walltime, the share that draining may take; but for that, it is the site's `drain`.
-DRAIN_SHARE = 0.1
+DRAIN_SHARE = 0.05
 #: Seconds between the end of draining and that of the walltime.
 SPARE_S = 3.0
 #: Seconds until it is known that a job has ended whose processes did not end by themselves.

@@ -12,16 +12,18 @@ ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "kernels_ext" / "pilothouse"
 
 #: What each room may import from the library; what stands at its root is for all.
-BASE = {"errors", "state", "telemetry"}
+BASE = {"errors", "remains", "state", "telemetry"}
 ROOMS = {
     "errors": set(),
     "state": {"errors"},
     "telemetry": {"state", "errors"},
-    "pilots": BASE,
+    "remains": set(),
+    "pilots": BASE | {"runs"},
+    "runs": BASE | {"pilots"},
     "data": BASE | {"pilots"},
-    "streams": BASE | {"pilots", "data"},
-    "md": BASE | {"pilots", "data"},
-    "market": BASE | {"pilots", "data", "streams", "md"},
+    "streams": BASE | {"pilots", "runs", "data"},
+    "md": BASE | {"pilots", "runs", "data"},
+    "market": BASE | {"pilots", "runs", "data", "streams", "md"},
 }
 #: Third-party module -> the files (below the root of the checkout) that may import it.
 DOORS = {

@@ -181,7 +181,7 @@ def test_a_log_that_nobody_saved_is_taken_from_where_it_lies(
 
 
 def test_the_place_is_remembered_for_the_next_driver(tmp_path: Path) -> None:
-    from pilothouse.streams.crew import PLACE, Place
+    from pilothouse.streams.place import PLACE, Place
 
     first = Place(tmp_path)
     assert first.take({"machine": "m", "scratch": "/s"}, "n-1", "consumer-0")
