@@ -13,6 +13,7 @@ import json
 import math
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -47,6 +48,9 @@ class Channel:
     leaving
         Set when the process's node is about to go, :attr:`seconds_left` later: begin nothing that takes longer, and
         return from ``main`` when what you are at is done. It is asked to stop in time.
+    was_terminated
+        Whether somebody sent SIGTERM. Batch systems send it to all processes of a job that is to end; the node hears
+        it, too, and sees to it that what is here is handed over: a process of a run does not end by it.
     """
 
     def __init__(self, source: TextIO, sink: TextIO) -> None:
@@ -55,6 +59,7 @@ class Channel:
         self._inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._finishing = False
         self.stopping, self.leaving = threading.Event(), threading.Event()
+        self.was_terminated = False
         self._leaves_at = math.inf
         self.config: dict[str, Any] = json.loads(source.readline())
         threading.Thread(target=self._read, args=(source,), name="pilothouse-channel", daemon=True).start()
@@ -65,6 +70,10 @@ class Channel:
         with self._lock:
             self._sink.write(line)
             self._sink.flush()
+
+    def terminate(self, *_: object) -> None:
+        """Handle SIGTERM: see :attr:`was_terminated`."""
+        self.was_terminated = True
 
     def finish(self) -> None:
         """Say that this process now does, as its last thing, what must not be lost: it has :data:`FINISH_S` seconds."""
@@ -126,6 +135,7 @@ def main() -> int:
     sink = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     channel = Channel(sys.stdin, sink)
+    signal.signal(signal.SIGTERM, channel.terminate)  # a handler, not SIG_IGN: what it starts would inherit that
     try:
         importlib.import_module(sys.argv[1]).main(channel)
     except Exception as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.errors import NotFound, PilothouseError
 from pilothouse.pilots.jobs import node_arguments, supervisor_job
+from pilothouse.pilots.node import after_death
 from pilothouse.pilots.queues.protocols import JobStatus, node_command
 from pilothouse.pilots.records import NodeRecord, State
 from pilothouse.state import utcnow
@@ -80,6 +81,8 @@ class FirstNode:
             why = f"its process ended with {await self._process.wait()}"
             if ending.is_set() or self.node.state.ended:
                 return
+            await after_death(self.node.name, self._process.pid)
+            nodes.died(self.node)
             self._failures = 0 if self.node.since != begun else self._failures + 1
             never = nodes.description.replace == "never" or self.node.connected is None
             if never or self._failures >= STARTS:

@@ -25,8 +25,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+import psutil
+
 from pilothouse import remains
-from pilothouse.pilots.child import FINISH_S, FINISHING
+from pilothouse.pilots.child import FINISH_S, FINISHING, SAVING
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ START_S = 60.0
 #: Seconds after its pilot's lease at which a node ends by itself: the supervisor should have, and clocks differ.
 LEASE_SLACK_S = 120.0
 
+#: Seconds for which processes of a node that has died may end by themselves.
+ORPHANS_S = 8.0
 #: Seconds that node processes have to end, or to say what they have to finish, when their supervisor has gone.
 SAVE_S = 4.0
 
@@ -250,6 +254,31 @@ def _own_folder(arguments: argparse.Namespace) -> Path:
         if pid.isdecimal() and not Path("/proc", pid).exists():
             shutil.rmtree(path, ignore_errors=True)
     return parent / f"{arguments.name}.{os.getpid()}{here}"
+
+
+async def after_death(name: str, pid: int) -> None:
+    """A node's own process, `pid`, has died: let the runs' processes save what they have, then end what is left of it.
+
+    They notice it, and end by themselves; what they had started does not, in whatever session it may be.
+    """
+    mark, begun = remains.node_mark(name, pid), time.monotonic()
+    while seconds := await asyncio.to_thread(_patience, mark):
+        if time.monotonic() > begun + seconds:
+            break
+        await asyncio.sleep(0.1)
+    await asyncio.to_thread(remains.end, lambda: remains.marked(mark), 0.0)
+
+
+def _patience(mark: str) -> float:
+    """Seconds to wait for what carries this mark."""
+    seconds = [0.0]
+    for process in remains.marked(mark):
+        with contextlib.suppress(psutil.Error):
+            if process.name() == SAVING:
+                seconds.append(FINISH_S)
+            elif "pilothouse.pilots.child" in process.cmdline() and remains.is_running(process):
+                seconds.append(ORPHANS_S)
+    return max(seconds)
 
 
 def _leave(number: int, _: object) -> None:

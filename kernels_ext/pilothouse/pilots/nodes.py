@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError, Refused, Unavailable
+from pilothouse.pilots.departing import Departing
 from pilothouse.pilots.description import NodeKind, PilotDescription
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.naming import tag
@@ -22,7 +22,6 @@ from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.records import NodeRecord, PilotRecord, State
 from pilothouse.pilots.run_host import NodeHost
 from pilothouse.pilots.site import Site
-from pilothouse.pilots.tasks.cores import Cores
 from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -37,10 +36,6 @@ LAST_CALL_S = 10.0
 DRAIN_SHARE = 0.05
 #: Seconds between the end of draining and that of the walltime.
 SPARE_S = 3.0
-#: Seconds until it is known that a job has ended whose processes did not end by themselves.
-END_S = 60.0
-#: Seconds between two looks at the tasks of a node that is drained.
-LOOK_S = 0.1
 
 ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
 
@@ -84,8 +79,7 @@ class Nodes:
         self._told: set[str] = set()
         self._draining: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()
-        self._scheduler: Any = None
-        self._host: NodeHost | None = None
+        self._departing: Departing | None = None
         self.exhausted = ""
         self.trouble = ""
         self.refusal = ""
@@ -114,7 +108,7 @@ class Nodes:
                 if node is not None:
                     nodes._disconnected(node)
 
-        self._scheduler, self._host = scheduler, host
+        self._departing = Departing(scheduler, host, self._asking)
         host.told = self._told_to_end
         scheduler.add_plugin(Watcher())
         for worker in scheduler.workers.values():
@@ -154,6 +148,11 @@ class Nodes:
     async def _dismiss(self, node: NodeRecord, seconds: float) -> None:
         await self._empty(node, seconds)
         self._asking.look_now()
+
+    def died(self, node: NodeRecord) -> None:
+        """The node's processes, all of them, have ended."""
+        if self._departing is not None:
+            self._departing.ended(node)
 
     def reset_limit(self) -> None:
         """The user changed the set-point: try again."""
@@ -257,9 +256,9 @@ class Nodes:
         now = utcnow()
         for node in list(self._record.nodes):
             if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
+                self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"), True)
                 if node.role != "first":  # whose job holds the supervisor, which ends the node
-                    self._spawn(self._cancel(node.job))
-                self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"))
+                    self._spawn(self._bury(node))
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
                 left = (node.ends - now).total_seconds()
                 if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
@@ -366,12 +365,7 @@ class Nodes:
     def _let_go(self, active: list[NodeRecord], surplus: int) -> None:
         """Pending ones before running ones, idle ones before those at work, the latest first."""
         order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
-        busy: set[str] = set()
-        if self._scheduler is not None:
-            busy = {str(worker.name) for worker in self._scheduler.workers.values() if worker.processing}
-            busy |= Cores.of(self._scheduler).used.keys()
-        if self._host is not None:
-            busy |= {node.name for node in active if self._host.is_busy(node.name)}
+        busy = self._departing.busy(node.name for node in active) if self._departing is not None else set()
         rest = [node for node in active[::-1] if node.role == "node"]
         for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
             self._drain_soon(node, "shrunk", self._site.drain)
@@ -396,42 +390,22 @@ class Nodes:
     async def _drain(self, node: NodeRecord, why: str, seconds: float) -> None:
         await self._empty(node, seconds)
         self._asking.expect_change()
+        await self._bury(node)
+        self.book.end(node, State.FINISHED, why)
+
+    async def _bury(self, node: NodeRecord) -> None:
+        """End the node's job, and wait until nothing is left of it."""
         await self._cancel(node.job)
-        if self._host is not None and self._host.is_busy(node.name):  # what did not end in time ends with the job
-            with contextlib.suppress(PilothouseError):
-                await self._asking.gone([node.job], timeout=END_S)
-        self._end(node, State.FINISHED, why)
+        if self._departing is not None:
+            await self._departing.gone(node)
 
     def _announce(self, node: NodeRecord) -> None:
-        """At once, so that whoever leaves one of several nodes that go does not go to the next."""
-        if self._host is not None and self._scheduler is not None:
-            self._host.announce(node.name)
-            Cores.of(self._scheduler).close(node.name)
+        if self._departing is not None:
+            self._departing.announce(node)
 
     async def _empty(self, node: NodeRecord, seconds: float) -> None:
-        """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data."""
-        if not node.address or self._scheduler is None or self._host is None:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node))
-        if node.address:  # expected: what is still at work there is given to others, and is not to blame
-            await self._scheduler.remove_worker(node.address, expected=True, close=False, stimulus_id="pilothouse")
-
-    async def _retire(self, node: NodeRecord) -> None:
-        """Give the node no more of Dask's tasks, let it finish those that it is at, move the data elsewhere."""
-        worker = self._scheduler.workers.get(node.address)
-        while worker is not None and self._scheduler.workers.get(node.address) is worker:
-            await self._scheduler.retire_workers([node.address], close_workers=False, remove=False)
-            if not worker.processing:
-                return
-            await asyncio.sleep(LOOK_S)
-
-    def _end(self, node: NodeRecord, state: State, why: str) -> None:
-        """The node's job has ended, and all that was in it."""
-        self.book.end(node, state, why)
-        if self._host is not None:
-            self._host.node_ended(node.name)
+        if self._departing is not None:
+            await self._departing.empty(node, seconds)
 
     async def _cancel(self, job: str) -> None:
         """End the job, however long the batch system is out of reach."""
@@ -460,14 +434,16 @@ class Nodes:
             self._journal.add("trouble", reason=str(error))
         for node in list(self._record.nodes):
             if not node.state.ended:
-                self._end(node, State.FINISHED, "the pilot ended")
+                self.book.end(node, State.FINISHED, "the pilot ended")
 
     # ------------------------------------------------------------------ ends
 
-    def failed(self, node: NodeRecord, status: JobStatus) -> None:
-        """A node's job has ended, which nobody asked for."""
+    def failed(self, node: NodeRecord, status: JobStatus, is_there: bool = False) -> None:
+        """A node's job has ended, which nobody asked for; or it is still there, and good for nothing."""
         came_up = node.connected is not None
-        self._end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
+        self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
+        if not is_there:
+            self.died(node)
         if self.description.replace == "never":
             if node.name not in self._told:
                 self._do_without(node)

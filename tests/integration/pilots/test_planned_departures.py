@@ -142,6 +142,7 @@ def test_nothing_is_lost_when_nodes_leave(pilot: Pilot, tmp_path: Path) -> None:
     departures(pilot, tmp_path, times=4, tasks=30)
 
 
+@pytest.mark.slow  # for whoever chooses by -m himself
 @pytest.mark.nightly
 @pytest.mark.timeout(3000)
 def test_nothing_is_lost_when_many_nodes_leave(pilot: Pilot, tmp_path: Path) -> None:

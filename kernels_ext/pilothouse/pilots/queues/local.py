@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,15 +25,12 @@ import psutil
 from pilothouse import remains
 from pilothouse.errors import Refused
 from pilothouse.pilots import node
-from pilothouse.pilots.child import FINISH_S, SAVING
 from pilothouse.pilots.job_script import job_script
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.records import State
 from pilothouse.pilots.site import QueueLimits
 from pilothouse.state import utcnow
 
-#: Seconds for which processes of a node that has died may end by themselves: they notice, and save what they have.
-ORPHANS_S = 8.0
 #: How a node is called among processes.
 _NODE = "pilothouse-node"
 
@@ -126,18 +122,14 @@ class LocalQueue:
 
     async def _clear(self, pid: str, job: Job) -> None:
         """A node has died without a word: let its processes save what they have, then end what is left."""
-        begun = time.monotonic()
-        while seconds := await asyncio.to_thread(_patience, _mark(pid, job)):
-            if time.monotonic() > begun + seconds:
-                break
-            await asyncio.sleep(0.1)
+        await node.after_death(job.name, int(pid))
         await self._end(pid, job)
 
     async def _end(self, pid: str, job: Job) -> None:
         """Nothing of the job stays: neither what it started, in whatever session, nor its folder."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(int(pid), signal.SIGKILL)
-        await asyncio.to_thread(remains.end, lambda: remains.marked(_mark(pid, job)), 0.0)
+        await asyncio.to_thread(remains.end, lambda: remains.marked(remains.node_mark(job.name, int(pid))), 0.0)
         if job.scratch is not None:
             await asyncio.to_thread(shutil.rmtree, job.scratch, ignore_errors=True)
 
@@ -145,22 +137,6 @@ class LocalQueue:
         """Learn which processes have ended."""
         with contextlib.suppress(OSError, ValueError):  # without its template, a queue knows nothing new
             self._ended.update(_exchange(self._template, {})["ended"])
-
-
-def _mark(pid: str, job: Job) -> str:
-    return remains.node_mark(job.name, int(pid))
-
-
-def _patience(mark: str) -> float:
-    """Seconds to wait for processes of runs that are left, which end by themselves; those that they started do not."""
-    seconds = [0.0]
-    for process in remains.marked(mark):
-        with contextlib.suppress(psutil.Error):
-            if process.name() == SAVING:
-                seconds.append(FINISH_S)
-            elif "pilothouse.pilots.child" in process.cmdline() and remains.is_running(process):
-                seconds.append(ORPHANS_S)
-    return max(seconds)
 
 
 def _is_node(pid: str) -> bool:

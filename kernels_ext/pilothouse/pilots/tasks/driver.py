@@ -184,6 +184,7 @@ class TaskDriver:
                     ends.append(end)
             self.board.hear(ends, station.node)
             self.board.take_back(message.get("returned", ()))
+            self.board.lose(message.get("lost", ()), station.node, "its job was told to end")
             for number in message["free"]:
                 self.cores.release(station.slots.pop(number).allocation)
             if self.board.complete:

@@ -35,6 +35,8 @@ from pilothouse.pilots.tasks.staging import stage
 REPORT_S = 0.05
 #: Seconds from SIGTERM to SIGKILL of a task that took too long, and when everything has to end.
 TIMEOUT_GRACE_S, STOP_GRACE_S = 2.0, 0.4
+#: Seconds within which SIGTERM comes to all processes of a job.
+TERM_S = 0.05
 #: Seconds between two looks for failed ranks of a program that spans nodes.
 RANKS_S = 0.5
 _STOP = {"op": "stop"}
@@ -86,6 +88,7 @@ class Launcher:
         self._ended: list[dict[str, Any]] = []
         self._free: list[int] = []
         self._returned: list[int] = []
+        self._lost: list[int] = []
         self._leaving = False
         self._reported = 0.0
         self._mpi: tuple[list[str], bool] | None = None
@@ -133,7 +136,7 @@ class Launcher:
         wait = min((running.deadline for running in self._running.values()), default=float("inf")) - time.monotonic()
         if any(running.pump for running in self._running.values()):
             wait = min(wait, RANKS_S)
-        if self._ended or self._returned:
+        if self._ended or self._returned or self._lost:
             wait = min(wait, self._reported + REPORT_S - time.monotonic())
         if select.select([self._ear], [], [], None if wait > 1e6 else max(0.0, wait))[0]:
             os.read(self._ear, 4096)
@@ -333,8 +336,17 @@ class Launcher:
             error = ending(code)
         elif not error and (gone := missing(self._places.working(task["task"]), task["outputs"])):
             error = f"it ended well but left no {', '.join(map(repr, gone))}"
-        self._end(task, code, error, seconds)
+        if error and self._is_told_to_end():
+            self._lost.append(task["task"])
+        else:
+            self._end(task, code, error, seconds)
         self._advance(batch)
+
+    def _is_told_to_end(self) -> bool:
+        """Whether the node's job was: its tasks had SIGTERM like all processes of the job, and are not to blame."""
+        if not self._channel.was_terminated:
+            time.sleep(TERM_S)  # it may come to this process last
+        return self._channel.was_terminated
 
     def _end(self, task: dict[str, Any], code: int | None, error: str, seconds: float) -> None:
         number = task["task"]
@@ -371,9 +383,10 @@ class Launcher:
 
     def _report(self, *, last: bool = False) -> None:
         due = last or time.monotonic() >= self._reported + REPORT_S
-        if self._free or ((self._ended or self._returned) and due):
-            self._channel.send({"ended": self._ended, "free": self._free, "returned": self._returned})
-            self._ended, self._free, self._returned = [], [], []
+        if self._free or ((self._ended or self._returned or self._lost) and due):
+            news = {"ended": self._ended, "free": self._free, "returned": self._returned, "lost": self._lost}
+            self._channel.send(news)
+            self._ended, self._free, self._returned, self._lost = [], [], [], []
             self._reported = time.monotonic()
 
     def _end_all(self) -> None:

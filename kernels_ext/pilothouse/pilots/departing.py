@@ -1,0 +1,74 @@
+"""How a node goes: nothing new comes to it, everybody takes away what is there, and it is dead when its job is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from pilothouse.errors import PilothouseError
+from pilothouse.pilots.queues.polling import Asking
+from pilothouse.pilots.records import NodeRecord
+from pilothouse.pilots.run_host import NodeHost
+from pilothouse.pilots.tasks.cores import Cores
+
+#: Seconds between two looks at the tasks of a node that goes.
+LOOK_S = 0.1
+#: The most seconds that a job takes to end whose processes did not end by themselves.
+END_S = 600.0
+#: How the scheduler's history names the reason.
+_REASON = "pilothouse-departure"
+
+
+class Departing:
+    """The nodes of a pilot that go, as far as its scheduler and its runs are concerned.
+
+    Whoever is busy there counts: Dask's tasks, executables, and the processes of runs.
+    """
+
+    def __init__(self, scheduler: Any, host: NodeHost, asking: Asking) -> None:
+        self._scheduler, self._host, self._asking = scheduler, host, asking
+
+    def busy(self, names: Iterable[str]) -> set[str]:
+        """Those of these nodes on which somebody works."""
+        found = {str(worker.name) for worker in self._scheduler.workers.values() if worker.processing}
+        found |= Cores.of(self._scheduler).used.keys()
+        return {name for name in names if name in found or self._host.is_busy(name)}
+
+    def announce(self, node: NodeRecord) -> None:
+        """Start nothing more there: whoever leaves one of several nodes that go does not go to the next."""
+        self._host.announce(node.name)
+        Cores.of(self._scheduler).close(node.name)
+
+    async def empty(self, node: NodeRecord, seconds: float) -> None:
+        """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data."""
+        if not node.address:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node.address))
+        if node.address:  # expected: what is still at work there is given to others, and is not to blame
+            await self._scheduler.remove_worker(node.address, expected=True, close=False, stimulus_id=_REASON)
+
+    async def _retire(self, address: str) -> None:
+        """Give the worker no more tasks, let it finish those that it is at, move its data elsewhere."""
+        worker = self._scheduler.workers.get(address)
+        while worker is not None and self._scheduler.workers.get(address) is worker:
+            await self._scheduler.retire_workers([address], close_workers=False, remove=False)
+            if not worker.processing:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def gone(self, node: NodeRecord) -> None:
+        """Wait until nothing of a node is left whose job was told to end."""
+        while self._host.is_busy(node.name):
+            with contextlib.suppress(PilothouseError):  # the batch system does not answer
+                await self._asking.gone([node.job], timeout=END_S)
+                break
+            await asyncio.sleep(1.0)
+        self.ended(node)
+
+    def ended(self, node: NodeRecord) -> None:
+        """The node's job has ended, and all that was in it."""
+        self._host.node_ended(node.name)
