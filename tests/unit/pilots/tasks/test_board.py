@@ -85,3 +85,14 @@ def test_a_line_that_was_cut_off_costs_only_itself(tmp_path: Path) -> None:
     assert list(other.pending) == [1, 2]
     other.hear([end(other.take(1)[0])], "n1")
     assert set(Ends(tmp_path).read()) == {0, 1}
+
+
+def test_what_a_node_gives_back_without_having_begun_it_is_no_loss(tmp_path: Path) -> None:
+    tasks, log = board(tmp_path, 2)
+    for _ in range(2 * LOSSES):
+        (task,) = tasks.take(2)
+        tasks.take_back([task["task"]])
+    assert list(tasks.pending) == [0, 1]
+    assert not tasks.running
+    assert not tasks.ended
+    assert not log
