@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError, Refused, Unavailable
+from pilothouse.pilots import walltimes
 from pilothouse.pilots.departing import Departing
 from pilothouse.pilots.description import NodeKind, PilotDescription
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.naming import tag
 from pilothouse.pilots.node_book import NodeBook
-from pilothouse.pilots.node_words import longest_wait, waiting, why_failed
+from pilothouse.pilots.node_words import waiting, why_failed
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.records import NodeRecord, PilotRecord, State
@@ -30,12 +31,6 @@ logger = logging.getLogger(__name__)
 LIMIT = 5
 #: Seconds that a node may take from the start of its job to its connection.
 CONNECT_S = 60.0
-#: The least seconds before its walltime at which a node is drained, whether its replacement is there or not.
-LAST_CALL_S = 10.0
-#: Of a walltime, the share that draining may take; but for that, it is the site's `drain`.
-DRAIN_SHARE = 0.05
-#: Seconds between the end of draining and that of the walltime.
-SPARE_S = 3.0
 
 ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
 
@@ -136,6 +131,9 @@ class Nodes:
             if node.name != name or node.state is not State.RUNNING or name in self._told:
                 continue
             self._told.add(name)
+            if self._record.state is State.DRAINING:  # by this pilot, which ends; its runs have ended already
+                self._spawn(self._empty(node, 0.0))
+                return
             self._journal.add("node told to end", node=name, seconds=seconds)
             if self.description.replace == "never":
                 self._do_without(node)
@@ -260,19 +258,19 @@ class Nodes:
                 if node.role != "first":  # whose job holds the supervisor, which ends the node
                     self._spawn(self._bury(node))
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
-                left = (node.ends - now).total_seconds()
+                left = walltimes.left(node)
                 if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
                     self._overdue.add(node.name)
                     self._asking.look_now()
-                elif left < self._last_call(node):
-                    self._drain_soon(node, "its walltime is over", left - SPARE_S)
+                elif left < walltimes.last_call(node, self._site.drain):
+                    self._drain_soon(node, "its walltime is over")
                     if self.description.replace == "never":
                         self._do_without(node)
                 elif (
                     self.description.replace == "always"
                     and not node.leaving
                     and node.name not in self._renewing
-                    and left < self._ahead(node)
+                    and left < walltimes.ahead(node, self._record.nodes)
                     and self._worth_renewing(node.ends)
                 ):
                     self._renew(node)  # all whose time comes, at once: they began together, and wait together
@@ -282,22 +280,10 @@ class Nodes:
                 if node.name == name and node.state is State.RUNNING:
                     self._renew(node)
 
-    def _last_call(self, node: NodeRecord) -> float:
-        """How long before its walltime a node is drained, seconds."""
-        begun = node.started or node.connected or node.submitted or utcnow()
-        whole = ((node.ends or utcnow()) - begun).total_seconds()
-        return max(min(self._site.drain, DRAIN_SHARE * whole), LAST_CALL_S)
-
     def _renew(self, node: NodeRecord) -> None:
         node.leaving = True
         self._journal.add("node renewing", node=node.name)
         self._changed()
-
-    def _ahead(self, node: NodeRecord) -> float:
-        """How long before its walltime a node's replacement is asked for, seconds: a wait like the last, and time."""
-        begun = node.started or node.connected or node.submitted or utcnow()
-        whole = ((node.ends or utcnow()) - begun).total_seconds()
-        return min(max(0.1 * whole, longest_wait(self._record.nodes) + 60.0), 0.5 * whole)
 
     def _worth_renewing(self, ends: datetime) -> bool:
         return self._record.lease_end is None or self._record.lease_end > ends
@@ -368,21 +354,16 @@ class Nodes:
         busy = self._departing.busy(node.name for node in active) if self._departing is not None else set()
         rest = [node for node in active[::-1] if node.role == "node"]
         for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
-            self._drain_soon(node, "shrunk", self._site.drain)
+            self._drain_soon(node, "shrunk")
 
     def _let_leave(self, kind: str, active: list[NodeRecord]) -> None:
         if all(node.state is State.RUNNING for node in active):
             for node in self._record.nodes:
                 if node.leaving and node.kind == kind and node.state is State.RUNNING and node.name not in self._told:
-                    self._drain_soon(node, "renewed", self._time_to_finish(node))
+                    self._drain_soon(node, "renewed", may_finish=node.name not in self._asked)
 
-    def _time_to_finish(self, node: NodeRecord) -> float:
-        """Seconds for a node whose replacement is there: what fits into its walltime is finished."""
-        if node.ends is None or node.name in self._asked:
-            return self._site.drain
-        return max((node.ends - utcnow()).total_seconds() - self._last_call(node), self._site.drain)
-
-    def _drain_soon(self, node: NodeRecord, why: str, seconds: float) -> None:
+    def _drain_soon(self, node: NodeRecord, why: str, *, may_finish: bool = False) -> None:
+        seconds = (walltimes.to_finish if may_finish else walltimes.to_hand_over)(node, self._site.drain)
         self.book.mark(node, State.DRAINING, why)
         self._announce(node)
         self._spawn(self._drain(node, why, seconds))
