@@ -45,9 +45,10 @@ class Departing:
         """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data."""
         if not node.address:
             return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node.address))
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node.address))
         if node.address:  # expected: what is still at work there is given to others, and is not to blame
             await self._scheduler.remove_worker(node.address, expected=True, close=False, stimulus_id=_REASON)
 

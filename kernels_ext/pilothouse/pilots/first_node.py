@@ -126,6 +126,7 @@ class FirstNode:
         process = self._process
         if process is None or process.returncode is not None:
             return
+        await self._supervisor.nodes.release(self.node)
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
             with contextlib.suppress(TimeoutError):

@@ -130,6 +130,8 @@ class ProcessHost:
     async def leave(self, seconds: float) -> None:
         """The node was told to end: have the supervisor take away what is here, and the worker when that is done."""
         self._tell({"op": "pilothouse_told", "seconds": seconds})
+        if not self._processes and not self._worker.state.tasks:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._worker.finished()

@@ -131,9 +131,6 @@ class Nodes:
             if node.name != name or node.state is not State.RUNNING or name in self._told:
                 continue
             self._told.add(name)
-            if self._record.state is State.DRAINING:  # by this pilot, which ends; its runs have ended already
-                self._spawn(self._empty(node, 0.0))
-                return
             self._journal.add("node told to end", node=name, seconds=seconds)
             if self.description.replace == "never":
                 self._do_without(node)
@@ -146,6 +143,10 @@ class Nodes:
     async def _dismiss(self, node: NodeRecord, seconds: float) -> None:
         await self._empty(node, seconds)
         self._asking.look_now()
+
+    async def release(self, node: NodeRecord) -> None:
+        """Nothing on the node is needed any more: it ends at once when it is told to."""
+        await self._empty(node, 0.0)
 
     def died(self, node: NodeRecord) -> None:
         """The node's processes, all of them, have ended."""
@@ -406,6 +407,8 @@ class Nodes:
         """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
         for task in list(self._draining):
             task.cancel()
+        for node in self._record.nodes:
+            await self.release(node)
         jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
         jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
         try:
