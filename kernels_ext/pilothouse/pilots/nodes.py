@@ -407,7 +407,7 @@ class Nodes:
         """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
         for task in list(self._draining):
             task.cancel()
-        for node in self._record.nodes:
+        for node in list(self._record.nodes):
             await self.release(node)
         jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
         jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]

@@ -80,7 +80,6 @@ class LocalQueue:
             code = self._ended.get(pid)
             if code is not None and pid not in self._clearing:
                 self._clearing[pid] = asyncio.create_task(self._clear(pid, job))
-                await asyncio.sleep(0)
             if code is None or not self._clearing[pid].done():
                 found[pid] = JobStatus(State.RUNNING, host=host, pid=int(pid), tag=job.tag)
                 continue
