@@ -83,6 +83,20 @@ def test_a_provider_whose_node_is_killed_goes_on_at_another(market: Market, frai
     assert places[1] != node.name
 
 
+def test_a_provider_whose_node_is_renewed_goes_on_at_another(market: Market, frail: Pilot, local_pilot: Pilot) -> None:
+    seller = provider(market, frail, "uma")
+    run = job(market, local_pilot, "uma-works", providers=1)
+    eventually(lambda: trained(seller), "a training")
+    frail.renew()
+
+    def places() -> list[str]:
+        return [one["node"] for one in seller.events() if one["what"] == "process started"]
+
+    eventually(lambda: len(set(places())) == 2, "its next node")
+    assert_books_agree(market, run, run.result(timeout=120), ["uma"])
+    assert not [one for one in seller.events() if one["what"] == "process died"]
+
+
 def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pilothouse.market.provider.OFFER_RENEWAL", 0.3)
     monkeypatch.setattr("pilothouse.market.provider.OFFER_RETRY", 0.1)
