@@ -9,19 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import InvalidInput, Lost, Unavailable, Untrusted
-from pilothouse.market import events, lab_market
-from pilothouse.market.accounts import Accounts
-from pilothouse.market.following import key_file, ledgers
-from pilothouse.market.job import Job
+from pilothouse.market.customer.job import Job
+from pilothouse.market.lab_market import driver as lab_market
+from pilothouse.market.lab_market.following import key_file, ledgers
 from pilothouse.market.learning import arrays, datasets
 from pilothouse.market.listing import L, ListedCall, ListedOffer, ListedReceipt, Listing
-from pilothouse.market.message import Message
-from pilothouse.market.parameters import MSAT, JobParameters, ProviderParameters, checked
-from pilothouse.pilots.run import Run, runs
+from pilothouse.market.messages import events
+from pilothouse.market.messages.message import Message
+from pilothouse.market.messages.parameters import MSAT, JobParameters, ProviderParameters, checked
+from pilothouse.market.money.accounts import Accounts
+from pilothouse.runs.handle import Run, runs
 from pilothouse.state import check_name
 
 if TYPE_CHECKING:
-    from pilothouse.market.nostr import Session
+    from pilothouse.market.nostr.session import Session
     from pilothouse.pilots import Pilot
 
 #: Seconds that a lab market has to open.
@@ -135,9 +136,9 @@ class Market:
         name
             The run's name; made up when left out.
         training
-            Fields of :class:`~pilothouse.market.events.Training`: ``trainer`` (``"mlp"``, ``"softmax"``), ``epochs``, …
+            Fields of :class:`~pilothouse.market.messages.events.Training`: ``trainer`` (``"mlp"``, ``"softmax"``), ``epochs``, …
         validation
-            Fields of :class:`~pilothouse.market.events.Validation`, declared before anyone bids.
+            Fields of :class:`~pilothouse.market.messages.events.Validation`, declared before anyone bids.
         held_out
             Fraction of the data that stays here, to judge by.
         bid_seconds, round_seconds
@@ -254,7 +255,7 @@ class Market:
 
     def _session(self) -> Session:
         if self._open is None:
-            from pilothouse.market.nostr import Identity, Session
+            from pilothouse.market.nostr.session import Identity, Session
 
             self._open = Session(Identity.load(key_file(CUSTOMER_KEY)), self.relays)
         return self._open

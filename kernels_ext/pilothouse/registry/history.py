@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
 from pilothouse.state import utcnow
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from pilothouse.errors import NotFound
-from pilothouse.pilots.records import PilotRecord, RunRecord
+from pilothouse.registry.records import PilotRecord, RunRecord
 from pilothouse.state import Unreadable
 
 H = TypeVar("H")

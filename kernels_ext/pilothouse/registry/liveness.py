@@ -11,9 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.control import answers
-from pilothouse.pilots.journal import Journal, last_error
-from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.registry.journal import Journal, last_error
+from pilothouse.registry.line.client import answers
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import Unreadable, registry, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
@@ -62,8 +62,8 @@ def why_lost(record: PilotRecord) -> str:
 
 def _why_not_awaited(record: PilotRecord, jobs: list[NodeRecord]) -> str:
     """Why none of the jobs that should bring a supervisor will; empty when one still may."""
-    from pilothouse.pilots.queues.asking import known_statuses
-    from pilothouse.pilots.site import Site
+    from pilothouse.pilots.queues.statuses import known_statuses
+    from pilothouse.pilots.sites.site import Site
 
     statuses = known_statuses(Site.model_validate(record.settings))
     if statuses is None:  # nothing can be said now

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pilothouse.errors import Conflict, NotFound
-from pilothouse.pilots.alive import reconcile, reconcile_run
-from pilothouse.pilots.records import PilotRecord
+from pilothouse.registry.liveness import reconcile, reconcile_run
+from pilothouse.registry.records import PilotRecord
 from pilothouse.state import R, Records, check_name, registry
 
 

@@ -1,4 +1,4 @@
-"""The inside of a node process: ``python -m pilothouse.pilots.child MODULE`` runs ``MODULE.main(channel)``.
+"""The inside of a node process: ``python -m pilothouse.runs.channel MODULE`` runs ``MODULE.main(channel)``.
 
 The first line on standard input is the configuration (JSON), each later line a message, end of input the
 order to stop: whoever started the process is gone. Standard output carries messages only; prints go to

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Failed, Lost, NotFound, Unavailable
-from pilothouse.pilots import control
-from pilothouse.pilots.alive import reconcile_run
-from pilothouse.pilots.journal import Journal, logs
-from pilothouse.pilots.listing import Handles, listed
-from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
-from pilothouse.pilots.waiting import wait_until, wait_until_awaited
+from pilothouse.registry.journal import Journal, logs
+from pilothouse.registry.line import client as control
+from pilothouse.registry.listing import Handles, listed
+from pilothouse.registry.liveness import reconcile_run
+from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
+from pilothouse.waiting import wait_until, wait_until_awaited
 
 if TYPE_CHECKING:
     import xarray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 #: Kinds of runs whose handle can do more.
-HANDLES = {"tasks": "pilothouse.pilots.tasks.handle:Task"}
+HANDLES = {"tasks": "pilothouse.tasks.handle:Task"}
 
 
 class Run:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
-from pilothouse.pilots.journal import Journal, tail
-from pilothouse.pilots.protocols import Driver
-from pilothouse.pilots.records import RUNS, Progress, RunRecord, State
+from pilothouse.registry.journal import Journal, tail
+from pilothouse.registry.records import RUNS, Progress, RunRecord, State
+from pilothouse.runs.protocols import Driver
 from pilothouse.state import utcnow
 from pilothouse.telemetry import Telemetry, load
 
@@ -29,7 +29,7 @@ SAVE_INTERVAL = 2.0
 
 
 class Process:
-    """A process on a node, as its driver sees it (a :class:`~pilothouse.pilots.protocols.NodeProcess`)."""
+    """A process on a node, as its driver sees it (a :class:`~pilothouse.runs.protocols.NodeProcess`)."""
 
     def __init__(self, host: NodeHost, key: str, label: str, node: str) -> None:
         self.label = label
@@ -155,7 +155,7 @@ class NodeHost:
 
 
 class Context:
-    """One live run (a :class:`~pilothouse.pilots.protocols.RunContext`)."""
+    """One live run (a :class:`~pilothouse.runs.protocols.RunContext`)."""
 
     def __init__(self, record: RunRecord, host: NodeHost, dask: Callable[[], dict[str, Any]]) -> None:
         self.record = record

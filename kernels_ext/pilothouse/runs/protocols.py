@@ -13,7 +13,7 @@ from pilothouse.telemetry import Telemetry
 class NodeProcess(Protocol):
     """A process on one of the pilot's nodes, started by :meth:`RunContext.spawn`.
 
-    It is a Python module with a function ``main(channel: pilothouse.pilots.child.Channel)``. It ends with its
+    It is a Python module with a function ``main(channel: pilothouse.runs.channel.Channel)``. It ends with its
     node, and with its run.
     """
 
@@ -67,7 +67,7 @@ class RunContext(Protocol):
     @property
     def dask(self) -> dict[str, Any]:
         """What a node process needs to reach the pilot's Dask scheduler: pass it on in `config`, then call
-        ``pilothouse.pilots.child.dask_client(config["dask"])`` there.
+        ``pilothouse.runs.channel.dask_client(config["dask"])`` there.
         """
 
     async def spawn(

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pilothouse.pilots.tasks.ends import Ends
+from pilothouse.tasks.ends import Ends
 
 #: How often a task is run again because its node went away under it.
 LOSSES = 3

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Failed
-from pilothouse.pilots.protocols import RunContext
-from pilothouse.pilots.tasks import mpi, predecessors
-from pilothouse.pilots.tasks.board import Board
-from pilothouse.pilots.tasks.cores import Allocation, Capacity, Cores, Need
-from pilothouse.pilots.tasks.ends import Ends
-from pilothouse.pilots.tasks.station import Slot, Station
+from pilothouse.runs.cores import Allocation, Capacity, Cores, Need
+from pilothouse.runs.protocols import RunContext
+from pilothouse.tasks import mpi, predecessors
+from pilothouse.tasks.board import Board
+from pilothouse.tasks.ends import Ends
+from pilothouse.tasks.station import Slot, Station
 
 #: The specification, in the run's folder.
 SPECIFICATION = "tasks.json"
@@ -40,14 +40,14 @@ class TaskDriver:
 
     resumable = True
     #: The module of the node processes, and what of the specification they are told.
-    launcher = "pilothouse.pilots.tasks.launcher"
+    launcher = "pilothouse.tasks.launcher"
     common: tuple[str, ...] = ("stage", "cores", "ranks", "timeout", "launcher")
 
     async def run(self, context: RunContext) -> None:
         """Drive the run to its end."""
         spec = await asyncio.to_thread(read_specification, context.folder)
         if spec.get("through") == "radical":
-            from pilothouse.pilots.tasks.radical_driver import RadicalDriver
+            from pilothouse.tasks.radical.driver import RadicalDriver
 
             await RadicalDriver().drive(context, spec)
         else:
@@ -279,7 +279,7 @@ class TaskDriver:
     @staticmethod
     def load_result(folder: Path) -> Any:
         """The files that a task left, by name; the table of many tasks: see :meth:`Task.result`."""
-        from pilothouse.pilots.tasks.table import outputs, table
+        from pilothouse.tasks.table import outputs, table
 
         return table(folder) if read_specification(folder)["many"] else outputs(folder, 0)
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from pilothouse.pilots.handle import Pilot
-    from pilothouse.pilots.records import PilotRecord
-    from pilothouse.pilots.tasks.cores import Need
-    from pilothouse.pilots.tasks.handle import Task
+    from pilothouse.registry.records import PilotRecord
+    from pilothouse.runs.cores import Need
+    from pilothouse.tasks.handle import Task
 
 
 class Executes:
@@ -179,10 +179,10 @@ def _start(
     pilot: Any, commands: list[tuple[Any, dict[str, Any] | None]], many: bool, env: Any, inputs: Any, outputs: Any,
     after: Any, folder: Any, name: str | None, **options: Any,
 ) -> Task:  # fmt: skip
-    from pilothouse.pilots.tasks.cores import Need
-    from pilothouse.pilots.tasks.specification import Options, makers, one, predecessor
-    from pilothouse.pilots.tasks.through import radical_settings
+    from pilothouse.runs.cores import Need
     from pilothouse.state import check_name
+    from pilothouse.tasks.radical.settings import radical_settings
+    from pilothouse.tasks.specification import Options, makers, one, predecessor
 
     if name is not None:
         check_name(name)
@@ -221,8 +221,8 @@ def _start(
 
 def launch(pilot: Pilot, specification: dict[str, Any], work: str | None, name: str | None) -> Task:
     """Launch a run of the kind ``tasks``."""
-    from pilothouse.pilots.tasks.driver import SPECIFICATION
-    from pilothouse.pilots.tasks.handle import Task
+    from pilothouse.tasks.driver import SPECIFICATION
+    from pilothouse.tasks.handle import Task
 
     tasks = specification["tasks"]
     shown = {key: specification[key] for key in ("cores", "gpus", "ranks", "retries", "stage", "timeout", "through")}
@@ -237,7 +237,7 @@ def launch(pilot: Pilot, specification: dict[str, Any], work: str | None, name: 
 @contextlib.contextmanager
 def _held(client: Client, keys: list[str], holder: str) -> Any:
     """Keep what the futures stand for, for the driver; when nothing was launched after all, let it go."""
-    from pilothouse.pilots.tasks.predecessors import hold, let_go
+    from pilothouse.tasks.predecessors import hold, let_go
 
     if unknown := client.run_on_scheduler(hold, keys, holder):
         client.run_on_scheduler(let_go, holder)
@@ -278,8 +278,8 @@ def _check_size(need: Need, record: PilotRecord) -> None:
 
 def _kinds(record: PilotRecord) -> list[tuple[Any, int]]:
     """The pilot's kinds of nodes, and how many of each it keeps."""
-    from pilothouse.pilots.records import FIRST
-    from pilothouse.pilots.tasks.cores import Capacity
+    from pilothouse.registry.records import FIRST
+    from pilothouse.runs.cores import Capacity
 
     own = record.description
     if not own.get("cores"):  # nodes that somebody else started

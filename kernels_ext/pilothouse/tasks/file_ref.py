@@ -10,10 +10,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.errors import Failed, InvalidInput, NotFound
-from pilothouse.pilots.run import Run
-from pilothouse.pilots.tasks.ends import Ends
-from pilothouse.pilots.tasks.predecessors import why_not
+from pilothouse.runs.handle import Run
 from pilothouse.state import first_error
+from pilothouse.tasks.ends import Ends
+from pilothouse.tasks.predecessors import why_not
 
 
 class FileRef(BaseModel):

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput
-from pilothouse.pilots.journal import tail as last_lines
-from pilothouse.pilots.records import State
-from pilothouse.pilots.run import Run
-from pilothouse.pilots.tasks.ends import Ends
+from pilothouse.registry.journal import tail as last_lines
+from pilothouse.registry.records import State
+from pilothouse.runs.handle import Run
+from pilothouse.tasks.ends import Ends
 
 if TYPE_CHECKING:
     import xarray
     from distributed import Client, Future
 
-    from pilothouse.pilots.tasks.file_ref import FileRef
+    from pilothouse.tasks.file_ref import FileRef
 
 
 class Task(Run):
@@ -38,7 +38,7 @@ class Task(Run):
 
     @property
     def _specification(self) -> dict[str, Any]:
-        from pilothouse.pilots.tasks.driver import read_specification
+        from pilothouse.tasks.driver import read_specification
 
         return read_specification(self.folder)
 
@@ -67,7 +67,7 @@ class Task(Run):
 
     def outputs_of(self, task: int) -> dict[str, Path]:
         """As :attr:`outputs`, of one of many tasks."""
-        from pilothouse.pilots.tasks.table import outputs
+        from pilothouse.tasks.table import outputs
 
         return outputs(self.folder, self._only(task))
 
@@ -87,9 +87,9 @@ class Task(Run):
         >>> analyse = pilot.execute(["./analyse", "traj.dcd"],
         ...                         inputs=["analyse", simulate.ref("traj.dcd")])  # doctest: +SKIP
         """
-        from pilothouse.pilots.tasks.file_ref import FileRef
-        from pilothouse.pilots.tasks.places import is_pattern
-        from pilothouse.pilots.tasks.table import places
+        from pilothouse.tasks.file_ref import FileRef
+        from pilothouse.tasks.places import is_pattern
+        from pilothouse.tasks.table import places
 
         number, specification = self._only(task), self._specification
         outputs = specification["tasks"][number]["outputs"]
@@ -116,7 +116,7 @@ class Task(Run):
         ``state`` (waiting, finished or failed), ``exit_code`` (-1000 where there is none), ``seconds``, ``node``,
         ``attempts``, ``error``, ``command``; the parameters of a template are coordinates.
         """
-        from pilothouse.pilots.tasks.table import table
+        from pilothouse.tasks.table import table
 
         return table(self.folder)
 
@@ -158,7 +158,7 @@ class Task(Run):
             The run goes on, or nothing of it failed.
         """
         from pilothouse.pilots.handle import Pilot
-        from pilothouse.pilots.tasks.executing import launch
+        from pilothouse.tasks.executing import launch
 
         if not self.state.ended:
             raise Conflict(f"the run {self.name!r} goes on: retry it when it has ended", field="name")
@@ -179,7 +179,7 @@ class Task(Run):
             Of the pilot; what ``pilot.client()`` gave last, or a new one, when left out. The future can be given to
             functions of the pilot's other clients, too; not one of an asynchronous client, before it is known there.
         """
-        from pilothouse.pilots.tasks.predecessors import known
+        from pilothouse.tasks.predecessors import known
 
         client = client or self._client()
         key = f"pilothouse-{self.name}-{secrets.token_hex(4)}"
@@ -216,7 +216,7 @@ class Task(Run):
         return Ends(self.folder).read().get(self._only(task), {})
 
     def _printed(self, stream: str, lines: int, task: int | None) -> str:
-        from pilothouse.pilots.tasks.table import places
+        from pilothouse.tasks.table import places
 
         if isinstance(lines, bool) or not isinstance(lines, int) or lines < 1:
             raise InvalidInput(f"tail={lines!r}: a number of lines, 1 or more", field="tail")
@@ -225,7 +225,7 @@ class Task(Run):
 
 def result_of(name: str, created: str) -> Any:
     """On a worker: wait for the run called `name` outside of the worker's threads; its result."""
-    from pilothouse.pilots.tasks.file_ref import give_way
+    from pilothouse.tasks.file_ref import give_way
 
     give_way()
     task = Task(name)

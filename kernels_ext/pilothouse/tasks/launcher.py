@@ -24,11 +24,11 @@ from typing import Any
 import psutil
 
 from pilothouse.errors import Failed
-from pilothouse.pilots.child import Channel
-from pilothouse.pilots.journal import tail
-from pilothouse.pilots.tasks import mpi, process_tree
-from pilothouse.pilots.tasks.places import Places, missing
-from pilothouse.pilots.tasks.staging import stage
+from pilothouse.registry.journal import tail
+from pilothouse.runs.channel import Channel
+from pilothouse.tasks import mpi, process_tree
+from pilothouse.tasks.places import Places, missing
+from pilothouse.tasks.staging import stage
 
 #: Seconds for which ends are gathered before they are reported.
 REPORT_S = 0.05

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilothouse.errors import Failed, NotFound
-from pilothouse.pilots.alive import reconcile_run
-from pilothouse.pilots.records import RUNS, RunRecord, State
-from pilothouse.pilots.tasks.ends import Ends
+from pilothouse.registry.liveness import reconcile_run
+from pilothouse.registry.records import RUNS, RunRecord, State
+from pilothouse.tasks.ends import Ends
 
 #: Seconds between two looks.
 LOOK = 0.05

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.errors import Conflict, Failed, InvalidInput
-from pilothouse.pilots.description import Duration
+from pilothouse.pilots.sites.description import Duration
 
 _BRACES = "(a brace itself is doubled: {{ }})"
 Whole = Annotated[int, Field(strict=True)]
@@ -140,7 +140,7 @@ def _environment(env: object, fill: _Filler) -> dict[str, str]:
 
 
 def _inputs(inputs: object, fill: _Filler, may_come: bool) -> dict[str, dict[str, str]]:
-    from pilothouse.pilots.tasks.file_ref import FileRef
+    from pilothouse.tasks.file_ref import FileRef
 
     pairs: list[tuple[object, object]]
     if isinstance(inputs, Mapping):
@@ -205,7 +205,7 @@ def predecessor(after: object, scheduler: str) -> dict[str, Any] | None:
     Conflict
         It has failed.
     """
-    from pilothouse.pilots.run import Run
+    from pilothouse.runs.handle import Run
 
     if isinstance(after, str):
         after = Run(after)
@@ -234,7 +234,7 @@ def makers(inputs: Iterable[object]) -> list[dict[str, Any]]:
     NotFound, Conflict
         One of them is not there any more, or has failed.
     """
-    from pilothouse.pilots.tasks.file_ref import FileRef
+    from pilothouse.tasks.file_ref import FileRef
 
     numbers: dict[tuple[str, str], set[int]] = {}
     for source in inputs:
@@ -249,7 +249,7 @@ def makers(inputs: Iterable[object]) -> list[dict[str, Any]]:
 
 def _coming(before: dict[str, Any], field: str) -> dict[str, Any] | None:
     """`before`, unless that has ended well already."""
-    from pilothouse.pilots.tasks.predecessors import ended_well
+    from pilothouse.tasks.predecessors import ended_well
 
     try:
         return None if ended_well(before) else before

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.protocols import NodeProcess, RunContext
-from pilothouse.pilots.tasks.cores import Allocation
+from pilothouse.runs.cores import Allocation
+from pilothouse.runs.protocols import NodeProcess, RunContext
 
 
 @dataclass

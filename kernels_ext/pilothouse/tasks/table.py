@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.pilots.tasks.driver import read_specification
-from pilothouse.pilots.tasks.ends import Ends
-from pilothouse.pilots.tasks.places import Places, found, is_pattern
+from pilothouse.tasks.driver import read_specification
+from pilothouse.tasks.ends import Ends
+from pilothouse.tasks.places import Places, found, is_pattern
 
 if TYPE_CHECKING:
     import xarray

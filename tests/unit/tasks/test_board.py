@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pilothouse.pilots.tasks.board import BATCH, LOSSES, Board
-from pilothouse.pilots.tasks.ends import Ends
+from pilothouse.tasks.board import BATCH, LOSSES, Board
+from pilothouse.tasks.ends import Ends
 
 
 def board(folder: Path, number: int, retries: int = 0) -> tuple[Board, list[str]]:

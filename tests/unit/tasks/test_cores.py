@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from pilothouse.pilots.tasks.cores import Allocation, Capacity, Cores, Ledger, Need
+from pilothouse.runs.cores import Allocation, Capacity, Cores, Ledger, Need
 
 
 class Worker:

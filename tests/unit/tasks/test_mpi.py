@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Failed
-from pilothouse.pilots.tasks import mpi
+from pilothouse.tasks import mpi
 
 
 def test_nodes_of_one_host_are_told_apart() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Failed
-from pilothouse.pilots.tasks.staging import stage
+from pilothouse.tasks.staging import stage
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.tasks.cores import Capacity
-from pilothouse.pilots.tasks.specification import Options
-from pilothouse.pilots.tasks.through import radical_settings
+from pilothouse.runs.cores import Capacity
+from pilothouse.tasks.radical.settings import radical_settings
+from pilothouse.tasks.specification import Options
 
 #: The largest one has no GPUs.
 NODES = [Capacity(4), Capacity(2, 2)]

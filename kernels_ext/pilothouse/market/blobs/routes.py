@@ -13,10 +13,10 @@ from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler, stream_request_body
 
 from pilothouse.errors import Untrusted
-from pilothouse.market import blobs
+from pilothouse.market.blobs import server as blobs
 
 if TYPE_CHECKING:
-    from pilothouse.market.blobs import BlobServer
+    from pilothouse.market.blobs.server import BlobServer
 
 CHUNK = 256 * 1024
 

@@ -22,8 +22,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pilothouse.errors import InvalidInput, Unavailable, Untrusted
-from pilothouse.market import nostr
-from pilothouse.market.events import BlobRef
+from pilothouse.market.messages.events import BlobRef
+from pilothouse.market.nostr import session as nostr
 
 AUTHORISATION = 24242
 #: Seconds for which a token of ours is good.
@@ -113,7 +113,7 @@ class BlobServer:
         from tornado.netutil import bind_sockets
         from tornado.web import Application
 
-        from pilothouse.market._blob_routes import BlobHandler, UploadHandler
+        from pilothouse.market.blobs.routes import BlobHandler, UploadHandler
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         routes: list[Any] = [

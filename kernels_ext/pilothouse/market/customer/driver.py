@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.market.following import follow, key_file, ledgers
-from pilothouse.pilots.protocols import RunContext
+from pilothouse.market.lab_market.following import follow, key_file, ledgers
+from pilothouse.runs.protocols import RunContext
 
 if TYPE_CHECKING:
-    from pilothouse.market.outcome import TrainingResult
+    from pilothouse.market.customer.result import TrainingResult
 
 #: Seconds that the customer has to write down what it has when the run is stopped.
 GRACE = 1.8
@@ -20,7 +20,7 @@ class TrainingDriver:
     """Drives one job; telemetry a round: ``accuracy``, ``loss`` (nats) on the held-out part, and ``paid_msat``.
 
     When its supervisor or its node dies, another one goes on from what the customer had committed
-    (:mod:`pilothouse.market.committed`) and from the ledger.
+    (:mod:`pilothouse.market.customer.state`) and from the ledger.
     """
 
     resumable = True
@@ -46,11 +46,11 @@ class TrainingDriver:
             context.telemetry.append(time.time(), message)
             context.progress(message["round"], rounds, "rounds")
 
-        await follow(context, "pilothouse.market.customer", config, heard, label="customer", grace=GRACE)
+        await follow(context, "pilothouse.market.customer.trading", config, heard, label="customer", grace=GRACE)
 
     @staticmethod
     def load_result(folder: Path) -> TrainingResult:
         """The model and the job's books."""
-        from pilothouse.market.outcome import TrainingResult
+        from pilothouse.market.customer.result import TrainingResult
 
         return TrainingResult.load(folder)

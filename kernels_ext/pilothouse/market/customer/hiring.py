@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from pilothouse.errors import Failed, Untrusted
-from pilothouse.market import agreement, events
-from pilothouse.market.committed import Committed, Signed
-from pilothouse.market.nostr import Session
-from pilothouse.market.parameters import JobParameters
-from pilothouse.market.patience import Deadline, parsed, private_messages
+from pilothouse.market import agreement
+from pilothouse.market.customer.state import Committed, Signed
+from pilothouse.market.messages import events
+from pilothouse.market.messages.parameters import JobParameters
+from pilothouse.market.nostr.patience import Deadline, parsed, private_messages
+from pilothouse.market.nostr.session import Session
 
 #: Seconds that a provider has to sign a contract.
 SIGN_SECONDS = 10.0
@@ -21,7 +22,7 @@ BID_PATIENCE = 4.0
 
 
 class Hiring:
-    """The first half of a job, or what is left of it; see :class:`~pilothouse.market.customer.Customer`."""
+    """The first half of a job, or what is left of it; see :class:`~pilothouse.market.customer.trading.Customer`."""
 
     def __init__(
         self,

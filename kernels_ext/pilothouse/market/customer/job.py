@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pilothouse.errors import NotFound
-from pilothouse.market.outcome import Model, TrainingResult
-from pilothouse.pilots.run import Run
+from pilothouse.market.customer.result import Model, TrainingResult
+from pilothouse.runs.handle import Run
 
 
 class Job(Run):

@@ -17,7 +17,7 @@ from pilothouse.market.learning.datasets import Scaling
 from pilothouse.state import write_atomic
 
 if TYPE_CHECKING:
-    from pilothouse.market.accounts import Accounts
+    from pilothouse.market.money.accounts import Accounts
 
 RESULT = "result.json"
 MODEL = "model.safetensors"
@@ -80,7 +80,7 @@ class TrainingResult(Mapping[str, Any]):
 
     Keys: ``accuracy``, ``loss`` (nats; both on the held-out part), ``rounds``, ``verdicts``, ``receipts``,
     ``contracts`` (lists), ``budget_msat``, ``paid_msat``, ``job``, ``customer`` (npub), ``trainer``,
-    ``ledger`` (:class:`~pilothouse.market.accounts.Accounts`).
+    ``ledger`` (:class:`~pilothouse.market.money.accounts.Accounts`).
     """
 
     def __init__(self, folder: Path, data: dict[str, Any]) -> None:
@@ -112,8 +112,8 @@ class TrainingResult(Mapping[str, Any]):
         return self._data[key]
 
     def _accounts(self) -> Accounts:
-        from pilothouse.market.accounts import Accounts
-        from pilothouse.market.following import ledgers
+        from pilothouse.market.lab_market.following import ledgers
+        from pilothouse.market.money.accounts import Accounts
 
         return Accounts.read([ledgers() / self._data["ledger"]])
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pilothouse.market import events
-from pilothouse.market.committed import BASE, Committed, Settled
+from pilothouse.market.customer.result import MODEL, RESULT, Model
+from pilothouse.market.customer.state import BASE, Committed, Settled
 from pilothouse.market.learning import arrays
 from pilothouse.market.learning.arrays import State
 from pilothouse.market.learning.datasets import Scaling
-from pilothouse.market.outcome import MODEL, RESULT, Model
-from pilothouse.market.parameters import JobParameters
-from pilothouse.market.verdicts import Judgement, Reason
+from pilothouse.market.learning.verdicts import Judgement, Reason
+from pilothouse.market.messages import events
+from pilothouse.market.messages.parameters import JobParameters
 from pilothouse.state import write_atomic
 
 

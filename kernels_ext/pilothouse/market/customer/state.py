@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from pilothouse.market import events
-from pilothouse.market.kept import Kept
-from pilothouse.market.verdicts import Reason
+from pilothouse.market.learning.verdicts import Reason
+from pilothouse.market.messages import events
+from pilothouse.market.resumable import Kept
 from pilothouse.state import write_atomic
 
 COMMITTED = "committed.json"

@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 
 from pilothouse.errors import Failed, PilothouseError, Unavailable
-from pilothouse.market import events, verdicts
-from pilothouse.market.blobs import BlobClient
-from pilothouse.market.books import Books
-from pilothouse.market.committed import BASE, Committed, OpenRound
-from pilothouse.market.following import DONE, is_told_to_leave
-from pilothouse.market.hiring import Hiring
-from pilothouse.market.learning import arrays, averaging, datasets, trainers
+from pilothouse.market.blobs.server import BlobClient
+from pilothouse.market.customer.hiring import Hiring
+from pilothouse.market.customer.result import Model
+from pilothouse.market.customer.result_file import Books
+from pilothouse.market.customer.state import BASE, Committed, OpenRound
+from pilothouse.market.lab_market.following import DONE, is_told_to_leave
+from pilothouse.market.learning import arrays, averaging, datasets, trainers, verdicts
 from pilothouse.market.learning.arrays import Shard, State
-from pilothouse.market.loop_thread import settled
-from pilothouse.market.message import Message
+from pilothouse.market.messages import events
+from pilothouse.market.messages.message import Message
+from pilothouse.market.messages.parameters import JobParameters
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import NoteWallet
 from pilothouse.market.money.protocols import Payment, Purpose, Wallet
-from pilothouse.market.nostr import Identity, Session
-from pilothouse.market.outcome import Model
-from pilothouse.market.parameters import JobParameters
-from pilothouse.market.patience import RETURN_S, Deadline, Stopped, connected, parsed, private_messages
-from pilothouse.pilots.child import Channel
+from pilothouse.market.nostr.loop_thread import settled
+from pilothouse.market.nostr.patience import RETURN_S, Deadline, Stopped, connected, parsed, private_messages
+from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.runs.channel import Channel
 from pilothouse.state import write_atomic
 
 #: Seconds for which a receipt stays on the relay.

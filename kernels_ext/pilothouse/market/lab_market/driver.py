@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pilothouse.errors import Unavailable
-from pilothouse.market.following import follow
-from pilothouse.pilots.child import Channel
-from pilothouse.pilots.protocols import RunContext
+from pilothouse.market.lab_market.following import follow
+from pilothouse.runs.channel import Channel
+from pilothouse.runs.protocols import RunContext
 from pilothouse.state import write_atomic
 
 #: The file in the run's folder that says where the market is: ``{"relay": url, "blobs": url}``.
@@ -60,8 +60,8 @@ def _opened(channel: Channel, server: Callable[[], T]) -> T:
 
 def main(channel: Channel) -> None:
     """Serve until asked to stop."""
-    from pilothouse.market.blobs import BlobServer
-    from pilothouse.market.nostr import EmbeddedRelay
+    from pilothouse.market.blobs.server import BlobServer
+    from pilothouse.market.nostr.session import EmbeddedRelay
 
     folder = Path(channel.config["folder"])
     before = json.loads((folder / WHERE).read_text()) if (folder / WHERE).exists() else {}

@@ -11,8 +11,8 @@ from typing import Any
 
 from pilothouse import state
 from pilothouse.errors import Failed, PilothouseError, Unavailable
-from pilothouse.pilots.child import Channel
-from pilothouse.pilots.protocols import NodeProcess, RunContext
+from pilothouse.runs.channel import Channel
+from pilothouse.runs.protocols import NodeProcess, RunContext
 
 #: What a process is told before it is stopped for good. Without it another one goes on with the run.
 LEAVE = {"op": "leave"}

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from pilothouse.market.events import Validation
 from pilothouse.market.learning.arrays import Floats, Shard, State, cosine, difference, norm
 from pilothouse.market.learning.averaging import fedavg
 from pilothouse.market.learning.trainers import Trainer, loss
+from pilothouse.market.messages.events import Validation
 
 
 class Reason(StrEnum):

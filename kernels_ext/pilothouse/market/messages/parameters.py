@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.errors import InvalidInput
-from pilothouse.market.events import Msat, Name, Text, Training, Validation
+from pilothouse.market.messages.events import Msat, Name, Text, Training, Validation
 
 P = TypeVar("P", bound=BaseModel)
 Relays = Annotated[list[Annotated[str, Field(pattern=r"^wss?://", max_length=300)]], Field(min_length=1, max_length=20)]

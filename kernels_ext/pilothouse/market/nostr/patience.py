@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pilothouse.errors import Unavailable, Untrusted
-from pilothouse.market import events
-from pilothouse.market.message import Message
-from pilothouse.market.nostr import Identity, Session
+from pilothouse.market.messages import events
+from pilothouse.market.messages.message import Message
+from pilothouse.market.nostr.session import Identity, Session
 
 #: Once half have returned a result, the others get this many times what these took, and the job's patience at least.
 PATIENCE = 2.0

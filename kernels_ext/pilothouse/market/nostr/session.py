@@ -24,8 +24,8 @@ from typing import Any
 import nostr_sdk
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
-from pilothouse.market.loop_thread import LoopThread, settled
-from pilothouse.market.message import MAX_PRIVATE, MAX_PUBLIC, Message, check_size
+from pilothouse.market.messages.message import MAX_PRIVATE, MAX_PUBLIC, Message, check_size
+from pilothouse.market.nostr.loop_thread import LoopThread, settled
 
 log = logging.getLogger(__name__)
 

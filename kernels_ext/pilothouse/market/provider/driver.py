@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pilothouse.market.following import follow, key_file, ledgers
-from pilothouse.pilots.protocols import RunContext
+from pilothouse.market.lab_market.following import follow, key_file, ledgers
+from pilothouse.runs.protocols import RunContext
 from pilothouse.state import write_atomic
 
 RESULT = "result.json"
@@ -18,7 +18,7 @@ class ProviderDriver:
     """Drives one provider; its telemetry has ``rounds`` (accepted), ``rejected`` and ``earned_msat``.
 
     When its supervisor or its node dies, another one goes on under the same key with the same ledger and the same
-    contracts (:mod:`pilothouse.market.deals`).
+    contracts (:mod:`pilothouse.market.provider.state`).
     """
 
     resumable = True
@@ -40,7 +40,7 @@ class ProviderDriver:
             context.telemetry.append(time.time(), message)
             write_atomic(context.folder / RESULT, json.dumps(message).encode())
 
-        await follow(context, "pilothouse.market.provider", config, heard, label="provider")
+        await follow(context, "pilothouse.market.provider.provider", config, heard, label="provider")
 
     @staticmethod
     def load_result(folder: Path) -> dict[str, int]:

@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError, Unavailable, Untrusted
-from pilothouse.market import agreement, events
-from pilothouse.market.blobs import BlobClient
-from pilothouse.market.deals import Deal, Deals, Placed
-from pilothouse.market.following import is_told_to_leave
+from pilothouse.market import agreement
+from pilothouse.market.blobs.server import BlobClient
+from pilothouse.market.lab_market.following import is_told_to_leave
 from pilothouse.market.learning import arrays, trainers
-from pilothouse.market.message import Message
+from pilothouse.market.messages import events
+from pilothouse.market.messages.message import Message
+from pilothouse.market.messages.parameters import ProviderParameters
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import PURSE, NoteWallet
 from pilothouse.market.money.protocols import Purpose, Wallet
-from pilothouse.market.nostr import Identity, Session
-from pilothouse.market.parameters import ProviderParameters
-from pilothouse.market.patience import RETURN_S, Stopped, connected
-from pilothouse.pilots.child import Channel
+from pilothouse.market.nostr.patience import RETURN_S, Stopped, connected
+from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.market.provider.state import Deal, Deals, Placed
+from pilothouse.runs.channel import Channel
 
 #: Seconds for which an offer stands, after which it is renewed, and between attempts when the relays are away.
 OFFER_TTL = 180.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from pilothouse.market import events
-from pilothouse.market.kept import Kept
+from pilothouse.market.messages import events
+from pilothouse.market.resumable import Kept
 
 DEALS = "deals.json"
 #: Seconds for which a bid, or a contract that has ended, is remembered.

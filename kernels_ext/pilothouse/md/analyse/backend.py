@@ -20,9 +20,9 @@ import numpy.typing as npt
 from MDAnalysis.analysis.backends import BackendBase
 
 from pilothouse.errors import InvalidInput
-from pilothouse.md.gathering import Part, as_done
-from pilothouse.md.recipe import Task, pack, unpack
-from pilothouse.md.threads import single_threaded
+from pilothouse.md.parts.gathering import Part, as_done
+from pilothouse.md.parts.threads import single_threaded
+from pilothouse.md.universes.recipe import Task, pack, unpack
 
 
 @dataclass
@@ -151,7 +151,7 @@ def conclude(
     path: str,
 ) -> None:
     """Combine the parts of an analysis as MDAnalysis does, on a worker, and write the dataset to `path`."""
-    from pilothouse.md.results import describe_files, provenance, to_dataset, write
+    from pilothouse.md.analyse.results import describe_files, provenance, to_dataset, write
 
     task = pickle.loads(packed)  # noqa: S301 - the user's own
     with single_threaded(), unpack(task) as analysis:

@@ -8,7 +8,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import InvalidInput
-from pilothouse.md.driving import TASK
+from pilothouse.md.parts.driving import TASK
 
 if TYPE_CHECKING:
     import xarray
@@ -54,7 +54,7 @@ class Analyse:
         Returns
         -------
         xarray.Dataset
-            See :func:`pilothouse.md.results.to_dataset`.
+            See :func:`pilothouse.md.analyse.results.to_dataset`.
 
         Raises
         ------
@@ -94,8 +94,8 @@ class Analyse:
         **kwargs: Any,
     ) -> Run:
         """Launch the analysis and return its run at once; ``run.result()`` or ``await run`` is the dataset."""
-        from pilothouse.md.gathering import count_parts
-        from pilothouse.md.recipe import pack
+        from pilothouse.md.parts.gathering import count_parts
+        from pilothouse.md.universes.recipe import pack
 
         prepared = _prepare(analysis, args, kwargs)
         frames = range(*check_slice(len(prepared._trajectory), start, stop, step))

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Conflict, PilothouseError
-from pilothouse.md.driving import RESULT, TASK
-from pilothouse.md.gathering import Progress, as_done, cut
-from pilothouse.md.parts import done, keep, load
-from pilothouse.pilots.child import Channel, dask_client
+from pilothouse.md.parts.driving import RESULT, TASK
+from pilothouse.md.parts.gathering import Progress, as_done, cut
+from pilothouse.md.parts.parts import done, keep, load
+from pilothouse.runs.channel import Channel, dask_client
 
 
 def main(channel: Channel) -> None:
@@ -61,8 +61,8 @@ def _run(channel: Channel, folder: Path) -> None:
 
 
 def analyse_part(packed: bytes, parameters: dict[str, Any], part: Any, folder: str, number: int) -> Any:
-    """On a worker: one part of the analysis, see :func:`pilothouse.md.backend.analyse_part`; its file is kept."""
-    from pilothouse.md.backend import analyse_part
+    """On a worker: one part of the analysis, see :func:`pilothouse.md.analyse.backend.analyse_part`; its file is kept."""
+    from pilothouse.md.analyse.backend import analyse_part
 
     result = analyse_part(packed, parameters, part)
     keep(folder, number, result)
@@ -70,11 +70,11 @@ def analyse_part(packed: bytes, parameters: dict[str, Any], part: Any, folder: s
 
 
 def conclude(packed: bytes, parameters: dict[str, Any], parts: Any, results: Any, wall_s: float, folder: str) -> None:
-    """On a worker: combine the parts and write the dataset, see :func:`pilothouse.md.backend.conclude`.
+    """On a worker: combine the parts and write the dataset, see :func:`pilothouse.md.analyse.backend.conclude`.
 
     Parts without a result here were computed before: theirs is in the `folder`.
     """
-    from pilothouse.md.backend import conclude
+    from pilothouse.md.analyse.backend import conclude
 
     whole = [load(folder, number) if result is None else result for number, result in enumerate(results)]
     conclude(packed, parameters, parts, whole, wall_s, str(Path(folder) / RESULT))

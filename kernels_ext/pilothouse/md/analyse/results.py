@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray
 
-    from pilothouse.md.recipe import UniverseRecipe
+    from pilothouse.md.universes.recipe import UniverseRecipe
 
 #: (class, key) -> dimensions after the first or all of them, for the analyses whose shapes don't tell.
 _DIMS: dict[tuple[str, str], tuple[str, ...]] = {

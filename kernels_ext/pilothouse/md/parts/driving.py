@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Failed, PilothouseError
-from pilothouse.pilots.protocols import NodeProcess, RunContext
+from pilothouse.runs.protocols import NodeProcess, RunContext
 
 #: Names of the files in a run's folder.
 TASK = "task.pkl"
 RESULT = "result.zarr"
 STOPPED = "stopped.json"
-#: The folder in it for the parts that are done, each a file, see :mod:`pilothouse.md.parts`.
+#: The folder in it for the parts that are done, each a file, see :mod:`pilothouse.md.parts.parts`.
 PARTS = "parts"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.errors import Conflict
-from pilothouse.pilots.child import Channel
+from pilothouse.runs.channel import Channel
 
 #: Shape (n, 2), int64: the position among the analysed frames, and the frame's number.
 Part = npt.NDArray[np.int64]

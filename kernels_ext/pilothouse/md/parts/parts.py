@@ -9,7 +9,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from pilothouse.md.driving import PARTS
+from pilothouse.md.parts.driving import PARTS
 from pilothouse.state import write_atomic
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.errors import InvalidInput
-from pilothouse.md.driving import TASK
+from pilothouse.md.parts.driving import TASK
 
 if TYPE_CHECKING:
     import xarray
@@ -33,7 +33,7 @@ class Source:
     file
         An array in the run's folder; or empty.
     task
-        A packed AtomGroup (:class:`pilothouse.md.recipe.Task`); or None.
+        A packed AtomGroup (:class:`pilothouse.md.universes.recipe.Task`); or None.
     frames
         First, end and step of its frames.
     """
@@ -254,7 +254,7 @@ def _check_atoms(atoms: Sequence[int], labels: Sequence[str]) -> None:
 
 
 def _source(group: Any, number: int, frames: tuple[Any, Any, Any], files: dict[str, bytes]) -> Source:
-    from pilothouse.md.analysis import check_slice
+    from pilothouse.md.analyse.call import check_slice
 
     which = f"trajectories[{number}]"
     if isinstance(group, np.ndarray):
@@ -264,7 +264,7 @@ def _source(group: Any, number: int, frames: tuple[Any, Any, Any], files: dict[s
         file = f"path-{number:04d}.npy"
         files[file] = buffer.getvalue()
         return Source(file, None, chosen)
-    from pilothouse.md.recipe import pack
+    from pilothouse.md.universes.recipe import pack
 
     try:
         task = pack(group)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from pilothouse.md.filtering import Array, Floats
+from pilothouse.md.psa.filtering import Array, Floats
 
 #: The most values of matrices that are walked together (unless one has more): 1 MB in float32, near the processor.
 _TOGETHER = 2**18

@@ -19,8 +19,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from pilothouse.md.filtering import Array, Cell, Floats, Indices, exact, products, relative_bound
-from pilothouse.md.frechet import leashes
+from pilothouse.md.psa.filtering import Array, Cell, Floats, Indices, exact, products, relative_bound
+from pilothouse.md.psa.frechet import leashes
 
 #: The most rows or columns of one matrix of frames (unless one path is longer): 16 MB in float32.
 _SIDE = 2048

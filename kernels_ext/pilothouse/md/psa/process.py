@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from pilothouse.errors import Conflict, InvalidInput, PilothouseError
-from pilothouse.md.driving import RESULT, TASK
-from pilothouse.md.filtering import Array
-from pilothouse.md.gathering import Progress, as_done
-from pilothouse.md.parts import done, keep, load
-from pilothouse.md.path_similarity import Source, as_path
-from pilothouse.md.psa_kernel import Similarity, compare, compare_between
-from pilothouse.md.threads import single_threaded
-from pilothouse.pilots.child import Channel, dask_client
+from pilothouse.md.parts.driving import RESULT, TASK
+from pilothouse.md.parts.gathering import Progress, as_done
+from pilothouse.md.parts.parts import done, keep, load
+from pilothouse.md.parts.threads import single_threaded
+from pilothouse.md.psa.call import Source, as_path
+from pilothouse.md.psa.filtering import Array
+from pilothouse.md.psa.kernel import Similarity, compare, compare_between
+from pilothouse.runs.channel import Channel, dask_client
 
 #: The most bytes of paths that one block task holds.
 _BLOCK_BYTES = 256 * 2**20
@@ -47,7 +47,7 @@ def load_path(packed: bytes, folder: str, which: str) -> Array:
     frames = range(*source.frames)
     if source.file:
         return as_path(np.load(Path(folder, source.file), allow_pickle=False)[list(frames)], which)
-    from pilothouse.md.recipe import unpack
+    from pilothouse.md.universes.recipe import unpack
 
     with unpack(source.task) as atoms:
         positions = np.empty((len(frames), len(atoms), 3), dtype=np.float32)
@@ -136,7 +136,7 @@ def write_result(
     found: Similarity, parameters: dict[str, Any], packed: Sequence[bytes], extra: dict[str, Any], path: str
 ) -> None:
     """Write the dataset, on a worker, which has loaded xarray and zarr before."""
-    from pilothouse.md.results import write
+    from pilothouse.md.analyse.results import write
 
     sources = [pickle.loads(source) for source in packed]  # noqa: S301 - the user's own
     write(to_dataset(found, parameters, sources, extra), Path(path))
@@ -146,7 +146,7 @@ def to_dataset(found: Similarity, parameters: dict[str, Any], sources: Sequence[
     """The labelled dataset that ``ph.md.psa`` returns."""
     import xarray
 
-    from pilothouse.md.results import describe_files, plain, provenance
+    from pilothouse.md.analyse.results import describe_files, plain, provenance
 
     both = ("trajectory", "trajectory_2")
     first, step = np.asarray(parameters["first_frames"]), parameters["step"]

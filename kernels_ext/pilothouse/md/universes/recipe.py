@@ -27,7 +27,7 @@ from MDAnalysis.coordinates.base import ProtoReader
 from MDAnalysis.coordinates.memory import MemoryReader
 
 from pilothouse.errors import InvalidInput
-from pilothouse.md.files import FileStamp, check_complete
+from pilothouse.md.universes.files import FileStamp, check_complete
 
 #: The most that a task may carry: in-memory Universes and arrays among its arguments.
 CARRY_LIMIT = 256 * 2**20
@@ -56,7 +56,7 @@ class UniverseRecipe:
     positions
         sha256 of the coordinates of `frame`; empty when transformations change them.
     notes
-        What :func:`~pilothouse.md.files.check_complete` had to say.
+        What :func:`~pilothouse.md.universes.files.check_complete` had to say.
     """
 
     topology: FileStamp

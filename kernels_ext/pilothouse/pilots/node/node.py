@@ -1,7 +1,7 @@
 """A node: the process in a batch job that holds one Dask worker and the services placed there.
 
-``python -m pilothouse.pilots.node --name N --scheduler-file F --tls-cert C --tls-key K --scratch D ...``.
-It starts, feeds and ends node processes (:mod:`pilothouse.pilots.child`) when the supervisor asks over
+``python -m pilothouse.pilots.node.node --name N --scheduler-file F --tls-cert C --tls-key K --scratch D ...``.
+It starts, feeds and ends node processes (:mod:`pilothouse.runs.channel`) when the supervisor asks over
 Dask's own connection, and passes on what they say, so a node needs no port but its worker's.
 """
 
@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from pilothouse.pilots.child import FINISH_S, FINISHING
+from pilothouse.runs.channel import FINISH_S, FINISHING
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class ProcessHost:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "pilothouse.pilots.child",
+                "pilothouse.runs.channel",
                 module,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -140,8 +140,8 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     """Be a worker until the scheduler goes or `stop` is set."""
     import dask
 
-    from pilothouse.pilots.dashboard import Worker
-    from pilothouse.pilots.tls import security
+    from pilothouse.pilots.node.pages import Worker
+    from pilothouse.registry.line.tls import security
 
     dask.config.set(QUIET)
     tls = {"tls_ca": arguments.tls_cert, "tls_cert": arguments.tls_cert, "tls_key": arguments.tls_key}

@@ -16,13 +16,13 @@ from typing import Any
 from pydantic import ByteSize
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable
-from pilothouse.pilots.blocking import blocking
-from pilothouse.pilots.description import PilotDescription, check, near
 from pilothouse.pilots.queues import queue_for
-from pilothouse.pilots.site import MEANT_BY, QueueLimits, Site
-from pilothouse.pilots.site_files import BrokenFile, SiteTable, read_site_files, systems
-from pilothouse.pilots.site_listing import Sites
-from pilothouse.pilots.site_merging import merged
+from pilothouse.pilots.sites.description import PilotDescription, check, near
+from pilothouse.pilots.sites.files import BrokenFile, SiteTable, read_site_files, systems
+from pilothouse.pilots.sites.listing import Sites
+from pilothouse.pilots.sites.merging import merged
+from pilothouse.pilots.sites.site import MEANT_BY, QueueLimits, Site
+from pilothouse.sync import blocking
 
 #: Emulated nodes of one computer share its cores; past this many they only get in each other's way.
 LOCAL_NODES = 64

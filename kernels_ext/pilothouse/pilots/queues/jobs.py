@@ -8,19 +8,19 @@ import sys
 from datetime import timedelta
 
 from pilothouse.errors import NotFound
-from pilothouse.pilots.alive import scratch_folder
-from pilothouse.pilots.description import NodeKind, PilotDescription
-from pilothouse.pilots.job_script import job_script
-from pilothouse.pilots.naming import tag
+from pilothouse.pilots.queues.job_script import job_script
 from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, node_command
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord
-from pilothouse.pilots.site import Site
-from pilothouse.pilots.tls import tls_files
+from pilothouse.pilots.sites.description import NodeKind, PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.line.tls import tls_files
+from pilothouse.registry.liveness import scratch_folder
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
 from pilothouse.state import home, utcnow
 
 
 def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:
-    """The command line of :mod:`pilothouse.pilots.node`: paths and sizes, no secrets."""
+    """The command line of :mod:`pilothouse.pilots.node.node`: paths and sizes, no secrets."""
     site = Site.model_validate(record.settings)
     folder = PILOTS.root / record.name
     tls = tls_files(folder)
@@ -54,7 +54,7 @@ def node_job(record: PilotRecord, node: NodeRecord, kind: NodeKind) -> Job:
 def supervisor_job(record: PilotRecord, node: NodeRecord, kind: NodeKind, after: str = "") -> Job:
     """The job that holds the supervisor, and the node `node` beside it; it may wait for the end of job `after`."""
     site = Site.model_validate(record.settings)
-    command = [site.python or sys.executable, "-m", "pilothouse.pilots.supervisor", record.name, node.name]
+    command = [site.python or sys.executable, "-m", "pilothouse.pilots.supervisor.owner", record.name, node.name]
     return _job(record, node, kind, command, after)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import JobStatus
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.site import Site
+from pilothouse.sync import blocking
 
 #: Seconds for which an answer is good enough.
 FRESH_S = 2.0

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ByteSize
 
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.description import NodeKind, PilotDescription, check, near
-from pilothouse.pilots.records import FIRST
-from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.pilots.sites.description import NodeKind, PilotDescription, check, near
+from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.registry.records import FIRST
 
 #: A Dask worker does not start with less.
 LEAST_MEMORY = 64 * 2**20
@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 def checked(description: PilotDescription, site: Site) -> PilotDescription:
-    """What :meth:`pilothouse.pilots.site.Site.check` does."""
+    """What :meth:`pilothouse.pilots.sites.site.Site.check` does."""
     said = description.model_fields_set
     description = _with_defaults(description, site)
     description = _lowered(description, site, said)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, ValidationError
 
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.records import FIRST
+from pilothouse.registry.records import FIRST
 from pilothouse.state import NAME
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?", re.IGNORECASE)

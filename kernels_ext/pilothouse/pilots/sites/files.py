@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pilothouse.pilots.description import PilotDescription, explained, near
-from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.pilots.sites.description import PilotDescription, explained, near
+from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.state import Unreadable
 
 #: What a site file may say of a site.
@@ -35,7 +35,7 @@ class SiteTable:
     Attributes
     ----------
     values
-        Fields of a :class:`~pilothouse.pilots.site.Site`, checked.
+        Fields of a :class:`~pilothouse.pilots.sites.site.Site`, checked.
     admin
         Whether the file is an admin's: it wins over the user's own.
     line

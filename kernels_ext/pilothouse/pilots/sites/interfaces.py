@@ -7,8 +7,8 @@ import socket
 import psutil
 
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.description import near
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.description import near
+from pilothouse.pilots.sites.site import Site
 
 
 def supervisor_address(site: Site, *, in_job: bool) -> str:

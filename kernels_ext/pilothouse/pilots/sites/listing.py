@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
-from pilothouse.pilots.site import QueueLimits, Site
-from pilothouse.pilots.site_check import shown
-from pilothouse.pilots.site_files import BrokenFile
+from pilothouse.pilots.sites.check import shown
+from pilothouse.pilots.sites.files import BrokenFile
+from pilothouse.pilots.sites.site import QueueLimits, Site
 
 #: What a table of sites says of each site and queue.
 COLUMNS = ("site", "queue", "nodes", "cores", "memory", "gpus", "walltime", "about")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pilothouse.pilots.site import QueueLimits, Site
-from pilothouse.pilots.site_files import SiteTable
+from pilothouse.pilots.sites.files import SiteTable
+from pilothouse.pilots.sites.site import QueueLimits, Site
 
 #: Of two limits the tighter one counts, whoever says it.
 _LIMITS = ("nodes", "cores", "memory", "gpus", "walltime", "lease", "idle_timeout")

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import ByteSize
 
-from pilothouse.pilots.description import PilotDescription
-from pilothouse.pilots.site import Site
-from pilothouse.pilots.site_check import LEASES, LIMITED, shown, value_of
+from pilothouse.pilots.sites.check import LEASES, LIMITED, shown, value_of
+from pilothouse.pilots.sites.description import PilotDescription
+from pilothouse.pilots.sites.site import Site
 
 
 def form_schema(site: Site) -> dict[str, Any]:
-    """The JSON Schema of :class:`~pilothouse.pilots.description.PilotDescription` within the limits of `site`.
+    """The JSON Schema of :class:`~pilothouse.pilots.sites.description.PilotDescription` within the limits of `site`.
 
     Numbers get their maximum, the largest that any queue allows; queues and accounts become an ``enum``, features
     ``examples`` (a constraint may be an expression of several); ``default`` is the site's; what a site fixes is

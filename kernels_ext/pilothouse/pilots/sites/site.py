@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
-from pilothouse.pilots.description import Duration, Line, PilotDescription, Word
+from pilothouse.pilots.sites.description import Duration, Line, PilotDescription, Word
 
 #: One line, which may be empty.
 Text = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
@@ -90,6 +90,6 @@ class Site(BaseModel):
         InvalidInput
             Naming the field, the value and the limit.
         """
-        from pilothouse.pilots.site_check import checked
+        from pilothouse.pilots.sites.check import checked
 
         return checked(description, self)

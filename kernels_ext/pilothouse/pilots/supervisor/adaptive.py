@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilothouse.pilots.records import NodeRecord, PilotRecord, State
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
 
 #: Seconds in which the work at hand should be done.

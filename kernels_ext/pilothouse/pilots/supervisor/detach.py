@@ -1,4 +1,4 @@
-"""``python -m pilothouse.pilots.detach NAME``: become the supervisor of pilot NAME, nobody's child."""
+"""``python -m pilothouse.pilots.supervisor.detach NAME``: become the supervisor of pilot NAME, nobody's child."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ if __name__ == "__main__":
     from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD
 
     os.environ.update(ONE_BLAS_THREAD)  # read when numpy is imported
-    from pilothouse.pilots.supervisor import main
+    from pilothouse.pilots.supervisor.owner import main
 
     main(sys.argv[1])

@@ -11,13 +11,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import NotFound, PilothouseError
-from pilothouse.pilots.jobs import node_arguments, supervisor_job
+from pilothouse.pilots.queues.jobs import node_arguments, supervisor_job
 from pilothouse.pilots.queues.protocols import JobStatus, node_command
-from pilothouse.pilots.records import NodeRecord, State
+from pilothouse.registry.records import NodeRecord, State
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:
-    from pilothouse.pilots.supervisor import Supervisor
+    from pilothouse.pilots.supervisor.owner import Supervisor
 
 #: So many starts in a row may fail of a node that has been there; then it is given up.
 STARTS = 5

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 from pilothouse.errors import Unavailable
-from pilothouse.pilots.alive import scratch_folder
-from pilothouse.pilots.blocking import blocking
-from pilothouse.pilots.description import PilotDescription
-from pilothouse.pilots.jobs import supervisor_job
 from pilothouse.pilots.queues import queue_for
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.queues.jobs import supervisor_job
+from pilothouse.pilots.sites.description import PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.liveness import scratch_folder
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
+from pilothouse.sync import blocking
 
 
 def launch_here(name: str) -> None:
@@ -24,7 +24,7 @@ def launch_here(name: str) -> None:
     try:
         with Path(PILOTS.folder(name), "supervisor.log").open("ab") as log:
             subprocess.run(
-                [sys.executable, "-m", "pilothouse.pilots.detach", name],
+                [sys.executable, "-m", "pilothouse.pilots.supervisor.detach", name],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

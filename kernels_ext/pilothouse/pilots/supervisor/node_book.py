@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import NodeRecord, PilotRecord, State
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
 
 #: So many ended nodes stay in the record; all of them are in ``nodes.jsonl`` in the pilot's folder.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pilothouse.pilots.journal import tail
-from pilothouse.pilots.records import NodeRecord, State
+from pilothouse.registry.journal import tail
+from pilothouse.registry.records import NodeRecord, State
 
 
 def waiting(nodes: Sequence[NodeRecord]) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput
-from pilothouse.pilots.answering import Handler
-from pilothouse.pilots.description import PilotDescription, check
-from pilothouse.pilots.records import FIRST, Adapt, State
+from pilothouse.pilots.sites.description import PilotDescription, check
+from pilothouse.registry.line.server import Handler
+from pilothouse.registry.records import FIRST, Adapt, State
 
 if TYPE_CHECKING:
-    from pilothouse.pilots.supervisor import Supervisor
+    from pilothouse.pilots.supervisor.owner import Supervisor
 
 
 class Requests:
@@ -23,7 +23,7 @@ class Requests:
 
     @property
     def handlers(self) -> dict[str, Handler]:
-        """For :func:`pilothouse.pilots.answering.serve`."""
+        """For :func:`pilothouse.registry.line.server.serve`."""
         return {
             "scale": self._op(self._scale),
             "adapt": self._op(self._adapt),

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pilothouse.pilots.blocking import blocking
-from pilothouse.pilots.control import runtime_folder
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.line.client import runtime_folder
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.state import Unreadable, home, utcnow
+from pilothouse.sync import blocking
 
 #: A supervisor's socket, or a temporary name of :func:`pilothouse.state.write_atomic`: the process's number is in it.
 _OF_A_PROCESS = re.compile(r".+-(\d+)\.sock|\..+\.(\d+)\.[0-9a-f]{8}")
@@ -140,7 +140,7 @@ def sweep(*, end: bool = True) -> list[Orphan]:
 
 def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
     """What :func:`sweep` does: the orphans, and which sites' jobs were not looked at and why."""
-    from pilothouse.pilots.discovery import sites
+    from pilothouse.pilots.queues.discovery import sites
     from pilothouse.pilots.submission import pilots
 
     for pilot in pilots():  # finds out which are lost

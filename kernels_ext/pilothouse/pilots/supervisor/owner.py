@@ -25,27 +25,28 @@ from typing import Any
 import psutil
 
 from pilothouse.errors import PilothouseError, Unavailable
-from pilothouse.pilots import answering, control
-from pilothouse.pilots.adaptive import Load
-from pilothouse.pilots.alive import clear_away, scratch_folder
-from pilothouse.pilots.first_node import FirstNode
-from pilothouse.pilots.interfaces import supervisor_address
-from pilothouse.pilots.jobs import node_job
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.node import QUIET
-from pilothouse.pilots.nodes import Nodes
-from pilothouse.pilots.orphans import remove_torn, sweep_queue
+from pilothouse.pilots.node.node import QUIET
 from pilothouse.pilots.queues import queue_for
+from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
 from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.records import PILOTS, UNIX, PilotRecord, ProcessRef, State
-from pilothouse.pilots.requests import Requests
-from pilothouse.pilots.run_host import NodeHost, RunHost
-from pilothouse.pilots.site import Site
-from pilothouse.pilots.takeover import adopt_nodes, resume_runs
-from pilothouse.pilots.tasks.cores import Cores
-from pilothouse.pilots.tls import make_certificate, security
+from pilothouse.pilots.sites.interfaces import supervisor_address
+from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.adaptive import Load
+from pilothouse.pilots.supervisor.first_node import FirstNode
+from pilothouse.pilots.supervisor.operations import Requests
+from pilothouse.pilots.supervisor.orphans import remove_torn, sweep_queue
+from pilothouse.pilots.supervisor.set_point import Nodes
+from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.line import client as control
+from pilothouse.registry.line import server as answering
+from pilothouse.registry.line.tls import make_certificate, security
+from pilothouse.registry.liveness import clear_away, scratch_folder
+from pilothouse.registry.records import PILOTS, UNIX, PilotRecord, ProcessRef, State
+from pilothouse.runs.cores import Cores
+from pilothouse.runs.host import NodeHost, RunHost
 from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class Supervisor:
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
 
-        from pilothouse.pilots.dashboard import Dashboard, Scheduler
+        from pilothouse.pilots.node.pages import Dashboard, Scheduler
 
         dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(

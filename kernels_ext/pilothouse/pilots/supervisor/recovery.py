@@ -6,10 +6,10 @@ import os
 from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
-from pilothouse.pilots.alive import reconcile
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.launching import launch_here
-from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
+from pilothouse.pilots.supervisor.launching import launch_here
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.liveness import reconcile
+from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.state import utcnow
 
 

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError, Refused, Unavailable
-from pilothouse.pilots.description import NodeKind, PilotDescription
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.naming import tag
-from pilothouse.pilots.node_book import NodeBook
-from pilothouse.pilots.node_words import longest_wait, waiting, why_failed
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
-from pilothouse.pilots.records import NodeRecord, PilotRecord, State
-from pilothouse.pilots.run_host import NodeHost
-from pilothouse.pilots.site import Site
-from pilothouse.pilots.tasks.cores import Cores
+from pilothouse.pilots.sites.description import NodeKind, PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.node_book import NodeBook
+from pilothouse.pilots.supervisor.node_words import longest_wait, waiting, why_failed
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
+from pilothouse.runs.cores import Cores
+from pilothouse.runs.host import NodeHost
 from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)

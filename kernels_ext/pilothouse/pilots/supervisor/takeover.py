@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import RUNS, PilotRecord, RunRecord, State
-from pilothouse.pilots.recovery import is_resumable
-from pilothouse.pilots.run_host import RunHost
+from pilothouse.pilots.supervisor.recovery import is_resumable
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import RUNS, PilotRecord, RunRecord, State
+from pilothouse.runs.host import RunHost
 from pilothouse.state import utcnow
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import PilothouseError, Unavailable
-from pilothouse.pilots.records import PILOTS, PilotRecord
-from pilothouse.pilots.tls import tls_files
+from pilothouse.registry.line.tls import tls_files
+from pilothouse.registry.records import PILOTS, PilotRecord
 
 if TYPE_CHECKING:
     import ssl

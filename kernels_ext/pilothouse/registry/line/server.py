@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.control import LENGTHS, context, pack
+from pilothouse.registry.line.client import LENGTHS, context, pack
 
 _LIMIT = 64 * 2**20
 

@@ -6,11 +6,11 @@ import asyncio
 import shutil
 from typing import Any
 
-from pilothouse.pilots.protocols import RunContext
-from pilothouse.pilots.tasks.cores import Allocation, Need
-from pilothouse.pilots.tasks.driver import TaskDriver
-from pilothouse.pilots.tasks.radical import HOME
-from pilothouse.pilots.tasks.station import Slot, Station
+from pilothouse.runs.cores import Allocation, Need
+from pilothouse.runs.protocols import RunContext
+from pilothouse.tasks.driver import TaskDriver
+from pilothouse.tasks.radical.launcher import HOME
+from pilothouse.tasks.station import Slot, Station
 
 
 class RadicalDriver(TaskDriver):
@@ -20,7 +20,7 @@ class RadicalDriver(TaskDriver):
     tasks wait for that node.
     """
 
-    launcher = "pilothouse.pilots.tasks.radical"
+    launcher = "pilothouse.tasks.radical.launcher"
     common = (*TaskDriver.common, "gpus", "radical")
 
     async def drive(self, context: RunContext, spec: dict[str, Any]) -> None:

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Failed
-from pilothouse.pilots.child import Channel
-from pilothouse.pilots.journal import tail
-from pilothouse.pilots.tasks import mpi, process_tree, radical_bridge
-from pilothouse.pilots.tasks.launcher import STOP_GRACE_S, descendants, ending
-from pilothouse.pilots.tasks.places import Places, missing
-from pilothouse.pilots.tasks.staging import stage
+from pilothouse.registry.journal import tail
+from pilothouse.runs.channel import Channel
+from pilothouse.tasks import mpi, process_tree
+from pilothouse.tasks.launcher import STOP_GRACE_S, descendants, ending
+from pilothouse.tasks.places import Places, missing
+from pilothouse.tasks.radical import bridge as radical_bridge
+from pilothouse.tasks.staging import stage
 
 #: RADICAL-Pilot's home, in the run's folder.
 HOME = "radical"

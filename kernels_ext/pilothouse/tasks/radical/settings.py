@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.tasks.cores import Capacity, Need
-from pilothouse.pilots.tasks.specification import Options
+from pilothouse.runs.cores import Capacity, Need
+from pilothouse.tasks.specification import Options
 
 #: Names the folder of the environment that has RADICAL-Pilot.
 VARIABLE = "PILOTHOUSE_RADICAL"
