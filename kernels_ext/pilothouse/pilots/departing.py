@@ -9,9 +9,9 @@ from typing import Any
 
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.polling import Asking
-from pilothouse.pilots.records import NodeRecord
-from pilothouse.pilots.run_host import NodeHost
-from pilothouse.pilots.tasks.cores import Cores
+from pilothouse.registry.records import NodeRecord
+from pilothouse.runs.cores import Cores
+from pilothouse.runs.host import NodeHost
 
 #: Seconds between two looks at the tasks of a node that goes.
 LOOK_S = 0.1

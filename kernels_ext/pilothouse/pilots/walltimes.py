@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pilothouse.pilots.node_words import longest_wait
-from pilothouse.pilots.records import NodeRecord
+from pilothouse.pilots.supervisor.node_words import longest_wait
+from pilothouse.registry.records import NodeRecord
 from pilothouse.state import utcnow
 
 #: The least seconds before its walltime at which a node is drained, whether its replacement is there or not.

@@ -7,16 +7,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.pilots.listing import Handles
-    from pilothouse.pilots.run import Run
+    from pilothouse.registry.listing import Handles
+    from pilothouse.runs.handle import Run
 
 
 class _Callable(ModuleType):
     """A module of the same name as the function that lists what it is about."""
 
     def __call__(self) -> Handles[Run]:
-        """The user's runs: see :func:`pilothouse.pilots.run.runs`."""
-        from pilothouse.pilots.run import runs
+        """The user's runs: see :func:`pilothouse.runs.handle.runs`."""
+        from pilothouse.runs.handle import runs
 
         return runs()
 

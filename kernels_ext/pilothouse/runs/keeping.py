@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilothouse.errors import Failed, PilothouseError, Unavailable
-from pilothouse.pilots.child import DONE
-from pilothouse.pilots.protocols import NodeProcess, RunContext
+from pilothouse.runs.channel import DONE
+from pilothouse.runs.protocols import NodeProcess, RunContext
 
 #: How many lives in a row may be shorter than :data:`SETTLED_S` seconds and be followed by another.
 RESTARTS = 3

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pilothouse.errors import Failed
-from pilothouse.pilots.protocols import NodeProcess, RunContext
 from pilothouse.runs.keeping import Kept
+from pilothouse.runs.protocols import NodeProcess, RunContext
 from pilothouse.streams.place import Place
 from pilothouse.streams.tally import Tally
 

@@ -10,7 +10,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.tasks.handle import Task
+from pilothouse.tasks.handle import Task
 from tests.waiting import eventually
 
 #: It says so when an earlier process of the same task still lives.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import Unavailable
-from pilothouse.pilots.run_host import NodeHost
+from pilothouse.runs.host import NodeHost
 
 
 class Scheduler:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pilothouse.pilots import walltimes
-from pilothouse.pilots.records import NodeRecord
+from pilothouse.registry.records import NodeRecord
 from pilothouse.state import utcnow
 
 

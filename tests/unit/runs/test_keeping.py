@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import Failed, Unavailable
-from pilothouse.pilots.child import DONE
-from pilothouse.pilots.protocols import Leaving
 from pilothouse.runs import keeping
+from pilothouse.runs.channel import DONE
 from pilothouse.runs.keeping import Kept, keep
+from pilothouse.runs.protocols import Leaving
 
 
 class Process:

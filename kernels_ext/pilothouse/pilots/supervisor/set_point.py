@@ -1,0 +1,457 @@
+"""The set-point of nodes: submit what is missing, replace what ends, drain what is too much."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pilothouse.errors import PilothouseError, Refused, Unavailable
+from pilothouse.pilots import walltimes
+from pilothouse.pilots.departing import Departing
+from pilothouse.pilots.queues.polling import Asking
+from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
+from pilothouse.pilots.sites.description import NodeKind, PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.node_book import NodeBook
+from pilothouse.pilots.supervisor.node_words import waiting, why_failed
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
+from pilothouse.runs.host import NodeHost
+from pilothouse.state import utcnow, write_atomic
+
+logger = logging.getLogger(__name__)
+
+#: After this many failures in a row without a node that came up, the pilot stops trying.
+LIMIT = 5
+#: Seconds that a node may take from the start of its job to its connection.
+CONNECT_S = 60.0
+
+ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
+
+
+class Nodes:
+    """A pilot's nodes.
+
+    Parameters
+    ----------
+    make_job
+        From a node's record and its kind to the job to submit.
+    changed
+        Called when the record should be written; with True, before it returns.
+    """
+
+    def __init__(
+        self,
+        record: PilotRecord,
+        queue: Queue,
+        asking: Asking,
+        journal: Journal,
+        folder: Path,
+        make_job: Callable[[NodeRecord, NodeKind], Job],
+        changed: Callable[..., None],
+    ) -> None:
+        self._record = record
+        self._queue = queue
+        self._asking = asking
+        self._journal = journal
+        self.book = NodeBook(record, journal, folder, changed)
+        self._folder = folder
+        self._make_job = make_job
+        self._changed = changed
+        self._site = Site.model_validate(record.settings)
+        self._failures = 0
+        self._refusals = 0
+        self._not_before = 0.0
+        self._renewing: list[str] = []
+        self._asked: set[str] = set()
+        self._overdue: set[str] = set()
+        self._told: set[str] = set()
+        self._draining: set[asyncio.Task[None]] = set()
+        self._cancelled: set[str] = set()
+        self._departing: Departing | None = None
+        self.exhausted = ""
+        self.trouble = ""
+        self.refusal = ""
+        self.redescribe()
+
+    def redescribe(self) -> None:
+        """The record's description has changed."""
+        self.description = PilotDescription.model_validate({**self._record.description, "site": self._record.site})
+
+    # ------------------------------------------------------------------ what others tell
+
+    def watch(self, scheduler: Any, host: NodeHost) -> None:
+        """Learn from the scheduler which workers come and go."""
+        from distributed.diagnostics.plugin import SchedulerPlugin
+
+        nodes = self
+
+        class Watcher(SchedulerPlugin):  # type: ignore[misc,unused-ignore]
+            name = "pilothouse-nodes"
+
+            def add_worker(self, scheduler: Any, worker: str) -> None:
+                nodes.connected(str(scheduler.workers[worker].name), worker)
+
+            def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+                node = next((n for n in nodes._record.nodes if n.address == worker), None)
+                if node is not None:
+                    nodes._disconnected(node)
+
+        self._departing = Departing(scheduler, host, self._asking)
+        host.told = self._told_to_end
+        scheduler.add_plugin(Watcher())
+        for worker in scheduler.workers.values():
+            self.connected(str(worker.name), worker.address)
+
+    def connected(self, name: str, address: str) -> None:
+        """The worker of node `name` is there."""
+        for node in self._record.nodes:
+            if node.name == name and node.state in (State.PENDING, State.STARTING):
+                self._failures = 0
+                node.address = address
+                node.connected = node.connected or utcnow()
+                node.started = node.started or node.connected
+                self.book.mark(node, State.RUNNING, "")
+
+    def _disconnected(self, node: NodeRecord) -> None:
+        node.address = ""
+        if node.state is State.RUNNING and self._record.state is not State.DRAINING:
+            self.book.mark(node, State.STARTING, "its worker has left")
+            self._asking.look_now()
+
+    def _told_to_end(self, name: str, seconds: float) -> None:
+        """Somebody else, or the batch system, told a node's job to end: replace it now, and take away what it has."""
+        for node in self._record.nodes:
+            if node.name != name or node.state is not State.RUNNING or name in self._told:
+                continue
+            self._told.add(name)
+            self._journal.add("node told to end", node=name, seconds=seconds)
+            if self.description.replace == "never":
+                self._do_without(node)
+            elif node.role == "node":
+                node.leaving = True
+            self._changed()
+            self._announce(node)
+            self._spawn(self._dismiss(node, seconds))
+
+    async def _dismiss(self, node: NodeRecord, seconds: float) -> None:
+        await self._empty(node, seconds)
+        self._asking.look_now()
+
+    async def release(self, node: NodeRecord) -> None:
+        """Nothing on the node is needed any more: it ends at once when it is told to."""
+        await self._empty(node, 0.0)
+
+    def died(self, node: NodeRecord) -> None:
+        """The node's processes, all of them, have ended."""
+        if self._departing is not None:
+            self._departing.ended(node)
+
+    def reset_limit(self) -> None:
+        """The user changed the set-point: try again."""
+        self._failures, self._refusals, self._not_before = 0, 0, 0.0
+        self.exhausted = self.refusal = ""
+
+    def renew(self) -> list[str]:
+        """Replace each node that is there now by a new one, one after the other; their names.
+
+        One whose job holds the supervisor stays: it is followed by its successor.
+        """
+        ours = [node for node in self._record.nodes if node.role == "node"]
+        self._renewing = [node.name for node in ours if node.state is State.RUNNING]
+        self._asked |= {*self._renewing}
+        return list(self._renewing)
+
+    # ------------------------------------------------------------------ the loop
+
+    async def keep(self) -> None:
+        """Compare what is wanted, what the batch system has and what is connected; act on the difference.
+
+        Raises
+        ------
+        Unavailable
+            The batch system does not answer; nothing is taken from that.
+        """
+        await self._ask()
+        if self.trouble:
+            self.trouble = ""
+            self._changed()
+        self._look_at_clocks()
+        for kind, wanted in self._record.wanted.items():
+            active = [
+                node for node in self._record.nodes
+                if node.kind == kind and node.state in ACTIVE and not node.leaving and node.role != "successor"
+            ]  # fmt: skip
+            if len(active) < wanted:
+                if not self.exhausted and time.monotonic() >= self._not_before:
+                    await self._submit_missing(kind, wanted - len(active))
+                    await self._ask()
+            else:
+                if len(active) > wanted:
+                    self._let_go(active, len(active) - wanted)
+                self._let_leave(kind, active)
+
+    async def _ask(self) -> None:
+        statuses = await self._asking.statuses([node.job for node in self._record.nodes if node.job])
+        if statuses is not None:
+            await self._learn(statuses)
+
+    async def _learn(self, statuses: dict[str, JobStatus]) -> None:
+        """What the batch system says of each node."""
+        for node in list(self._record.nodes):
+            status = statuses.get(node.job)
+            if status is None or node.state.ended:
+                continue
+            before = (node.host, node.reason, node.expected_start, node.ends)
+            node.host, node.pid = status.host or node.host, status.pid or node.pid
+            node.ends = status.ends or node.ends
+            if status.state.ended:
+                node.exit_code = status.exit_code
+                if node.state is not State.DRAINING:
+                    self.failed(node, status)
+            elif status.state is State.PENDING and node.state is State.PENDING:
+                node.reason, node.expected_start = status.reason, status.expected_start
+            elif status.state is State.RUNNING:
+                node.started = node.started or utcnow()
+                if node.state is State.PENDING:
+                    node.expected_start = None
+                    self.book.mark(node, State.STARTING, "")
+            if before != (node.host, node.reason, node.expected_start, node.ends):
+                self._changed()
+        await self._sort_out(statuses)
+
+    async def _sort_out(self, statuses: dict[str, JobStatus]) -> None:
+        """Jobs that no node knows: of one whose submission was never answered, or to be ended."""
+        mine = tag(f"{self._record.name}-")
+        # a predecessor may have died between writing that a node has ended and ending its job
+        known = {node.job for node in self._record.nodes if not node.state.ended or node.role == "first"}
+        unanswered = {tag(node.name): node for node in self._record.nodes if not node.job and not node.state.ended}
+        for job, status in statuses.items():
+            if not status.tag.startswith(mine) or job in known or status.state.ended:
+                continue
+            if not status.tag.removeprefix(mine).isdecimal():  # of the pilot called mine-something
+                continue
+            node = unanswered.pop(status.tag, None)
+            if node is not None:
+                node.job = job
+                self._journal.add("node submitted", node=node.name, job=job)
+                self._changed()
+            elif job not in self._cancelled:
+                self._cancelled.add(job)
+                self._journal.add("orphan ended", job=job)
+                self._spawn(self._cancel(job))
+        for node in unanswered.values():
+            if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
+                self._record.nodes.remove(node)  # it was never submitted
+                self._changed()
+
+    def _look_at_clocks(self) -> None:
+        now = utcnow()
+        for node in list(self._record.nodes):
+            if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
+                self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"), True)
+                if node.role != "first":  # whose job holds the supervisor, which ends the node
+                    self._spawn(self._bury(node))
+            elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
+                left = walltimes.left(node)
+                if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
+                    self._overdue.add(node.name)
+                    self._asking.look_now()
+                elif left < walltimes.last_call(node, self._site.drain):
+                    self._drain_soon(node, "its walltime is over")
+                    if self.description.replace == "never":
+                        self._do_without(node)
+                elif (
+                    self.description.replace == "always"
+                    and not node.leaving
+                    and node.name not in self._renewing
+                    and left < walltimes.ahead(node, self._record.nodes)
+                    and self._worth_renewing(node.ends)
+                ):
+                    self._renew(node)  # all whose time comes, at once: they began together, and wait together
+        if self._renewing and not any(node.leaving and not node.state.ended for node in self._record.nodes):
+            name = self._renewing.pop(0)
+            for node in self._record.nodes:
+                if node.name == name and node.state is State.RUNNING:
+                    self._renew(node)
+
+    def _renew(self, node: NodeRecord) -> None:
+        node.leaving = True
+        self._journal.add("node renewing", node=node.name)
+        self._changed()
+
+    def _worth_renewing(self, ends: datetime) -> bool:
+        return self._record.lease_end is None or self._record.lease_end > ends
+
+    # ------------------------------------------------------------------ more
+
+    async def _submit_missing(self, kind: str, missing: int) -> None:
+        """Records first, then jobs: a job must never be without a record."""
+        record, asked, now = self._record, self.description.kind(kind), utcnow()
+        fresh = []
+        for _ in range(missing):
+            name = f"{record.name}-{record.next_node}"
+            record.next_node += 1
+            fresh.append(
+                NodeRecord(name=name, kind=kind, cores=asked.cores or 1, gpus=asked.gpus or 0, since=now, submitted=now)
+            )
+        record.nodes += fresh
+        self._changed(True)
+        for position, node in enumerate(fresh):
+            try:
+                await self._submit(node, asked)
+            except PilothouseError as error:
+                unanswered = isinstance(error, Unavailable)  # it may be in the queue: the next poll tells
+                node.reason = str(error)
+                for each in fresh[position + unanswered :]:
+                    record.nodes.remove(each)
+                self._changed(True)
+                if not isinstance(error, Refused):
+                    raise
+                self._refused(str(error))
+                return
+
+    async def _submit(self, node: NodeRecord, asked: NodeKind) -> None:
+        job = self._make_job(node, asked)
+        write_atomic(self._folder / f"{node.name}.sh", self._queue.script(job).encode())
+        self._asking.expect_change()
+        node.submitted = node.since = utcnow()
+        node.job = await self._queue.submit(job)
+        self.refusal, self._refusals = "", 0
+        self._journal.add("node submitted", node=node.name, job=node.job)
+        self.book.trim()
+
+    def _refused(self, why: str) -> None:
+        """A pilot that has jobs tries again, each minute at the end: quotas are full for a time."""
+        self._journal.add("refused", reason=why)
+        if all(node.state.ended for node in self._record.nodes):
+            self._give_up(why)
+            return
+        self.refusal = why  # until a submission succeeds
+        self._not_before = time.monotonic() + min(2.0**self._refusals, 60.0)
+        self._refusals += 1
+        self._changed()
+
+    def _back_off(self) -> None:
+        self._failures += 1
+        self._not_before = time.monotonic() + min(2.0 ** (self._failures - 1), 60.0)
+
+    def _give_up(self, why: str) -> None:
+        self.exhausted = why
+        self._journal.add("gave up", reason=why)
+        self._changed()
+
+    # ------------------------------------------------------------------ fewer
+
+    def _let_go(self, active: list[NodeRecord], surplus: int) -> None:
+        """Pending ones before running ones, idle ones before those at work, the latest first."""
+        order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
+        busy = self._departing.busy(node.name for node in active) if self._departing is not None else set()
+        rest = [node for node in active[::-1] if node.role == "node"]
+        for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
+            self._drain_soon(node, "shrunk")
+
+    def _let_leave(self, kind: str, active: list[NodeRecord]) -> None:
+        if all(node.state is State.RUNNING for node in active):
+            for node in self._record.nodes:
+                if node.leaving and node.kind == kind and node.state is State.RUNNING and node.name not in self._told:
+                    self._drain_soon(node, "renewed", may_finish=node.name not in self._asked)
+
+    def _drain_soon(self, node: NodeRecord, why: str, *, may_finish: bool = False) -> None:
+        seconds = (walltimes.to_finish if may_finish else walltimes.to_hand_over)(node, self._site.drain)
+        self.book.mark(node, State.DRAINING, why)
+        self._announce(node)
+        self._spawn(self._drain(node, why, seconds))
+
+    async def _drain(self, node: NodeRecord, why: str, seconds: float) -> None:
+        await self._empty(node, seconds)
+        self._asking.expect_change()
+        await self._bury(node)
+        self.book.end(node, State.FINISHED, why)
+
+    async def _bury(self, node: NodeRecord) -> None:
+        """End the node's job, and wait until nothing is left of it."""
+        await self._cancel(node.job)
+        if self._departing is not None:
+            await self._departing.gone(node)
+
+    def _announce(self, node: NodeRecord) -> None:
+        if self._departing is not None:
+            self._departing.announce(node)
+
+    async def _empty(self, node: NodeRecord, seconds: float) -> None:
+        if self._departing is not None:
+            await self._departing.empty(node, seconds)
+
+    async def _cancel(self, job: str) -> None:
+        """End the job, however long the batch system is out of reach."""
+        self._cancelled.add(job)
+        pause = 1.0
+        while job:
+            try:
+                await self._queue.cancel([job])
+            except PilothouseError as error:
+                logger.warning("%s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 60.0)
+            else:
+                return
+
+    async def cancel_all(self) -> None:
+        """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
+        for task in list(self._draining):
+            task.cancel()
+        for node in list(self._record.nodes):
+            await self.release(node)
+        jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
+        jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
+        try:
+            await self._queue.cancel(jobs)
+            await self._asking.gone(jobs, timeout=10.0)
+        except PilothouseError as error:  # the sweep of a later pilot ends what is left
+            self._journal.add("trouble", reason=str(error))
+        for node in list(self._record.nodes):
+            if not node.state.ended:
+                self.book.end(node, State.FINISHED, "the pilot ended")
+
+    # ------------------------------------------------------------------ ends
+
+    def failed(self, node: NodeRecord, status: JobStatus, is_there: bool = False) -> None:
+        """A node's job has ended, which nobody asked for; or it is still there, and good for nothing."""
+        came_up = node.connected is not None
+        self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
+        if not is_there:
+            self.died(node)
+        if self.description.replace == "never":
+            if node.name not in self._told:
+                self._do_without(node)
+            return
+        if came_up:
+            self._failures, self._not_before = 0, 0.0
+            return
+        self._back_off()
+        if self._failures >= LIMIT:
+            self._give_up(f"{self._failures} nodes failed in a row, the last one: {node.reason}")
+
+    def _do_without(self, node: NodeRecord) -> None:
+        """Nothing replaces the node: what is wanted is one less."""
+        self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
+        self._record.nodes_wanted = sum(self._record.wanted.values())
+        if not self._record.nodes_wanted:
+            self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    @property
+    def summary(self) -> str:
+        """Why the pilot has fewer nodes than it should, for people; empty when it has them."""
+        return self.exhausted or self.trouble or self.refusal or waiting(self._record.nodes)
