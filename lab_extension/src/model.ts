@@ -161,6 +161,12 @@ export class PilothouseModel implements IPilothouse {
         this.api.request<IMarket>(['market'])
       ]);
       const before = JSON.stringify([this._pilots, this._runs, this._market, this._problem]);
+      const news = this._ready
+        ? [
+            ...Private.entered('pilots', this._pilots, pilots.items),
+            ...Private.entered('runs', this._runs, runs.items)
+          ]
+        : []; // what there was at the beginning is no news
       this._pilots = pilots.items;
       this._runs = runs.items;
       this._market = market;
@@ -170,6 +176,7 @@ export class PilothouseModel implements IPilothouse {
         this._ready = true;
         this._changed.emit();
       }
+      news.forEach(entered => this._entered.emit(entered));
     } catch (error) {
       this._problem = error instanceof Error ? error.message : String(error);
       this._changed.emit();
@@ -239,5 +246,19 @@ export namespace PilothouseModel {
     events: Event.IManager;
     serverSettings: ServerConnection.ISettings;
     standby?: Poll.Standby | (() => boolean | Poll.Standby);
+  }
+}
+
+namespace Private {
+  /** What has entered another state from one list to the next, which a lost connection may have missed. */
+  export function entered(
+    of: 'pilots' | 'runs',
+    before: readonly IRecord[],
+    after: readonly IRecord[]
+  ): IEntered[] {
+    const states = new Map(before.map(({ name, state }) => [name, state]));
+    return after
+      .filter(({ name, state }) => states.get(name) !== state)
+      .map(record => ({ of, record }));
   }
 }

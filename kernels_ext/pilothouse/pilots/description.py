@@ -39,7 +39,9 @@ def _seconds(value: object) -> object:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]
+Duration = Annotated[
+    float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(json_schema_extra={"unit": "s"})
+]
 #: A value that becomes part of a line of the job script.
 Word = Annotated[str, Field(pattern=r"^\S+$", max_length=256)]
 #: A line of the job script.

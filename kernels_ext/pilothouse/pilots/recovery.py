@@ -9,7 +9,7 @@ from pilothouse.errors import Conflict
 from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.launching import launch_here
-from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
+from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord, State
 from pilothouse.state import utcnow
 
 
@@ -44,6 +44,18 @@ def recover(name: str) -> None:
             run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
             RUNS.write(run)
     launch_here(name)
+
+
+def may_return(run: RunRecord) -> bool:
+    """Whether a lost run may go on: its pilot can still be recovered, or is just being. Until then, views wait."""
+    if run.state is not State.LOST:
+        return False
+    pilot = PILOTS.find(run.pilot)
+    if not isinstance(pilot, PilotRecord) or pilot.created > run.created:  # unreadable, or a later one of that name
+        return False
+    if pilot.state is State.LOST:
+        return pilot.lease_end is not None and pilot.lease_end > utcnow()
+    return pilot.state is State.STARTING  # its runs are told after itself
 
 
 def is_resumable(kind: str) -> bool:

@@ -28,6 +28,7 @@ import { adaptIcon, pilothouseIcon, shrinkIcon, sweepIcon } from '../icons';
 import { isOver, pythonLine } from '../records';
 import type { IRecord } from '../records';
 import { IPilothouse } from '../tokens';
+import { confirmEnd } from '../views/confirm';
 
 /** What can be done with pilots and runs, for the panel, the palette and the menus. */
 export const commands: JupyterFrontEndPlugin<void> = {
@@ -90,7 +91,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       live: true,
       execute: async name => {
         const runs = model.runs.filter(run => run.pilot === name && !isOver(run)).length;
-        const { button } = await showDialog({
+        const sure = await confirmEnd({
           title: trans.__('Cancel pilot %1?', name),
           body: runs
             ? trans._n(
@@ -99,12 +100,10 @@ export const commands: JupyterFrontEndPlugin<void> = {
                 runs
               )
             : trans.__('Its nodes are given back.'),
-          buttons: [
-            Dialog.cancelButton({ label: trans.__('Keep it') }),
-            Dialog.warnButton({ label: trans.__('Cancel the pilot') })
-          ]
+          keep: trans.__('Keep it'),
+          end: trans.__('Cancel the pilot')
         });
-        if (button.accept) {
+        if (sure) {
           await model.cancelPilot(name);
         }
       }
@@ -141,11 +140,21 @@ export const commands: JupyterFrontEndPlugin<void> = {
     });
     named(CommandIDs.endPilot, {
       of: 'pilots',
-      label: trans.__('End Lost Pilot'),
+      label: trans.__('End Lost Pilot…'),
       caption: trans.__('End the jobs that a lost pilot has left'),
       icon: deleteIcon,
       lost: true,
-      execute: name => model.cancelPilot(name)
+      execute: async name => {
+        const sure = await confirmEnd({
+          title: trans.__('End what %1 has left?', name),
+          body: trans.__('Its jobs end. It can not be recovered then.'),
+          keep: trans.__('Keep it'),
+          end: trans.__('End it')
+        });
+        if (sure) {
+          await model.cancelPilot(name);
+        }
+      }
     });
     named(CommandIDs.pilotLogs, {
       of: 'pilots',

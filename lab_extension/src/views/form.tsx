@@ -4,19 +4,24 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { FormComponent } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
+import { MessageLoop } from '@lumino/messaging';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+import { Widget } from '@lumino/widgets';
 import type { ErrorSchema, RJSFSchema, UiSchema } from '@rjsf/utils';
 import { customizeValidator } from '@rjsf/validator-ajv8';
 import * as React from 'react';
 
 import { ApiError } from '../api';
-import { badName, carriedOver, description, fieldOf, formSchema } from '../form';
-import type { FormData, ISchema } from '../form';
+import { badName, carriedOver, description, formSchema, placeOf } from '../form';
+import type { FormData, ISchema, Place } from '../form';
 import type { IJobPreview, IPilotRecord, ISite } from '../records';
 import type { IPilothouse } from '../tokens';
 
 import { TEMPLATES, uiSchema } from './fields';
 import type { IFormContext } from './fields';
 import { PatientDialog } from './patient';
+import type { ITrouble } from './patient';
 import { Preview } from './preview';
 
 /**
@@ -41,7 +46,8 @@ export async function askForPilot(
     body,
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Start') })],
     focusNodeSelector: 'input, select',
-    submit: () => body.submit()
+    submit: () => body.submit(),
+    troubled: body.troubled
   });
   await dialog.launch();
   return body.started;
@@ -62,6 +68,11 @@ class PilotForm extends ReactWidget {
     this.addClass('pilothouse-PilotForm');
   }
 
+  /** Emitted with what the server says is wrong, and without when that is no more. */
+  get troubled(): ISignal<this, ITrouble | undefined> {
+    return this._troubled;
+  }
+
   /** The pilot, once the server has taken the form. */
   started?: IPilotRecord;
 
@@ -75,8 +86,7 @@ class PilotForm extends ReactWidget {
       this.started = await this._model.startPilot(this._described());
       return true;
     } catch (error) {
-      this._error = this._blame(error);
-      this.update();
+      await this._blame(error, message => this._trans.__('The pilot was not started: %1', message));
       return false;
     } finally {
       this._busy = false;
@@ -92,12 +102,10 @@ class PilotForm extends ReactWidget {
       const found = await this._model.preview(this._described());
       this._preview = data === this._data ? found : undefined;
     } catch (error) {
+      this._preview = undefined;
       if (data === this._data) {
-        const message = this._blame(error);
-        this._error = this._blamed ? message : '';
-        this._preview = new Error(message);
-      } else {
-        this._preview = undefined;
+        this._preview = error instanceof Error ? error : new Error(String(error));
+        await this._blame(error);
       }
     }
     this.update();
@@ -106,33 +114,42 @@ class PilotForm extends ReactWidget {
   /** The description that the form makes. */
   private _described(): Record<string, unknown> {
     const bad = badName(this._data, this._schema);
-    if (bad !== undefined) {
-      const message = bad
-        ? this._trans.__('The name %1 is there twice.', bad)
+    if (bad) {
+      const message = bad.name
+        ? this._trans.__('The name %1 is there twice.', bad.name)
         : this._trans.__('Each kind needs a name.');
-      throw new ApiError(message, 400, '', 'kinds');
+      throw new Misplaced(message, bad.place);
     }
     return description(this._data, this._schema);
   }
 
-  /** What `error` says; the field that it is about is marked. */
-  private _blame(error: unknown): string {
+  /** Show what `error` says beside the field that it is about and, as `said`, beside the buttons. */
+  private async _blame(error: unknown, said = (message: string): string => message): Promise<void> {
+    this._error = error instanceof Error ? error.message : String(error);
+    this._blamed = this._placeOf(error);
+    MessageLoop.sendMessage(this, Widget.Msg.UpdateRequest);
+    await this.renderPromise;
+    const id = ['root', ...this._blamed].join('_');
+    const found = this._blamed.length > 0 ? document.getElementById(id) : null;
+    const field = found?.matches('fieldset') ? found.querySelector<HTMLElement>('input') : found;
+    this._troubled.emit({ text: said(this._error), field });
+  }
+
+  private _placeOf(error: unknown): Place {
+    if (error instanceof Misplaced) {
+      return error.place;
+    }
     const field = error instanceof ApiError ? error.field : null;
-    this._blamed = field ? fieldOf(field, this._schema) : '';
-    return error instanceof Error ? error.message : String(error);
+    return field ? placeOf(field, this._schema, this._data) : [];
   }
 
   protected override render(): JSX.Element {
-    const errors = (
-      this._blamed ? { [this._blamed]: { __errors: [this._error] } } : {}
-    ) as ErrorSchema;
+    const { _blamed: blamed, _error: error } = this;
+    const errors = blamed.reduceRight<object>((inner, part) => ({ [part]: inner }), {
+      __errors: [error]
+    });
     return (
       <>
-        <p className="pilothouse-Live-notice" role="alert">
-          {this._error && !this._blamed
-            ? this._trans.__('The pilot was not started: %1', this._error)
-            : ''}
-        </p>
         <FormComponent
           schema={this._schema as unknown as RJSFSchema}
           uiSchema={uiSchema(this._schema.properties) as UiSchema<ReadonlyJSONObject>}
@@ -146,16 +163,15 @@ class PilotForm extends ReactWidget {
           templates={TEMPLATES}
           validator={VALIDATOR}
           formData={this._data as ReadonlyJSONObject}
-          extraErrors={errors}
+          extraErrors={(blamed.length > 0 ? errors : {}) as ErrorSchema}
           liveValidate
           showErrorList={false}
           onChange={({ formData }) => {
             this._data = formData as FormData;
             void this._follow(`${this._data.site ?? this._site}`);
             if (this._error || this._preview) {
-              this._error = this._blamed = '';
               this._preview = undefined; // it was of what the form said before
-              this.update();
+              this._forgive();
             }
           }}
         />
@@ -164,13 +180,20 @@ class PilotForm extends ReactWidget {
     );
   }
 
+  /** What was wrong is wrong no more, or is not known to be. */
+  private _forgive(): void {
+    this._error = '';
+    this._blamed = [];
+    this.update();
+    this._troubled.emit(undefined);
+  }
+
   /** Take the limits and defaults of the site that was chosen. */
   private async _follow(site: string): Promise<void> {
     if (site === this._site) {
       return;
     }
     this._site = site;
-    let error = '';
     try {
       const schema = await this._model.api.request<ISchema>(['schema', 'pilot'], {
         query: { site }
@@ -181,20 +204,33 @@ class PilotForm extends ReactWidget {
       const next = formSchema(schema, this._sites);
       this._data = carriedOver(this._data, this._schema, next);
       this._schema = next;
-    } catch (reason) {
-      error = reason instanceof Error ? reason.message : String(reason);
-    }
-    if (site === this._site) {
-      this._error = error;
-      this._blamed = error ? 'site' : '';
-      this.update();
+      this._forgive();
+      await this.renderPromise;
+      this.node.dispatchEvent(new Event('input', { bubbles: true })); // what may be filled in is another now
+    } catch (error) {
+      if (site === this._site) {
+        await this._blame(
+          new Misplaced(String(error instanceof Error ? error.message : error), ['site'])
+        );
+      }
     }
   }
 
-  private _blamed = '';
+  private _blamed: Place = [];
   private _busy = false;
   private _data: FormData = {};
   private _error = '';
   private _preview?: readonly IJobPreview[] | Error | 'asked';
   private _site = 'local';
+  private _troubled = new Signal<this, ITrouble | undefined>(this);
+}
+
+/** Something wrong that is known to be at a place of the form. */
+class Misplaced extends Error {
+  constructor(
+    message: string,
+    readonly place: Place
+  ) {
+    super(message);
+  }
 }
