@@ -53,3 +53,37 @@ export class Standalone {
   private _free?: () => void;
   private _turn = 0;
 }
+
+/**
+ * Draw a figure into an element for as long as that is in the page: a notebook takes the outputs of a cell out of it
+ * when the cell is run again, and may put them back when they were only scrolled away.
+ *
+ * @param host - its first child, words that say what the figure shows, is hidden once it is drawn.
+ */
+export function showWhileThere(
+  host: HTMLElement,
+  item: unknown,
+  load: () => Promise<IBokeh>
+): void {
+  const room = host.appendChild(document.createElement('div'));
+  const figure = new Standalone(room, load);
+  const words = host.firstElementChild;
+  let drawn = false;
+  const look = async (): Promise<void> => {
+    if (host.isConnected === drawn) {
+      return;
+    }
+    drawn = host.isConnected;
+    if (!drawn) {
+      figure.dispose();
+      return;
+    }
+    try {
+      await figure.show(item);
+      words?.setAttribute('hidden', '');
+    } catch (error) {
+      room.textContent = String(error);
+    }
+  };
+  new ResizeObserver(() => void look()).observe(host); // told too when it leaves the page, and when it is back
+}

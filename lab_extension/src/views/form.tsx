@@ -4,10 +4,8 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { FormComponent } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
-import { MessageLoop } from '@lumino/messaging';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
-import { Widget } from '@lumino/widgets';
 import type { ErrorSchema, RJSFSchema, UiSchema } from '@rjsf/utils';
 import { customizeValidator } from '@rjsf/validator-ajv8';
 import * as React from 'react';
@@ -45,7 +43,6 @@ export async function askForPilot(
     title: trans.__('New pilot'),
     body,
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Start') })],
-    focusNodeSelector: 'input, select',
     submit: () => body.submit(),
     troubled: body.troubled
   });
@@ -82,11 +79,14 @@ class PilotForm extends ReactWidget {
       return false;
     }
     this._busy = true;
+    const data = this._data;
     try {
       this.started = await this._model.startPilot(this._described());
       return true;
     } catch (error) {
-      await this._blame(error, message => this._trans.__('The pilot was not started: %1', message));
+      const { place, message } = this._understand(error);
+      const text = this._trans.__('The pilot was not started: %1', message);
+      this._blame({ place, message, text, urgent: data === this._data });
       return false;
     } finally {
       this._busy = false;
@@ -104,8 +104,9 @@ class PilotForm extends ReactWidget {
     } catch (error) {
       this._preview = undefined;
       if (data === this._data) {
-        this._preview = error instanceof Error ? error : new Error(String(error));
-        await this._blame(error);
+        const { place, message } = this._understand(error);
+        this._preview = new Error(message);
+        this._blame({ place, message, text: message, urgent: false });
       }
     }
     this.update();
@@ -123,30 +124,35 @@ class PilotForm extends ReactWidget {
     return description(this._data, this._schema);
   }
 
-  /** Show what `error` says beside the field that it is about and, as `said`, beside the buttons. */
-  private async _blame(error: unknown, said = (message: string): string => message): Promise<void> {
-    this._error = error instanceof Error ? error.message : String(error);
-    this._blamed = this._placeOf(error);
-    MessageLoop.sendMessage(this, Widget.Msg.UpdateRequest);
-    await this.renderPromise;
-    const id = ['root', ...this._blamed].join('_');
-    const found = this._blamed.length > 0 ? document.getElementById(id) : null;
-    const field = found?.matches('fieldset') ? found.querySelector<HTMLElement>('input') : found;
-    this._troubled.emit({ text: said(this._error), field });
-  }
-
-  private _placeOf(error: unknown): Place {
+  /** What `error` says, and of which place of the form. */
+  private _understand(error: unknown): { readonly message: string; readonly place: Place } {
+    const message = error instanceof Error ? error.message : String(error);
     if (error instanceof Misplaced) {
-      return error.place;
+      return { message, place: error.place };
     }
     const field = error instanceof ApiError ? error.field : null;
-    return field ? placeOf(field, this._schema, this._data) : [];
+    return { message, place: field ? placeOf(field, this._schema, this._data) : [] };
+  }
+
+  /** Show a fault beside its field and, once it is there, with the buttons. */
+  private _blame(fault: IFault | undefined): void {
+    this._fault = fault;
+    this.update();
+  }
+
+  private _tell(): void {
+    const { place = [], text = '', urgent = false } = this._fault ?? {};
+    const found = place.length > 0 ? document.getElementById(['root', ...place].join('_')) : null;
+    const field = found?.matches('fieldset') ? found.querySelector<HTMLElement>('input') : found;
+    this._troubled.emit(this._fault && { text, field, urgent });
+    // Dialogs look again when there is input: with another site, what may be filled in is another.
+    this.node.dispatchEvent(new Event('input', { bubbles: true }));
   }
 
   protected override render(): JSX.Element {
-    const { _blamed: blamed, _error: error } = this;
-    const errors = blamed.reduceRight<object>((inner, part) => ({ [part]: inner }), {
-      __errors: [error]
+    const { place = [], message = '' } = this._fault ?? {};
+    const errors = place.reduceRight<object>((inner, part) => ({ [part]: inner }), {
+      __errors: [message]
     });
     return (
       <>
@@ -163,29 +169,22 @@ class PilotForm extends ReactWidget {
           templates={TEMPLATES}
           validator={VALIDATOR}
           formData={this._data as ReadonlyJSONObject}
-          extraErrors={(blamed.length > 0 ? errors : {}) as ErrorSchema}
+          extraErrors={(place.length > 0 ? errors : {}) as ErrorSchema}
           liveValidate
           showErrorList={false}
           onChange={({ formData }) => {
             this._data = formData as FormData;
             void this._follow(`${this._data.site ?? this._site}`);
-            if (this._error || this._preview) {
+            if (this._fault || this._preview) {
               this._preview = undefined; // it was of what the form said before
-              this._forgive();
+              this._blame(undefined);
             }
           }}
         />
+        <Drawn what={this._fault ?? this._schema} then={() => this._tell()} />
         <Preview found={this._preview} ask={() => void this._look()} trans={this._trans} />
       </>
     );
-  }
-
-  /** What was wrong is wrong no more, or is not known to be. */
-  private _forgive(): void {
-    this._error = '';
-    this._blamed = [];
-    this.update();
-    this._troubled.emit(undefined);
   }
 
   /** Take the limits and defaults of the site that was chosen. */
@@ -204,25 +203,35 @@ class PilotForm extends ReactWidget {
       const next = formSchema(schema, this._sites);
       this._data = carriedOver(this._data, this._schema, next);
       this._schema = next;
-      this._forgive();
-      await this.renderPromise;
-      this.node.dispatchEvent(new Event('input', { bubbles: true })); // what may be filled in is another now
+      this._blame(undefined);
     } catch (error) {
       if (site === this._site) {
-        await this._blame(
-          new Misplaced(String(error instanceof Error ? error.message : error), ['site'])
-        );
+        const { message } = this._understand(error);
+        this._blame({ place: ['site'], message, text: message, urgent: false });
       }
     }
   }
 
-  private _blamed: Place = [];
   private _busy = false;
   private _data: FormData = {};
-  private _error = '';
+  private _fault?: IFault;
   private _preview?: readonly IJobPreview[] | Error | 'asked';
   private _site = 'local';
   private _troubled = new Signal<this, ITrouble | undefined>(this);
+}
+
+/** What is wrong: where, in the server's words, in those of the form, and whether to go there now. */
+interface IFault {
+  readonly place: Place;
+  readonly message: string;
+  readonly text: string;
+  readonly urgent: boolean;
+}
+
+/** Does something once a change of `what` is in the page. */
+function Drawn({ what, then }: { what: unknown; then: () => void }): null {
+  React.useLayoutEffect(then, [what]);
+  return null;
 }
 
 /** Something wrong that is known to be at a place of the form. */

@@ -12,9 +12,10 @@ ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "kernels_ext" / "pilothouse"
 
 #: What each room may import from the library; what stands at its root is for all.
-BASE = {"errors", "state", "telemetry"}
+BASE = {"errors", "pictures", "state", "telemetry"}
 ROOMS = {
     "errors": set(),
+    "pictures": set(),
     "state": {"errors"},
     "telemetry": {"state", "errors"},
     "pilots": BASE,
