@@ -69,6 +69,7 @@ def lab(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterato
     What a failed test saw last is in ``tests/ui/results/``.
     """
     context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(60_000)  # only a test that fails waits for so long
     lab = Lab(context.new_page(), server)
     failed = request.session.testsfailed
     yield lab

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pilothouse_widgets.bundles import pilot_mimebundle, run_mimebundle
     from pilothouse_widgets.plots import figure
     from pilothouse_widgets.run_view import RunView
-    from pilothouse_widgets.standalone import figure_mimebundle
     from pilothouse_widgets.sites import sites_mimebundle
+    from pilothouse_widgets.standalone import figure_mimebundle
 
 __all__ = ["RunView", "figure", "figure_mimebundle", "pilot_mimebundle", "run_mimebundle", "sites_mimebundle"]
 

@@ -6,6 +6,7 @@ Cells, tabs and pictures draw the same: ``charts.json`` lists the charts for Pyt
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def decimate(lines: Sequence[Floats], size: int, width: int) -> npt.NDArray[np.i
         return np.arange(size)
     keep = {size - 1}
     edges = [column * size // width for column in range(width + 1)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         keep.add(start)
         for line in lines:
             part = line[start:end]

@@ -15,7 +15,7 @@ _SCRIPT = """(() => {
 const host = document.currentScript.parentElement, item = %s;
 const page = globalThis.pilothousePage ??= {loaded: new Map()};
 if (page.show) page.show(host, item);
-else if (globalThis.Bokeh?.embed) globalThis.Bokeh.embed.embed_item(item, host).then(() => host.firstElementChild.remove());
+else if (globalThis.Bokeh?.embed) Bokeh.embed.embed_item(item, host).then(() => host.firstElementChild.remove());
 else (page.waiting ??= []).push([host, item]);
 })()"""
 
@@ -26,7 +26,8 @@ def figure_mimebundle(figure: Any, text: str) -> dict[str, Any]:
 
     item = json.dumps(json_item(figure)).replace("<", "\\u003c")  # nothing in it may end the script
     words = f'<pre style="white-space:pre-wrap">{escape(text)}</pre>'
+    drawn = f"<script>{_SCRIPT % item}</script>"
     return {
         "text/plain": text,
-        "text/html": f'<div role="figure" aria-label="{escape(text[:300])}">{words}<script>{_SCRIPT % item}</script></div>',
+        "text/html": f'<div role="figure" aria-label="{escape(text[:300])}">{words}{drawn}</div>',
     }
