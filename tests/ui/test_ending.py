@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psutil
@@ -23,7 +24,7 @@ def test_in_running_a_pilot_is_cancelled_only_after_a_question(lab: Any, eventua
         _running(lab).get_by_role("button", name="Cancel All").click()
         dialog.get_by_text("You will see what ends before anything does.").wait_for()
         lab.page.keyboard.press("Enter")
-        dialog.get_by_text("The nodes of asked are given back, and 1 run ends.").wait_for()
+        dialog.get_by_text(re.compile("The nodes of .*asked.* are given back, and 1 run ends")).wait_for()
         _kept(lab, dialog, "Keep them", eventually)
         assert run.state == "running"
         assert pilot.state == "running"
