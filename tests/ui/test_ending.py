@@ -19,7 +19,7 @@ def test_in_running_a_pilot_is_cancelled_only_after_a_question(lab: Any, eventua
         dialog = lab.page.get_by_role("dialog")
 
         for name, keep in ((run.name, "Keep it running"), ("asked", "Keep it")):
-            _running(lab).locator(".jp-RunningSessions-item").filter(has_text=name).get_by_title("Cancel").click()
+            _shut_down(lab, name)
             _kept(lab, dialog, keep, eventually)
         _running(lab).get_by_role("button", name="Cancel All").click()
         dialog.get_by_text("You will see what ends before anything does.").wait_for()
@@ -29,10 +29,10 @@ def test_in_running_a_pilot_is_cancelled_only_after_a_question(lab: Any, eventua
         assert run.state == "running"
         assert pilot.state == "running"
 
-        _running(lab).locator(".jp-RunningSessions-item").filter(has_text=run.name).get_by_title("Cancel").click()
+        _shut_down(lab, run.name)
         dialog.get_by_role("button", name="Stop the run").click()
         eventually(lambda: run.state.ended, 20, "the end of the run")
-        _running(lab).locator(".jp-RunningSessions-item").filter(has_text="asked").get_by_title("Cancel").click()
+        _shut_down(lab, "asked")
         dialog.get_by_role("button", name="Cancel the pilot").click()
         eventually(lambda: pilot.state == "finished", 30, "the end of the pilot")
 
@@ -47,6 +47,7 @@ def test_in_the_panel_questions_keep_by_default(lab: Any, eventually: Any) -> No
         assert not pilot.state.ended
 
         assert pilot.record.supervisor is not None
+        node = psutil.Process(pilot.nodes[0].pid)
         psutil.Process(pilot.record.supervisor.pid).kill()
         end = lab.item("kept").get_by_title("End what it has left")
         end.wait_for()
@@ -55,7 +56,8 @@ def test_in_the_panel_questions_keep_by_default(lab: Any, eventually: Any) -> No
         assert pilot.state == "lost"
         end.click()
         dialog.get_by_role("button", name="End it").click()
-        eventually(lambda: lab.item("kept").get_by_title("End what it has left").is_hidden(), 30, "its end")
+        dialog.wait_for(state="detached")
+        eventually(lambda: not node.is_running(), 60, "the end of its node")
 
 
 def _running(lab: Any) -> Any:
@@ -64,6 +66,13 @@ def _running(lab: Any) -> Any:
     running = lab.page.locator("#jp-running-sessions")
     running.wait_for(state="visible")
     return running
+
+
+def _shut_down(lab: Any, name: str) -> None:
+    """Click what JupyterLab shows beside an item that the mouse is on."""
+    item = _running(lab).locator(".jp-RunningSessions-item").filter(has_text=name)
+    item.hover()
+    item.get_by_title("Cancel").click()
 
 
 def _kept(lab: Any, dialog: Any, keep: str, eventually: Any) -> None:

@@ -147,7 +147,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       execute: async name => {
         const sure = await confirmEnd({
           title: trans.__('End what %1 has left?', name),
-          body: trans.__('Its jobs end. It can not be recovered then.'),
+          body: trans.__('Its jobs end, with what they hold.'),
           keep: trans.__('Keep it'),
           end: trans.__('End it')
         });
