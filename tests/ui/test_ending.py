@@ -70,9 +70,13 @@ def _running(lab: Any) -> Any:
 
 def _shut_down(lab: Any, name: str) -> None:
     """Click what JupyterLab shows beside an item that the mouse is on."""
-    item = _running(lab).locator(".jp-RunningSessions-item").filter(has_text=name)
+    items = _running(lab).locator(".jp-RunningSessions-item")
+    pilot = items.filter(has_text="asked").first
+    if pilot.get_attribute("aria-expanded") == "false":
+        pilot.press("ArrowRight")
+    item = items.filter(has_text=name).last  # a run's is in its pilot's
     item.hover()
-    item.get_by_title("Cancel").click()
+    item.locator("> .jp-RunningSessions-itemShutdown").click()
 
 
 def _kept(lab: Any, dialog: Any, keep: str, eventually: Any) -> None:
