@@ -18,11 +18,11 @@ import anywidget
 import traitlets
 
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.recovery import may_return
+from pilothouse.pilots.supervisor.recovery import may_return
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Run
-    from pilothouse.pilots.records import RunRecord
+    from pilothouse.registry.records import RunRecord
     from pilothouse.telemetry import Frame
 
 STATIC = Path(__file__).parent / "static"

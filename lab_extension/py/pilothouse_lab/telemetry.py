@@ -28,7 +28,7 @@ from pilothouse_lab.runs import find_run
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Run
-    from pilothouse.pilots.records import RunRecord
+    from pilothouse.registry.records import RunRecord
 
 #: Seconds between frames, at least.
 INTERVAL = 0.1
@@ -113,6 +113,6 @@ class TelemetrySocket(WebSocketMixin, WebSocketHandler, JSONErrors):
 
 
 def _may_return(record: RunRecord) -> bool:
-    from pilothouse.pilots.recovery import may_return
+    from pilothouse.pilots.supervisor.recovery import may_return
 
     return may_return(record)

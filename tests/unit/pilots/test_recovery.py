@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.pilots.records import PILOTS, PilotRecord, RunRecord, State
-from pilothouse.pilots.recovery import may_return
+from pilothouse.pilots.supervisor.recovery import may_return
+from pilothouse.registry.records import PILOTS, PilotRecord, RunRecord, State
 from pilothouse.state import utcnow
 
 
