@@ -39,6 +39,7 @@ TOP: dict[str, Verb] = {
     "execute": pilots.execute,
     "cancel": pilots.cancel,
     "stop": runs.stop,
+    "remove": runs.remove,
     "logs": runs.logs,
     "events": runs.events,
     "script": pilots.script,
@@ -140,6 +141,8 @@ def _plain(found: Any) -> Any:
 
 
 def _show(found: Any) -> None:
+    if found is None:
+        return
     if hasattr(found, "rows"):  # it knows its table
         print(found)
     elif isinstance(found, Sequence) and not isinstance(found, str):

@@ -82,12 +82,30 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
+def write_first(path: Path, data: bytes) -> bool:
+    """Write `path` (mode 0600), whole, if nothing is there; whether it was this caller who wrote it.
+
+    By a hard link, which the file system makes for one caller only. NFS may lose the answer to a link that was made,
+    and then calls it taken when it asks again: the temporary file has a second name all the same.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    write_atomic(temporary, data)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return temporary.stat().st_nlink == 2
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
 #: The newest shape of records that this version can read.
 SCHEMA_VERSION = 1
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """An error of the system while `path` is written is :class:`Unavailable`, and says how to mend it."""
     try:
         yield
     except OSError as error:
@@ -128,7 +146,7 @@ class Records(Generic[R]):
     def root(self) -> Path:
         """The folder that holds the records."""
         path = home() / self.kind
-        with _writing(path):
+        with writing(path):
             path.mkdir(mode=0o700, exist_ok=True)
         return path
 
@@ -139,7 +157,7 @@ class Records(Generic[R]):
     def folder(self, name: str) -> Path:
         """The record's own folder (mode 0700), made if it is missing."""
         path = self.root / check_name(name)
-        with _writing(path):
+        with writing(path):
             path.mkdir(mode=0o700, exist_ok=True)
         return path
 
@@ -148,20 +166,12 @@ class Records(Generic[R]):
         write_atomic(self.path(record.name), record.model_dump_json(indent=1).encode())
 
     def create(self, record: R) -> None:
-        """Write `record` under a name that nobody has; :class:`Conflict` if somebody does.
-
-        The name is claimed by a hard link, which the file system makes for one caller only.
-        """
+        """Write `record` under a name that nobody has; :class:`Conflict` if somebody does."""
         path = self.path(record.name)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        with _writing(path):
-            write_atomic(temporary, record.model_dump_json(indent=1).encode())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            raise Conflict(f"name={record.name!r} is in use in {self.kind}; choose another", field="name") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(path):
+            if write_first(path, record.model_dump_json(indent=1).encode()):
+                return
+        raise Conflict(f"name={record.name!r} is in use in {self.kind}; choose another", field="name")
 
     def read(self, name: str) -> R:
         """The record called `name`.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import InvalidInput, Lost, Unavailable, Untrusted
+from pilothouse.errors import Conflict, InvalidInput, Lost, Unavailable, Untrusted
 from pilothouse.market import events, lab_market
 from pilothouse.market.accounts import Accounts
 from pilothouse.market.following import key_file, ledgers
@@ -17,6 +17,7 @@ from pilothouse.market.learning import arrays, datasets
 from pilothouse.market.listing import L, ListedCall, ListedOffer, ListedReceipt, Listing
 from pilothouse.market.message import Message
 from pilothouse.market.parameters import MSAT, JobParameters, ProviderParameters, checked
+from pilothouse.pilots.naming import Exist, check_exist
 from pilothouse.pilots.run import Run, runs
 from pilothouse.state import check_name
 
@@ -116,6 +117,7 @@ class Market:
         round_seconds: float = 120.0,
         patience_seconds: float = 15.0,
         seed: int = 0,
+        exist: Exist = "number",
     ) -> Job:
         """Buy the training of a classifier; returns at once with the run's handle.
 
@@ -146,13 +148,16 @@ class Market:
             Once half of the providers have answered, the others get this long, or twice what these took.
         seed
             Of the first model and of how the data is cut; the same seed gives the same shards.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Raises
         ------
         InvalidInput
             A value can't be used; nothing was published or started.
         Conflict
-            A live run has that name.
+            Something that goes on has that name.
 
         Examples
         --------
@@ -160,6 +165,7 @@ class Market:
         >>> job = market.post("fedavg", data="digits", budget=10_000) # doctest: +SKIP
         >>> job.model().predict(images)                               # doctest: +SKIP
         """
+        check_exist(exist)
         if call not in ALGORITHMS:
             raise InvalidInput(f"call={call!r} is no algorithm: take one of {', '.join(ALGORITHMS)}", field="call")
         if self.blobs is None:
@@ -193,12 +199,12 @@ class Market:
             raise InvalidInput(f"budget={budget} sat is nothing for {rounds} x {providers} results", field="budget")
         datasets.check_split(samples.y, job.providers, job.seed, job.held_out)
         self._session()  # unreachable relays are an error here, not a run that fails
-        run = self._where().launch("training", job.model_dump(mode="json"), name=name, files=files)
+        run = self._where().launch("training", job.model_dump(mode="json"), name=name, files=files, exist=exist)
         return Job(run.name)
 
     def provide(
         self, name: str | None = None, *, price: int = 100, algorithms: Sequence[str] = ALGORITHMS,
-        capacity: int = 8, pilot: Pilot | None = None,
+        capacity: int = 8, pilot: Pilot | None = None, exist: Exist = "number",
     ) -> Run:  # fmt: skip
         """Sell training from a node until the run is stopped; returns at once with its handle.
 
@@ -214,14 +220,18 @@ class Market:
             Jobs at a time.
         pilot
             Where it runs; the market's own pilot when left out.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this run
+            ``name-2`` and warns, with the same key, ``"error"`` refuses.
 
         Raises
         ------
         InvalidInput
             A value can't be used; nothing was started.
         Conflict
-            A live run has that name.
+            Something that goes on has that name, or a provider sells under it.
         """
+        check_exist(exist)
         unknown = [one for one in algorithms if one not in ALGORITHMS]
         if unknown or isinstance(algorithms, str):
             message = f"algorithms={algorithms!r}: a list of {', '.join(ALGORITHMS)}"
@@ -236,8 +246,14 @@ class Market:
             "capacity": capacity,
         }
         settings = checked(ProviderParameters, values, {"price_msat": "price"})
+        for run in runs():  # its key has one ledger, and one writer of that
+            if run.kind == "provider" and run.parameters.get("name") == chosen and not run.state.ended:
+                raise Conflict(
+                    f"name={chosen!r}: a provider sells under that name; ph.attach({run.name!r}) finds it", field="name"
+                )
         self._session()
-        return (pilot or self._where()).launch("provider", settings.model_dump(mode="json"), name=chosen)
+        where = pilot or self._where()
+        return where.launch("provider", settings.model_dump(mode="json"), name=chosen, exist=exist)
 
     def close(self) -> None:
         """Disconnect this process; the market and what was posted go on."""

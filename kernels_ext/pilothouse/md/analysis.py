@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots.naming import Exist
 
 
 class Analyse:
@@ -29,6 +30,7 @@ class Analyse:
         step: int | None = None,
         n_parts: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
         **kwargs: Any,
     ) -> xarray.Dataset:
         """Run an analysis on a pilot and return what it found, with the bits of a serial run.
@@ -50,6 +52,9 @@ class Analyse:
             Into how many parts to cut the frames; by default as many as the input is worth.
         name
             Of the run.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Returns
         -------
@@ -77,8 +82,9 @@ class Analyse:
         >>> found.rmsd.plot()                                       # doctest: +SKIP
         """
         run = self.submit(
-            analysis, *args, pilot=pilot, start=start, stop=stop, step=step, n_parts=n_parts, name=name, **kwargs
-        )
+            analysis, *args, pilot=pilot, start=start, stop=stop, step=step, n_parts=n_parts, name=name, exist=exist,
+            **kwargs,
+        )  # fmt: skip
         return run.result()  # type: ignore[no-any-return]
 
     def submit(
@@ -91,6 +97,7 @@ class Analyse:
         step: int | None = None,
         n_parts: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
         **kwargs: Any,
     ) -> Run:
         """Launch the analysis and return its run at once; ``run.result()`` or ``await run`` is the dataset."""
@@ -115,7 +122,8 @@ class Analyse:
         )
         from pilothouse.pilots import pilot_for
 
-        return pilot_for(pilot, name).launch("analysis", parameters, name=name, files={TASK: task})
+        found = pilot_for(pilot, name, exist)
+        return found.launch("analysis", parameters, name=name, files={TASK: task}, exist=exist)
 
 
 analyse = Analyse()

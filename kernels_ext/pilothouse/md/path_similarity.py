@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots.naming import Exist
 
 METRICS = ("hausdorff", "frechet")
 
@@ -58,6 +59,7 @@ class PSA:
         stop: int | None = None,
         step: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
     ) -> xarray.Dataset:
         """Path similarity analysis: the distances between all pairs of trajectories.
 
@@ -79,6 +81,9 @@ class PSA:
             Which frames of each trajectory.
         name
             Of the run.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Returns
         -------
@@ -107,6 +112,7 @@ class PSA:
             stop=stop,
             step=step,
             name=name,
+            exist=exist,
         )
         return run.result()  # type: ignore[no-any-return]
 
@@ -122,6 +128,7 @@ class PSA:
         stop: int | None = None,
         step: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
     ) -> Run:
         """Launch the comparison and return its run at once; ``run.result()`` or ``await run`` is the dataset."""
         if metric not in METRICS:
@@ -149,7 +156,7 @@ class PSA:
         files[TASK] = pickle.dumps({"sources": [pickle.dumps(source) for source in sources], "parameters": parameters})
         from pilothouse.pilots import pilot_for
 
-        return pilot_for(pilot, name).launch("psa", parameters, name=name, files=files)
+        return pilot_for(pilot, name, exist).launch("psa", parameters, name=name, files=files, exist=exist)
 
 
 psa = PSA()

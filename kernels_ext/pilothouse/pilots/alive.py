@@ -13,7 +13,7 @@ from pathlib import Path
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.control import answers
 from pilothouse.pilots.journal import Journal, last_error
-from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State, runs_on
 from pilothouse.state import Unreadable, registry, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
@@ -101,9 +101,8 @@ def reconcile(record: PilotRecord) -> PilotRecord:
         clear_away(before)
         Journal(PILOTS.folder(record.name) / "events.jsonl").add("lost", reason=why)
         PILOTS.write(latest)
-        for run in RUNS:
-            if isinstance(run, RunRecord) and run.pilot == latest.name and not run.state.ended:
-                reconcile_run(run)
+        for run in runs_on(latest):
+            reconcile_run(run)
     return latest
 
 
@@ -126,7 +125,9 @@ def reconcile_run(record: RunRecord) -> RunRecord:
     pilot = PILOTS.find(record.pilot)
     if isinstance(pilot, Unreadable):
         return record
-    if pilot is not None and pilot.created <= record.created:  # else the name belongs to a later pilot
+    if pilot is not None and not record.is_on(pilot):  # a later pilot has that name
+        pilot = None
+    if pilot is not None:
         pilot = reconcile(pilot)
         if not pilot.state.ended:
             return record

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
 from pilothouse.pilots import control
-from pilothouse.pilots.alive import reconcile
+from pilothouse.pilots.alive import clear_away, reconcile
 from pilothouse.pilots.dashboard_link import dashboard_link, proxied
 from pilothouse.pilots.journal import Journal, logs
-from pilothouse.pilots.naming import claim, forget
-from pilothouse.pilots.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.pilots.listing import listed
+from pilothouse.pilots.naming import Exist, check_same, claim, remove
+from pilothouse.pilots.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State, runs_on
 from pilothouse.pilots.run import Run, _mimebundle
 from pilothouse.pilots.tasks.executing import Executes
 from pilothouse.pilots.waiting import wait_until
@@ -43,16 +44,26 @@ class Pilot(Executes):
     """
 
     def __init__(self, name: str) -> None:
-        PILOTS.read(name)
+        self._created = PILOTS.read(name).created
         self.name = name
         self._client: Client | None = None
 
     # ------------------------------------------------------------------ what it is
 
+    def _read(self) -> PilotRecord:
+        """The pilot's record as it is written; :class:`NotFound` once it was removed, whatever has its name then."""
+        return check_same(PILOTS.read(self.name), self._created)
+
     @property
     def record(self) -> PilotRecord:
-        """What is known of the pilot at this moment."""
-        return reconcile(PILOTS.read(self.name))
+        """What is known of the pilot at this moment.
+
+        Raises
+        ------
+        NotFound
+            The pilot was removed.
+        """
+        return reconcile(self._read())
 
     @property
     def site(self) -> str:
@@ -86,7 +97,7 @@ class Pilot(Executes):
 
     def events(self) -> list[dict[str, Any]]:
         """What happened when and why."""
-        return Journal(PILOTS.folder(self.name) / "events.jsonl").read()
+        return Journal(PILOTS.folder(self._read().name) / "events.jsonl").read()
 
     def logs(self, node: str | None = None, tail: int = 200) -> str:
         """The last lines of the supervisor's log and of each node's (or of `node`'s alone).
@@ -96,15 +107,14 @@ class Pilot(Executes):
         NotFound
             The pilot never had such a node.
         """
-        folder = PILOTS.folder(self.name)
+        folder = PILOTS.folder(self._read().name)
         if node is not None and not (folder / f"{check_name(node, field='node')}.log").exists():
             raise NotFound(f"node={node!r}: the pilot {self.name!r} has no such node", field="node")
         return logs(folder, "supervisor", tail, only=node)
 
     def runs(self) -> list[Run]:
         """The runs that were launched on it, the latest first."""
-        mine = [run for run in RUNS if isinstance(run, RunRecord) and run.pilot == self.name]
-        return [Run(run.name) for run in sorted(mine, key=lambda run: run.created, reverse=True)]
+        return list(listed(runs_on(self._read()), Run))
 
     # ------------------------------------------------------------------ what can be done
 
@@ -138,7 +148,7 @@ class Pilot(Executes):
             return record.answers and have >= wanted
 
         def what() -> tuple[str, float | None]:
-            record = PILOTS.read(self.name)
+            record = self._read()
             have, wanted = count(record)
             text = f"{self.name}: {record.state}, {have} of {wanted} nodes running"
             return text, have / wanted if wanted else None
@@ -207,7 +217,7 @@ class Pilot(Executes):
         from pilothouse.pilots.recovery import recover
 
         self._close_client()
-        recover(self.name)
+        recover(self._read().name)
         return self
 
     @property
@@ -267,6 +277,28 @@ class Pilot(Executes):
             )
         return self
 
+    def remove(self) -> None:
+        """Remove the pilot for good, with its logs and its history. Its runs stay, with their results.
+
+        Its name can be used again; this handle, and others of this pilot, find nothing any more. Of a lost pilot, the
+        jobs that it has left are ended first, and nothing can be recovered after that.
+
+        Raises
+        ------
+        Conflict
+            It goes on.
+        """
+        record = self.record
+        if not record.state.ended:
+            raise Conflict(
+                f"the pilot {self.name!r} is {record.state}: end it first, ph.attach({self.name!r}).cancel()",
+                field="name",
+            )
+        if record.state is State.LOST:
+            self.cancel()
+            clear_away(record)
+        remove(PILOTS, record)
+
     def _close_client(self) -> None:
         if self._client is not None:
             logger = logging.getLogger("distributed.client")
@@ -292,8 +324,8 @@ class Pilot(Executes):
             from pilothouse.pilots.tls import security, tls_files
 
             self.wait(nodes=0, timeout=ANSWER_S)
-            tls = tls_files(PILOTS.folder(self.name))
             record = self.record
+            tls = tls_files(PILOTS.folder(record.name))
             self._client = Client(
                 record.scheduler,
                 security=security(tls),
@@ -303,8 +335,9 @@ class Pilot(Executes):
         return self._client
 
     def launch(
-        self, kind: str, parameters: dict[str, Any], *, name: str | None = None, files: dict[str, bytes] | None = None
-    ) -> Run:
+        self, kind: str, parameters: dict[str, Any], *, name: str | None = None,
+        files: dict[str, bytes] | None = None, exist: Exist = "number",
+    ) -> Run:  # fmt: skip
         """Start a run of `kind` here: what the functions of the rooms call, and plug-ins.
 
         Parameters
@@ -314,22 +347,26 @@ class Pilot(Executes):
         parameters
             JSON; readable in the record, so no secrets.
         name
-            Unique among the user's live runs; made from the kind when left out.
+            One that no other pilot or run of the user has; made from the kind when left out.
         files
             File name -> contents, put into the run's folder (mode 0600) before it starts.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Raises
         ------
         Conflict
-            A live run has that name.
+            Something that goes on has that name.
         Unavailable, Failed, Lost
             The pilot can't take it. Nothing is left behind.
         """
         self.wait(nodes=0, timeout=ANSWER_S)
         record = claim(
             RUNS, name, kind, lambda chosen: RunRecord(
-                name=chosen, kind=kind, pilot=self.name, created=utcnow(), parameters=parameters
-            )
+                name=chosen, kind=kind, pilot=self.name, pilot_created=self._created, created=utcnow(),
+                parameters=parameters,
+            ), exist,
         )  # fmt: skip
         try:
             folder = RUNS.folder(record.name)
@@ -338,7 +375,7 @@ class Pilot(Executes):
             self._ask("launch", name=record.name)
         except BaseException as error:
             if isinstance(error, PilothouseError) or not self._has(record.name):
-                forget(RUNS, record.name)
+                remove(RUNS, record)
             raise
         return Run(record.name)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.control import runtime_folder
 from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.naming import tag
+from pilothouse.pilots.naming import remove_unused, tag
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
@@ -165,19 +167,22 @@ def remove_torn() -> None:
     Several hosts may share that folder, and a file says its process but not its host: an hour has to have passed.
     """
     records = [path for kind in (PILOTS, RUNS) for path in (kind.root, *kind.root.iterdir())]
-    for folder in (home(), *records):
+    for folder in (home(), home() / "names", *records):
         with contextlib.suppress(OSError):  # it is none, or has gone in the meantime
             _remove_files(folder, TORN_S)
+    for kind in (PILOTS, RUNS):  # what was being removed
+        _remove_files(kind.root, TORN_S, shutil.rmtree)
+    remove_unused(TORN_S)
 
 
-def _remove_files(folder: Path, age_s: float = 0.0) -> None:
+def _remove_files(folder: Path, age_s: float = 0.0, how: Callable[[Path], object] = Path.unlink) -> None:
     """Remove files in `folder` that are of processes that have gone, and at least `age_s` seconds old."""
     for path in folder.iterdir():
         found = _OF_A_PROCESS.fullmatch(path.name)
         if found and not _runs(int(found[1] or found[2])):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime >= age_s:
-                    path.unlink()
+                    how(path)
 
 
 def _runs(pid: int) -> bool:

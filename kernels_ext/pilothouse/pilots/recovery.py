@@ -9,7 +9,7 @@ from pilothouse.errors import Conflict
 from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.launching import launch_here
-from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
+from pilothouse.pilots.records import PILOTS, RUNS, State, runs_on
 from pilothouse.state import utcnow
 
 
@@ -37,9 +37,7 @@ def recover(name: str) -> None:
     record.supervisor, record.ended, record.begun = None, None, utcnow()
     Journal(folder / "events.jsonl").add("recovering", generation=record.generation)
     PILOTS.write(record)
-    for run in RUNS:
-        if not isinstance(run, RunRecord) or run.pilot != name or run.created < record.created:
-            continue
+    for run in runs_on(record):
         if run.state is State.LOST and is_resumable(run.kind):
             run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
             RUNS.write(run)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Generator
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Failed, Lost, NotFound, Unavailable
+from pilothouse.errors import Conflict, Failed, Lost, NotFound, Unavailable
 from pilothouse.pilots import control
 from pilothouse.pilots.alive import reconcile_run
 from pilothouse.pilots.journal import Journal, logs
 from pilothouse.pilots.listing import Handles, listed
+from pilothouse.pilots.naming import check_same, remove
 from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.pilots.waiting import wait_until, wait_until_awaited
 
@@ -47,18 +49,32 @@ class Run:
         if cls is Run and record.kind in HANDLES:
             module, _, own = HANDLES[record.kind].partition(":")
             cls = getattr(importlib.import_module(module), own)
-        return super().__new__(cls)
+        made = super().__new__(cls)
+        made._created = record.created
+        return made
+
+    _created: datetime
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __reduce__(self) -> tuple[type[Run], tuple[str]]:
-        return Run, (self.name,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return run_of, (self.name, self._created)
+
+    def _read(self) -> RunRecord:
+        """The run's record as it is written; :class:`NotFound` once it was removed, whatever has its name then."""
+        return check_same(RUNS.read(self.name), self._created)
 
     @property
     def record(self) -> RunRecord:
-        """What is known of the run at this moment."""
-        return reconcile_run(RUNS.read(self.name))
+        """What is known of the run at this moment.
+
+        Raises
+        ------
+        NotFound
+            The run was removed.
+        """
+        return reconcile_run(self._read())
 
     @property
     def kind(self) -> str:
@@ -88,7 +104,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """The run's own folder: files given at launch, log, telemetry, result."""
-        return RUNS.folder(self.name)
+        return RUNS.folder(self._read().name)
 
     def _ask(self, op: str, **arguments: Any) -> tuple[Any, bytes]:
         pilot = PILOTS.read(self.pilot)
@@ -103,7 +119,7 @@ class Run:
         """
         from pilothouse.telemetry import Frame, load
 
-        if not RUNS.read(self.name).state.ended:
+        if not self._read().state.ended:
             try:
                 status, body = self._ask("frame", since=since, wait=wait)
             except (NotFound, Unavailable):
@@ -133,7 +149,7 @@ class Run:
     @property
     def progress(self) -> dict[str, Any] | None:
         """``done``, ``total`` and ``unit``, where the run says so."""
-        record = RUNS.read(self.name)
+        record = self._read()
         if not record.state.ended:
             with contextlib.suppress(NotFound, Unavailable):
                 answer: dict[str, Any] | None = self._ask("status")[0]["progress"]
@@ -164,7 +180,7 @@ class Run:
         return f"The run {self.name!r} goes on; ph.attach({self.name!r}).stop() ends it."
 
     def _how_far(self) -> tuple[str, float | None]:
-        record = RUNS.read(self.name)
+        record = self._read()
         text, fraction = f"{record.name}: {record.state}", None
         progress = self.progress
         if progress:
@@ -203,6 +219,24 @@ class Run:
             self.wait(timeout)
         return self
 
+    def remove(self) -> None:
+        """Remove the run for good, with all that is in its folder: log, telemetry, result, outputs of its tasks.
+
+        Its name can be used again; this handle, and others of this run, find nothing any more. A working folder that
+        was given with ``folder=`` stays.
+
+        Raises
+        ------
+        Conflict
+            It goes on.
+        """
+        record = self.record
+        if not record.state.ended:
+            raise Conflict(
+                f"the run {self.name!r} is {record.state}: end it first, ph.attach({self.name!r}).stop()", field="name"
+            )
+        remove(RUNS, record)
+
     def __await__(self) -> Generator[Any, None, Any]:
         """``await run`` is its result, without blocking the kernel's loop. An interrupt ends the wait, not the run."""
 
@@ -230,6 +264,20 @@ def _mimebundle(function: str, handle: Any) -> dict[str, Any]:
     except ImportError:
         return {"text/plain": repr(handle)}
     return bundle
+
+
+def run_of(name: str, created: datetime) -> Run:
+    """The handle of the run called `name` that was launched at `created`.
+
+    Raises
+    ------
+    NotFound
+        That one was removed.
+    """
+    run = Run(name)
+    run._created = created
+    run._read()
+    return run
 
 
 def runs() -> Handles[Run]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import RUNS, PilotRecord, RunRecord, State
+from pilothouse.pilots.records import RUNS, PilotRecord, State, runs_on
 from pilothouse.pilots.recovery import is_resumable
 from pilothouse.pilots.run_host import RunHost
 from pilothouse.state import utcnow
@@ -36,9 +36,7 @@ def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal, adopted: l
     if record.generation == 1:
         return
     record.not_recovered = []
-    for run in RUNS:
-        if not isinstance(run, RunRecord) or run.pilot != record.name or run.created < record.created:
-            continue
+    for run in runs_on(record):
         if run.state.ended and run.state is not State.LOST:
             continue
         if is_resumable(run.kind):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pilothouse.pilots.history import all_nodes
 from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, RunRecord, State, runs_on
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:
@@ -137,11 +137,7 @@ def timeline(record: PilotRecord) -> Timeline:
     """What the pilot's nodes and runs did until now, or until its end."""
     now = record.ended or utcnow()
     nodes = all_nodes(record)
-    runs = sorted(
-        (run for run in RUNS if isinstance(run, RunRecord) and run.pilot == record.name
-         and record.created <= run.created),
-        key=lambda run: run.created,
-    )  # fmt: skip
+    runs = sorted(runs_on(record), key=lambda run: run.created)
     bars = [bar for node in nodes[-MOST_ROWS:] for bar in _node(node, now)]
     bars += [bar for run in runs[-MOST_ROWS:] for bar in _run(run, now)]
     hidden = max(len(nodes) - MOST_ROWS, 0) + max(len(runs) - MOST_ROWS, 0)

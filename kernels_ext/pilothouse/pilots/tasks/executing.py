@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from pilothouse.pilots.handle import Pilot
+    from pilothouse.pilots.naming import Exist
     from pilothouse.pilots.records import PilotRecord
     from pilothouse.pilots.tasks.cores import Need
     from pilothouse.pilots.tasks.handle import Task
@@ -42,6 +43,7 @@ class Executes:
         launcher: str | Sequence[str] | None = None,
         through: Literal["pilothouse", "radical"] = "pilothouse",
         name: str | None = None,
+        exist: Exist = "number",
     ) -> Task:
         """Run an executable on a node of the pilot and return at once.
 
@@ -78,14 +80,17 @@ class Executes:
             ``"radical"`` has RADICAL-Pilot run it, in the environment that ``$PILOTHOUSE_RADICAL`` names. While it
             runs, RADICAL-Pilot listens on all interfaces of the node.
         name
-            Of the run; made up when left out.
+            Of the run, one that no other pilot or run of the user has; made up when left out.
+        exist
+            What happens when something that has ended has that name, which stays with its files: ``"number"`` makes
+            this one ``name-2`` and warns, ``"error"`` refuses.
 
         Raises
         ------
         InvalidInput
             A value can't be; nothing was started.
         Conflict
-            A live run has that name, or something in `after` has failed already.
+            Something that goes on has that name, or something in `after` has failed already.
 
         Examples
         --------
@@ -94,7 +99,7 @@ class Executes:
         >>> task.result()["traj.trr"]  # doctest: +SKIP
         """
         return _start(
-            self, [(argv, None)], False, env, inputs, outputs, after, folder, name,
+            self, [(argv, None)], False, env, inputs, outputs, after, folder, name, exist,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
             through=through,
         )  # fmt: skip
@@ -118,6 +123,7 @@ class Executes:
         launcher: str | Sequence[str] | None = None,
         through: Literal["pilothouse", "radical"] = "pilothouse",
         name: str | None = None,
+        exist: Exist = "number",
     ) -> Task:
         """Run many executables, thousands of them, as one run, and return at once.
 
@@ -128,7 +134,7 @@ class Executes:
         parameters
             A mapping for each task: ``{name}`` in the template's arguments, `env`, `inputs` and `outputs` stands
             for its values.
-        cores, gpus, ranks, env, inputs, outputs, after, retries, stage, timeout, launcher, through, name
+        cores, gpus, ranks, env, inputs, outputs, after, retries, stage, timeout, launcher, through, name, exist
             Of each task, as for :meth:`execute`.
         folder
             Holds a working folder for each task: ``00000``, ``00001`` ...
@@ -155,7 +161,7 @@ class Executes:
             field = "commands" if parameters is None else "parameters"
             raise InvalidInput(f"{field}=[]: there is nothing to execute", field=field)
         return _start(
-            self, pairs, True, env, inputs, outputs, after, folder, name,
+            self, pairs, True, env, inputs, outputs, after, folder, name, exist,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
             through=through,
         )  # fmt: skip
@@ -177,8 +183,9 @@ def _plain(value: Any) -> Any:
 
 def _start(
     pilot: Any, commands: list[tuple[Any, dict[str, Any] | None]], many: bool, env: Any, inputs: Any, outputs: Any,
-    after: Any, folder: Any, name: str | None, **options: Any,
+    after: Any, folder: Any, name: str | None, exist: Exist, **options: Any,
 ) -> Task:  # fmt: skip
+    from pilothouse.pilots.naming import check_exist
     from pilothouse.pilots.tasks.cores import Need
     from pilothouse.pilots.tasks.specification import Options, makers, one, predecessor
     from pilothouse.pilots.tasks.through import radical_settings
@@ -186,6 +193,7 @@ def _start(
 
     if name is not None:
         check_name(name)
+    check_exist(exist)
     chosen = Options.check(options)
     if isinstance(after, str) or not isinstance(after, (list, tuple, set, frozenset)):
         after = [after]
@@ -214,12 +222,14 @@ def _start(
     }  # fmt: skip
     work = None if folder is None else str(Path(folder).expanduser().absolute())
     if not keys:
-        return launch(pilot, specification, work, name)
+        return launch(pilot, specification, work, name, exist)
     with _held(pilot.client(), keys, specification["holder"]):
-        return launch(pilot, specification, work, name)
+        return launch(pilot, specification, work, name, exist)
 
 
-def launch(pilot: Pilot, specification: dict[str, Any], work: str | None, name: str | None) -> Task:
+def launch(
+    pilot: Pilot, specification: dict[str, Any], work: str | None, name: str | None, exist: Exist = "number"
+) -> Task:
     """Launch a run of the kind ``tasks``."""
     from pilothouse.pilots.tasks.driver import SPECIFICATION
     from pilothouse.pilots.tasks.handle import Task
@@ -231,7 +241,7 @@ def launch(pilot: Pilot, specification: dict[str, Any], work: str | None, name: 
     parameters = {"command": command[:500], "tasks": len(tasks), "after": names, **shown}
     specification = {**specification, "work": work}
     files = {SPECIFICATION: json.dumps(specification).encode()}
-    return Task(pilot.launch("tasks", parameters, name=name, files=files).name)
+    return Task(pilot.launch("tasks", parameters, name=name, files=files, exist=exist).name)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,14 @@ import contextlib
 import fnmatch
 import secrets
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput
 from pilothouse.pilots.journal import tail as last_lines
 from pilothouse.pilots.records import State
-from pilothouse.pilots.run import Run
+from pilothouse.pilots.run import Run, run_of
 from pilothouse.pilots.tasks.ends import Ends
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Task(Run):
                 f"name={name!r} is not a file of the outputs of {self.name!r}; these are {known}", field="name"
             )
         file = places(self.folder, specification).working(number) / name
-        return FileRef(file=str(file), run=self.name, created=self.record.created.isoformat(), task=number)
+        return FileRef(file=str(file), run=self.name, created=self._created.isoformat(), task=number)
 
     def stdout(self, tail: int = 200, task: int | None = None) -> str:
         """The last lines that the executable printed, so far; `task` is the number of one of many."""
@@ -183,7 +184,7 @@ class Task(Run):
 
         client = client or self._client()
         key = f"pilothouse-{self.name}-{secrets.token_hex(4)}"
-        self._future = client.submit(result_of, self.name, self.record.created.isoformat(), key=key, pure=False)
+        self._future = client.submit(result_of, self.name, self._created.isoformat(), key=key, pure=False)
         if not client.asynchronous:  # what another client submits could come before it, and fail
             client.run_on_scheduler(known, [key])
         return self._future  # held here too: Dask may drop one that is only an argument before it knows what follows
@@ -228,9 +229,7 @@ def result_of(name: str, created: str) -> Any:
     from pilothouse.pilots.tasks.file_ref import give_way
 
     give_way()
-    task = Task(name)
+    task = run_of(name, datetime.fromisoformat(created))
     while not task.state.ended:
         time.sleep(0.1)
-    if task.record.created.isoformat() != created:
-        raise Failed(f"the run {name!r} was replaced by a later one of the same name")
     return task.result()
