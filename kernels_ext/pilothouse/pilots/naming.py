@@ -176,6 +176,8 @@ def _file(name: str) -> Path:
 def _take(name: str) -> bool:
     """Whether the name is this caller's now."""
     path = _file(name)
+    if path.exists():  # most are found so, which costs nothing
+        return False
     with writing(path):
         mine = write_first(path, json.dumps({"host": os.uname().nodename, "pid": os.getpid()}).encode())
     return mine and not _has_remains(name)  # of a version whose names were not taken this way: it is theirs now
