@@ -27,6 +27,7 @@ from typing import Any
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
 from pilothouse.pilots.alive import is_alive
 from pilothouse.pilots.records import PILOTS, ProcessRef
+from pilothouse.registry.folders import LEFTOVERS
 from pilothouse.state import check_name, home, write_atomic
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\.[0-9a-f]{16}")
@@ -125,7 +126,7 @@ class NodeStore:
                 raise self._gone()
             self.folder.mkdir(mode=0o700, exist_ok=True)
             record = _record(pilot)
-            with (PILOTS.folder(record.stem) / "leftovers").open("a") as leftovers:
+            with (PILOTS.folder(record.stem) / LEFTOVERS).open("a") as leftovers:
                 leftovers.write(f"{self.folder}\n")
             write_atomic(self.folder / "owner.json", json.dumps({"record": str(record)}).encode())
 

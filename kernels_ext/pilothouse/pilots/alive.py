@@ -14,6 +14,7 @@ from pilothouse.errors import PilothouseError
 from pilothouse.pilots.control import answers
 from pilothouse.pilots.journal import Journal, last_error
 from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State, runs_on
+from pilothouse.registry.folders import CERTIFICATE, EVENTS, KEY, LEFTOVERS, SCHEDULER, SUPERVISOR_LOG, TOKEN
 from pilothouse.state import Unreadable, registry, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
@@ -90,7 +91,7 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     if latest.state.ended or latest.supervisor != record.supervisor:
         return latest
     before = latest.model_copy()
-    error = last_error(PILOTS.root / record.name / "supervisor.log")
+    error = last_error(PILOTS.root / record.name / SUPERVISOR_LOG)
     latest.state, latest.ended = State.LOST, utcnow()
     latest.reason = "\n".join(part for part in (why, error) if part)
     for node in latest.nodes:
@@ -99,7 +100,7 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     latest.forget_addresses()
     with contextlib.suppress(OSError, PilothouseError):  # a home that can't be written: it is lost all the same
         clear_away(before)
-        Journal(PILOTS.folder(record.name) / "events.jsonl").add("lost", reason=why)
+        Journal(PILOTS.folder(record.name) / EVENTS).add("lost", reason=why)
         PILOTS.write(latest)
         for run in runs_on(latest):
             reconcile_run(run)
@@ -111,7 +112,7 @@ def clear_away(record: PilotRecord) -> None:
     folder = PILOTS.folder(record.name)
     for path in record.sockets:
         path.unlink(missing_ok=True)
-    for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
+    for name in (KEY, CERTIFICATE, SCHEDULER, TOKEN):
         (folder / name).unlink(missing_ok=True)
     remove_leftovers(folder)
     if record.scratch and record.supervisor and record.supervisor.host == socket.gethostname():
@@ -136,7 +137,7 @@ def reconcile_run(record: RunRecord) -> RunRecord:
         latest.state, latest.ended = State.LOST, utcnow()
         latest.reason = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
         with contextlib.suppress(OSError):
-            Journal(RUNS.folder(record.name) / "events.jsonl").add("lost", reason=latest.reason)
+            Journal(RUNS.folder(record.name) / EVENTS).add("lost", reason=latest.reason)
         RUNS.write(latest)
     return latest
 
@@ -152,6 +153,6 @@ def remove_leftovers(folder: Path) -> None:
     They hold what must not outlive the pilot, such as its node store; each is known by its file ``owner.json``.
     """
     with contextlib.suppress(FileNotFoundError):
-        for line in (folder / "leftovers").read_text().splitlines():
+        for line in (folder / LEFTOVERS).read_text().splitlines():
             if Path(line, "owner.json").exists():
                 shutil.rmtree(line, ignore_errors=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots.records import PILOTS, PilotRecord
 from pilothouse.pilots.tls import tls_files
+from pilothouse.registry.folders import TOKEN
 
 if TYPE_CHECKING:
     import ssl
@@ -133,7 +134,7 @@ def _connect(record: PilotRecord, timeout: float) -> tuple[socket.socket, dict[s
         raise ConnectionRefusedError("it has no address yet")
     host, _, port = record.control.removeprefix("tls://").rpartition(":")
     folder = PILOTS.folder(record.name)
-    token = (folder / "token").read_text()
+    token = (folder / TOKEN).read_text()
     plain = socket.create_connection((host, int(port)), timeout)
     try:
         import ssl

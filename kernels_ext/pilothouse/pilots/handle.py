@@ -18,6 +18,7 @@ from pilothouse.pilots.records import FIRST, PILOTS, RUNS, NodeRecord, PilotReco
 from pilothouse.pilots.run import Run, _mimebundle
 from pilothouse.pilots.tasks.executing import Executes
 from pilothouse.pilots.waiting import wait_until
+from pilothouse.registry.folders import EVENTS
 from pilothouse.state import check_name, utcnow, write_atomic
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Pilot(Executes):
 
     def events(self) -> list[dict[str, Any]]:
         """What happened when and why."""
-        return Journal(PILOTS.folder(self._read().name) / "events.jsonl").read()
+        return Journal(PILOTS.folder(self._read().name) / EVENTS).read()
 
     def logs(self, node: str | None = None, tail: int = 200) -> str:
         """The last lines of the supervisor's log and of each node's (or of `node`'s alone).

@@ -16,6 +16,7 @@ from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, node_comman
 from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord
 from pilothouse.pilots.site import Site
 from pilothouse.pilots.tls import tls_files
+from pilothouse.registry.folders import SCHEDULER
 from pilothouse.state import home, utcnow
 
 
@@ -26,7 +27,7 @@ def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:
     tls = tls_files(folder)
     arguments = [
         "--name", node, "--record", str(PILOTS.path(record.name)),
-        "--scheduler-file", str(folder / "scheduler.json"),
+        "--scheduler-file", str(folder / SCHEDULER),
         "--tls-cert", tls["tls_cert"], "--tls-key", tls["tls_key"],
         "--cores", str(kind.cores), "--memory", str(int(kind.memory or 0)),
         "--patience", f"{site.patience:g}",

@@ -16,13 +16,14 @@ from pilothouse.pilots.jobs import supervisor_job
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.pilots.site import Site
+from pilothouse.registry.folders import SUPERVISOR_LOG
 from pilothouse.state import utcnow
 
 
 def launch_here(name: str) -> None:
     """Start the supervisor of pilot `name` as nobody's child."""
     try:
-        with Path(PILOTS.folder(name), "supervisor.log").open("ab") as log:
+        with Path(PILOTS.folder(name), SUPERVISOR_LOG).open("ab") as log:
             subprocess.run(
                 [sys.executable, "-m", "pilothouse.pilots.detach", name],
                 stdin=subprocess.DEVNULL,

@@ -24,6 +24,7 @@ from pilothouse.errors import Conflict, InvalidInput, NotFound
 from pilothouse.pilots.alive import START_S, reconcile, reconcile_run
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord
+from pilothouse.registry.folders import EVENTS
 from pilothouse.state import Records, check_name, home, registry, write_first, writing
 
 #: What becomes of a name that something has which has ended: ``sim`` becomes ``sim-2``, or it is refused.
@@ -62,7 +63,7 @@ def claim(records: Records[P], name: str | None, stem: str, make: Callable[[str]
         if _take(check_name(chosen)):
             record = _written(records, chosen, make)
             if name is not None and chosen != name:
-                Journal(records.folder(chosen) / "events.jsonl").add("numbered", asked=name)
+                Journal(records.folder(chosen) / EVENTS).add("numbered", asked=name)
                 _say(f"name={name!r} is that of {_what(name)}, which has ended and stays: this one is {chosen!r}")
             return record
         if chosen == name:

@@ -20,6 +20,7 @@ from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.pilots.site import Site
+from pilothouse.registry.folders import EVENTS
 from pilothouse.state import Unreadable, home, utcnow
 
 #: A supervisor's socket, or a temporary name of :func:`pilothouse.state.write_atomic`: the process's number is in it.
@@ -109,7 +110,7 @@ def end_jobs(record: PilotRecord) -> None:
         for node in latest.nodes:
             node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
         latest.state, latest.reason, latest.ended = State.FINISHED, "cancelled", utcnow()
-        Journal(PILOTS.folder(record.name) / "events.jsonl").add("finished", reason="cancelled")
+        Journal(PILOTS.folder(record.name) / EVENTS).add("finished", reason="cancelled")
         PILOTS.write(latest)
 
 

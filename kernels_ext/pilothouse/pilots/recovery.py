@@ -10,6 +10,7 @@ from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.launching import launch_here
 from pilothouse.pilots.records import PILOTS, RUNS, State, runs_on
+from pilothouse.registry.folders import EVENTS
 from pilothouse.state import utcnow
 
 
@@ -35,7 +36,7 @@ def recover(name: str) -> None:
     record.generation += 1
     record.state, record.reason = State.STARTING, "a new supervisor is starting"
     record.supervisor, record.ended, record.begun = None, None, utcnow()
-    Journal(folder / "events.jsonl").add("recovering", generation=record.generation)
+    Journal(folder / EVENTS).add("recovering", generation=record.generation)
     PILOTS.write(record)
     for run in runs_on(record):
         if run.state is State.LOST and is_resumable(run.kind):

@@ -18,6 +18,7 @@ from pilothouse.pilots.listing import Handles, listed
 from pilothouse.pilots.naming import check_same, remove
 from pilothouse.pilots.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.pilots.waiting import wait_until, wait_until_awaited
+from pilothouse.registry.folders import EVENTS, TELEMETRY
 
 if TYPE_CHECKING:
     import xarray
@@ -127,7 +128,7 @@ class Run:
             else:
                 return status, Frame.decode(body)
         record = self.record
-        frame = load(self.folder / "telemetry.bin")
+        frame = load(self.folder / TELEMETRY)
         if 0 < since == frame.seq:
             frame = Frame(since, False, frame.time[:0], {name: values[:0] for name, values in frame.columns.items()})
         progress = record.progress.model_dump() if record.progress else None
@@ -158,7 +159,7 @@ class Run:
 
     def events(self) -> list[dict[str, Any]]:
         """What happened when and why."""
-        return Journal(self.folder / "events.jsonl").read()
+        return Journal(self.folder / EVENTS).read()
 
     def logs(self, tail: int = 200) -> str:
         """The last lines of the run's own log and of each of its processes."""

@@ -46,6 +46,7 @@ from pilothouse.pilots.site import Site
 from pilothouse.pilots.takeover import adopt_nodes, resume_runs
 from pilothouse.pilots.tasks.cores import Cores
 from pilothouse.pilots.tls import make_certificate, security
+from pilothouse.registry.folders import EVENTS, SCHEDULER, TOKEN
 from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Supervisor:
         self.queue = queue
         self.site = Site.model_validate(record.settings)
         self.folder = PILOTS.folder(record.name)
-        self.journal = Journal(self.folder / "events.jsonl")
+        self.journal = Journal(self.folder / EVENTS)
         self.scratch = scratch_folder(record.name)
         self.asking = Direct(queue) if self.site.system == "local" else Polling(queue, self.site)
         self.nodes = Nodes(
@@ -133,7 +134,7 @@ class Supervisor:
         servers: list[Any] = []
         if self.site.system != "local":
             token = secrets.token_urlsafe(32)
-            write_atomic(self.folder / "token", token.encode())
+            write_atomic(self.folder / TOKEN, token.encode())
             server, self.record.control = await answering.serve_tls(self._address(), tls, token, handlers)
             servers.append(server)
         if self.first is None:
@@ -163,7 +164,7 @@ class Supervisor:
             port=0,
             security=security(tls),
             dashboard=False,
-            scheduler_file=str(self.folder / "scheduler.json"),
+            scheduler_file=str(self.folder / SCHEDULER),
         )
         self.record.scheduler = self.scheduler.address
         self.dashboard = Dashboard(self.scheduler)

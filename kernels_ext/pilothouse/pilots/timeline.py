@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pilothouse.pilots.history import all_nodes
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, RunRecord, State, runs_on
+from pilothouse.registry.folders import EVENTS
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def timeline(record: PilotRecord) -> Timeline:
     bars = [bar for node in nodes[-MOST_ROWS:] for bar in _node(node, now)]
     bars += [bar for run in runs[-MOST_ROWS:] for bar in _run(run, now)]
     hidden = max(len(nodes) - MOST_ROWS, 0) + max(len(runs) - MOST_ROWS, 0)
-    marks = tuple(_marks(Journal(PILOTS.root / record.name / "events.jsonl").read()))
+    marks = tuple(_marks(Journal(PILOTS.root / record.name / EVENTS).read()))
     begin = min([record.created, *(bar.begin for bar in bars)]) if not hidden else min(bar.begin for bar in bars)
     return Timeline(record.name, begin, now, tuple(bars), tuple(mark for mark in marks if mark.time >= begin), hidden)
 

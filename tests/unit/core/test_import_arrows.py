@@ -12,11 +12,12 @@ ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "kernels_ext" / "pilothouse"
 
 #: What each room may import from the library; what stands at its root is for all.
-BASE = {"errors", "state", "telemetry"}
+BASE = {"errors", "state", "telemetry", "registry"}
 ROOMS = {
     "errors": set(),
     "state": {"errors"},
     "telemetry": {"state", "errors"},
+    "registry": {"state", "errors"},
     "pilots": BASE,
     "data": BASE | {"pilots"},
     "streams": BASE | {"pilots", "data"},

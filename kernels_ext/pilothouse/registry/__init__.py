@@ -1,0 +1,1 @@
+"""What any process of the user can know of pilots and runs without asking anybody."""
