@@ -13,6 +13,7 @@ from pilothouse.pilots.alive import scratch_folder
 from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.description import PilotDescription
 from pilothouse.pilots.jobs import supervisor_job
+from pilothouse.pilots.owning import change
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.pilots.site import Site
@@ -64,10 +65,14 @@ def launch_in_job(record: PilotRecord) -> None:
     job = supervisor_job(record, node, kind)
     job = dataclasses.replace(job, environment={**job.environment, "PYTHONPATH": search_path()})
     number = blocking(queue_for(Site.model_validate(record.settings)).submit(job))
-    latest = PILOTS.read(record.name)
-    if latest.state is State.PENDING and latest.supervisor is None:  # else the supervisor is there, and knows
+
+    def note(latest: PilotRecord) -> bool:
+        if latest.state is not State.PENDING or latest.supervisor is not None:  # the supervisor is there, and knows
+            return False
         latest.nodes[0].job = number
-        PILOTS.write(latest)
+        return True
+
+    change(PILOTS, record, note)
 
 
 def search_path() -> str:

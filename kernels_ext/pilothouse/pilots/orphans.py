@@ -16,6 +16,7 @@ from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.control import runtime_folder
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.naming import remove_unused, tag
+from pilothouse.pilots.owning import change
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
@@ -105,13 +106,17 @@ def end_jobs(record: PilotRecord) -> None:
     queue = queue_for(site)
     blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
     blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
-    latest = PILOTS.read(record.name)
-    if latest.supervisor is None and not latest.state.ended:  # none has come up in the meantime
+
+    def finish(latest: PilotRecord) -> bool:
+        if latest.supervisor is not None or latest.state.ended:  # one has come up in the meantime
+            return False
         for node in latest.nodes:
             node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
         latest.state, latest.reason, latest.ended = State.FINISHED, "cancelled", utcnow()
         Journal(PILOTS.folder(record.name) / EVENTS).add("finished", reason="cancelled")
-        PILOTS.write(latest)
+        return True
+
+    change(PILOTS, record, finish)
 
 
 def sweep(*, end: bool = True) -> list[Orphan]:

@@ -9,7 +9,8 @@ from pilothouse.errors import Conflict
 from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.launching import launch_here
-from pilothouse.pilots.records import PILOTS, RUNS, State, runs_on
+from pilothouse.pilots.owning import change
+from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.registry.folders import EVENTS
 from pilothouse.state import utcnow
 
@@ -33,16 +34,22 @@ def recover(name: str) -> None:
         os.close(os.open(claimed, os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot") from None
-    record.generation += 1
-    record.state, record.reason = State.STARTING, "a new supervisor is starting"
-    record.supervisor, record.ended, record.begun = None, None, utcnow()
-    Journal(folder / EVENTS).add("recovering", generation=record.generation)
-    PILOTS.write(record)
+    Journal(folder / EVENTS).add("recovering", generation=record.generation + 1)
+    change(PILOTS, record, _begin)
     for run in runs_on(record):
         if run.state is State.LOST and is_resumable(run.kind):
-            run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
-            RUNS.write(run)
+            change(RUNS, run, _await)
     launch_here(name)
+
+
+def _begin(pilot: PilotRecord) -> None:
+    pilot.generation += 1
+    pilot.state, pilot.reason = State.STARTING, "a new supervisor is starting"
+    pilot.supervisor, pilot.ended, pilot.begun = None, None, utcnow()
+
+
+def _await(run: RunRecord) -> None:
+    run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
 
 
 def is_resumable(kind: str) -> bool:

@@ -25,9 +25,10 @@ from typing import Any
 import psutil
 
 from pilothouse.errors import PilothouseError, Unavailable
-from pilothouse.pilots import answering, control
+from pilothouse.pilots import answering, control, owning
 from pilothouse.pilots.adaptive import Load
 from pilothouse.pilots.alive import clear_away, scratch_folder
+from pilothouse.pilots.deriving import derived
 from pilothouse.pilots.first_node import FirstNode
 from pilothouse.pilots.interfaces import supervisor_address
 from pilothouse.pilots.jobs import node_job
@@ -278,7 +279,7 @@ class Supervisor:
         self.journal.add(state.value, reason=reason)
         if self._writing is not None:
             self._writing.cancel()
-        PILOTS.write(record)
+        owning.write(record)
 
     def end(self, state: State, reason: str) -> None:
         """Begin to end; the first reason counts."""
@@ -314,30 +315,21 @@ class Supervisor:
             self._writing = None
         record = self.record
         if not self.ending.is_set():
-            states = {node.state for node in record.nodes}
-            if State.RUNNING in states:
-                record.state, record.reason = State.RUNNING, self.nodes.summary
-            elif record.state is State.RUNNING and record.nodes_wanted:
-                record.state, record.reason = State.STARTING, "no node is running; they are being replaced"
-            elif State.PENDING in states and not states & {State.STARTING, State.DRAINING} and self.scheduler:
-                record.state, record.reason = State.PENDING, self.nodes.summary
-            elif record.state is not State.RUNNING:
-                record.state, record.reason = State.STARTING, self.nodes.summary
+            scheduling = self.scheduler is not None
+            record.state, record.reason = derived(record, self.nodes.summary, scheduling=scheduling)
         record.heartbeat = utcnow()
-        latest = PILOTS.find(record.name)
-        if isinstance(latest, PilotRecord) and latest.generation > record.generation:
-            self._superseded()
-            return
         try:
-            PILOTS.write(record)
+            owning.write(record)
+        except owning.Superseded as error:
+            self._superseded(str(error))
         except OSError as error:
             logger.warning("the record can't be written: %s", error)
             if now:
                 raise Unavailable(f"the record {PILOTS.path(record.name)} can't be written: {error.strerror}") from None
 
-    def _superseded(self) -> None:
-        """Another supervisor has this pilot: this one was cut off, and given up. Everything is that one's now."""
-        self.journal.add("superseded", host=socket.gethostname())
+    def _superseded(self, why: str) -> None:
+        """It was cut off, and given up: the pilot is another supervisor's now, or nobody's."""
+        self.journal.add("superseded", host=socket.gethostname(), reason=why)
         logging.shutdown()
         os._exit(1)
 
@@ -365,7 +357,8 @@ def main(name: str, first: str = "") -> None:
         logger.exception("the supervisor ends")
         record.state, record.ended = State.FAILED, utcnow()
         record.reason = f"the supervisor failed: {type(error).__name__}: {error}"
-        PILOTS.write(record)
+        with contextlib.suppress(owning.Superseded):
+            owning.write(record)
         raise
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import RUNS, PilotRecord, State, runs_on
+from pilothouse.pilots.owning import change
+from pilothouse.pilots.records import RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.pilots.recovery import is_resumable
 from pilothouse.pilots.run_host import RunHost
 from pilothouse.state import utcnow
@@ -40,14 +41,20 @@ def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal, adopted: l
         if run.state.ended and run.state is not State.LOST:
             continue
         if is_resumable(run.kind):
-            run.state, run.reason, run.ended, run.resumed = State.STARTING, "", None, run.resumed + 1
-            RUNS.write(run)
+            change(RUNS, run, _go_on)
             runs.launch(run.name)
             journal.add("run continued", run=run.name)
         else:
             if not run.state.ended:
-                run.state, run.reason, run.ended = State.LOST, "its supervisor has gone", utcnow()
-                RUNS.write(run)
+                change(RUNS, run, _lose)
             why = f"run {run.name!r}: a run of kind {run.kind!r} can't be continued"
             record.not_recovered.append(why)
             journal.add("run not continued", run=run.name, reason=why)
+
+
+def _go_on(run: RunRecord) -> None:
+    run.state, run.reason, run.ended, run.resumed = State.STARTING, "", None, run.resumed + 1
+
+
+def _lose(run: RunRecord) -> None:
+    run.state, run.reason, run.ended = State.LOST, "its supervisor has gone", utcnow()
