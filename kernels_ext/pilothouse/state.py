@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -61,10 +61,48 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-def first_error(error: ValidationError, whole: str) -> tuple[str, str]:
-    """The field that pydantic's `error` names first, `whole` where it names none; and what is wrong with it."""
+class Fault(NamedTuple):
+    """What pydantic found to be wrong first.
+
+    Attributes
+    ----------
+    place
+        The field, and the fields within it, with pydantic's own parts: which of several types it tried.
+    value
+        What is there.
+    kind
+        Pydantic's word for what is wrong.
+    message
+        What is wrong, beginning with a small letter.
+    """
+
+    place: tuple[int | str, ...]
+    value: Any
+    kind: str
+    message: str
+
+    @property
+    def path(self) -> tuple[int | str, ...]:
+        """The field, and the fields within it, as the user wrote them."""
+        return tuple(part for part in self.place if part != "[key]" and not str(part).startswith("function-"))
+
+    @property
+    def field(self) -> str:
+        """The same with points; empty where it is the whole value."""
+        return ".".join(map(str, self.path))
+
+
+def first_fault(error: ValidationError) -> Fault:
+    """The first of the faults in `error`."""
     first = error.errors(include_url=False)[0]
-    return ".".join(map(str, first["loc"])) or whole, str(first["msg"])
+    message = first["msg"].removeprefix("Value error, ")
+    return Fault(first["loc"], first["input"], first["type"], f"{message[:1].lower()}{message[1:]}")
+
+
+def first_error(error: ValidationError, whole: str) -> tuple[str, str]:
+    """The field of the first fault in `error`, `whole` where it has none; and what is wrong with it."""
+    fault = first_fault(error)
+    return fault.field or whole, fault.message
 
 
 def write_atomic(path: Path, data: bytes) -> None:

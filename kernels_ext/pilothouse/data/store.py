@@ -28,11 +28,11 @@ from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
 from pilothouse.pilots.alive import is_alive
 from pilothouse.pilots.records import PILOTS, ProcessRef
 from pilothouse.registry.folders import LEFTOVERS
+from pilothouse.registry.states import has_ended
 from pilothouse.state import check_name, home, write_atomic
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\.[0-9a-f]{16}")
 _ID = re.compile(r"[0-9a-f]{32}")
-_ENDED = {"finished", "failed", "lost"}
 
 #: What is left free for everybody else: this part of the file system and of the memory.
 RESERVE = 0.05
@@ -83,7 +83,7 @@ def place_of(pilot: str) -> str:
         created, state = found["created"], found["state"]
     except FileNotFoundError:
         raise NotFound(f"there is no pilot called {pilot!r}", field="pilot") from None
-    if state in _ENDED:
+    if has_ended(state):
         raise Conflict(f"the pilot {pilot!r} is {state}: it can hold no data any more; take another", field="pilot")
     return _place(record, created)
 
@@ -258,7 +258,7 @@ def _alive(folder: Path) -> bool:
         return False
     except (OSError, ValueError, KeyError, TypeError):
         return True
-    if state in _ENDED:
+    if has_ended(state):
         return False
     return supervisor is None or supervisor.host != this_host() or is_alive(supervisor)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.errors import InvalidInput
 from pilothouse.market.events import Msat, Name, Text, Training, Validation
+from pilothouse.state import first_fault
 
 P = TypeVar("P", bound=BaseModel)
 Relays = Annotated[list[Annotated[str, Field(pattern=r"^wss?://", max_length=300)]], Field(min_length=1, max_length=20)]
@@ -76,7 +77,7 @@ def checked(model: type[P], values: dict[str, Any], said: dict[str, str] | None 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = [str(part) for part in first["loc"]] or ["parameters"]
+        fault = first_fault(error)
+        where = [str(part) for part in fault.path] or ["parameters"]
         field = (said or {}).get(where[0], where[-1] if where[0] in {"training", "validation"} else where[0])
-        raise InvalidInput(f"{field}={first['input']!r}: {first['msg']}", field=field) from None
+        raise InvalidInput(f"{field}={fault.value!r}: {fault.message}", field=field) from None

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pilothouse.registry.states import State as State
 from pilothouse.state import Record, Records
 
 #: Name of the kind of node that a description's own fields describe.
 FIRST = "node"
 #: What :attr:`PilotRecord.dashboard` begins with where it is a socket of the supervisor's host.
 UNIX = "unix:"
-
-
-class State(StrEnum):
-    """States of pilots, nodes and runs, as far as each has them."""
-
-    PENDING = "pending"
-    STARTING = "starting"
-    RUNNING = "running"
-    DRAINING = "draining"
-    STOPPING = "stopping"
-    FINISHED = "finished"
-    FAILED = "failed"
-    LOST = "lost"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen."""
-        return self in (State.FINISHED, State.FAILED, State.LOST)
 
 
 class NodeRecord(BaseModel):

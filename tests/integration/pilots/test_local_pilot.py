@@ -199,6 +199,7 @@ def test_a_killed_supervisor_leaves_nothing_but_the_truth(state_home: Path) -> N
     assert gone_sockets(pilot)
     assert not scratch.exists() or not any(scratch.rglob("*"))
     assert not list(PILOTS.folder("doomed").glob("tls.*"))
+    pilot.remove()
     assert ph.submit("local", name="doomed", nodes=1).wait().state == "running", "the name is free again"
 
 
@@ -238,8 +239,10 @@ def test_names_in_use_and_unknown_names(state_home: Path) -> None:
             pilot.launch("nonsense", {}, name="other")
         assert [found.name for found in ph.runs()] == ["mine-run"], "a refused run leaves no trace"
         run.stop()
-        assert pilot.launch("count", {"to": 1}, name="mine-run").result() == {"total": 1}
-        with pytest.raises(NotFound, match="there are mine, mine-run"):
+        with pytest.warns(UserWarning, match="this one is 'mine-run-2'"):
+            later = pilot.launch("count", {"to": 1}, name="mine-run")
+        assert later.result() == {"total": 1}
+        with pytest.raises(NotFound, match="there are mine, mine-run, mine-run-2"):
             ph.attach("yours")
         with pytest.raises(NotFound, match="no such node"):
             pilot.logs("mine-99")
