@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         made.print_help()
         return 0
     try:
-        return _do(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            return _do(options)
     except PilothouseError as error:
         print(f"pilothouse: {error}", file=sys.stderr)
         return 1
@@ -99,6 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"pilothouse: {message}", file=sys.stderr)
 
 
 def _do(options: argparse.Namespace) -> int:

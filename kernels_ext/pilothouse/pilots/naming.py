@@ -61,10 +61,13 @@ def claim(records: Records[P], name: str | None, stem: str, make: Callable[[str]
     check_exist(exist)
     for chosen in numbered(name) if name is not None else (_with_number(stem, i) for i in itertools.count(1)):
         if _take(check_name(chosen)):
-            record = _written(records, chosen, make)
+            with _given_back_if_unused(chosen):
+                if name is not None and chosen != name:
+                    _say(f"name={name!r} is that of {_what(name)}, which has ended and stays: this one is {chosen!r}")
+                record = make(chosen)
+                records.create(record)
             if name is not None and chosen != name:
                 Journal(records.folder(chosen) / EVENTS).add("numbered", asked=name)
-                _say(f"name={name!r} is that of {_what(name)}, which has ended and stays: this one is {chosen!r}")
             return record
         if chosen == name:
             _refuse(name, exist)
@@ -189,16 +192,15 @@ def _has_remains(name: str) -> bool:
     return any(path.exists() for kind in (PILOTS, RUNS) for path in (kind.path(name), kind.root / name))
 
 
-def _written(records: Records[P], name: str, make: Callable[[str], P]) -> P:
-    """Write the record of a name that is ours; without a record the name is given back."""
+@contextlib.contextmanager
+def _given_back_if_unused(name: str) -> Iterator[None]:
+    """Whoever comes to no record, for a warning that is an error or an interrupt, has no name."""
     try:
-        record = make(name)
-        records.create(record)
+        yield
     except BaseException:
         if not _has_remains(name):
             _file(name).unlink(missing_ok=True)
         raise
-    return record
 
 
 def _holders(name: str) -> Iterator[tuple[str, PilotRecord | RunRecord]]:

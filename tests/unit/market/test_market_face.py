@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
-from pilothouse.errors import InvalidInput, NotFound, Unavailable
+from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
 from pilothouse.market import connect, events, nostr
 from pilothouse.market.handle import Market
 from pilothouse.market.listing import ListedOffer, Listing
 from pilothouse.market.message import Message
-from pilothouse.pilots import runs
+from pilothouse.pilots import Pilot, runs
+from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.state import utcnow
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +181,21 @@ def test_job_of_another_kind_is_not_found(state_home: Path) -> None:
 
     with pytest.raises(NotFound):
         Job("nothing")
+
+
+def test_one_provider_sells_under_a_name_whatever_its_run_is_called(market: Market) -> None:
+    """Its key has one ledger: a second one would wait for that, and fail."""
+    record = PilotRecord(name="kept", site="local", state=State.RUNNING, created=utcnow())
+    me = psutil.Process()
+    record.supervisor = ProcessRef(host=socket.gethostname(), pid=me.pid, started=me.create_time())
+    PILOTS.write(record)
+    live = RunRecord(
+        name="ada-2", kind="provider", pilot="kept", state=State.RUNNING, created=utcnow(), parameters={"name": "ada"}
+    )
+    RUNS.write(live)
+    try:
+        with pytest.raises(Conflict, match=r"a provider sells under that name; ph.attach\('ada-2'\) finds it"):
+            market.provide("ada", pilot=Pilot("kept"))
+    finally:
+        record.state = State.FINISHED
+        PILOTS.write(record)

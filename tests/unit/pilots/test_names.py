@@ -95,6 +95,16 @@ def test_the_warning_is_at_the_users_line() -> None:
     assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
 
 
+def test_a_warning_that_is_an_error_leaves_nothing(state_home: Path) -> None:
+    make_run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="this one is 'sim-2'"):
+            make_run()
+    assert [run.name for run in ph.runs()] == ["sim"]
+    assert [path.name for path in (state_home / "names").iterdir()] == ["sim"]
+
+
 def test_where_the_user_wants_no_number_it_is_refused() -> None:
     make_run("sim")
     with pytest.raises(Conflict, match=r"a run of that name has ended; ph.attach\('sim'\) .*\.remove\(\)") as caught:
