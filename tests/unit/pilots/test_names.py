@@ -170,6 +170,12 @@ def run(chosen):
     return RunRecord(name=chosen, kind="stream", pilot="keeper", state=State(state), created=utcnow())
 LOCAL = {"name": "local", "system": "local"}
 records, make = (PILOTS, pilot) if kind == "pilots" else (RUNS, run)
+look = pathlib.Path.exists
+def slowly(path):  # others come between a look and what follows from it
+    found = look(path)
+    time.sleep(0.002)
+    return found
+pathlib.Path.exists = slowly
 print("ready", flush=True)
 while not pathlib.Path(go).exists():
     time.sleep(0.0005)
