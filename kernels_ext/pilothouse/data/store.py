@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
-from pilothouse.pilots.alive import is_alive
-from pilothouse.pilots.records import PILOTS, ProcessRef
 from pilothouse.registry.folders import LEFTOVERS
+from pilothouse.registry.liveness import is_alive
+from pilothouse.registry.records import PILOTS, ProcessRef
 from pilothouse.registry.states import has_ended
 from pilothouse.state import check_name, home, write_atomic
 

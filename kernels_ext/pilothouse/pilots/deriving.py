@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilothouse.pilots.records import PilotRecord, State
+from pilothouse.registry.records import PilotRecord, State
 
 
 def derived(record: PilotRecord, summary: str, *, scheduling: bool) -> tuple[State, str]:

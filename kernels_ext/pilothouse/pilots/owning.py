@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pilothouse.errors import Conflict
-from pilothouse.pilots.naming import P, check_same
-from pilothouse.pilots.records import PILOTS, PilotRecord
+from pilothouse.registry.naming import P, check_same
+from pilothouse.registry.records import PILOTS, PilotRecord
 from pilothouse.state import Records, Unreadable
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from pilothouse.pilots.history import all_nodes
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, RunRecord, State, runs_on
 from pilothouse.registry.folders import EVENTS
+from pilothouse.registry.history import all_nodes
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, RunRecord, State, runs_on
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:

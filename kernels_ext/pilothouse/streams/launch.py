@@ -8,7 +8,7 @@ from pilothouse.streams.description import StreamDescription
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot, Run
-    from pilothouse.pilots.naming import Exist
+    from pilothouse.registry.naming import Exist
 
 
 def run(

@@ -11,7 +11,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict, NotFound
-from pilothouse.pilots.records import RUNS
+from pilothouse.registry.records import RUNS
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot

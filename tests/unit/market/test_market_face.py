@@ -14,12 +14,14 @@ import psutil
 import pytest
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
-from pilothouse.market import connect, events, nostr
-from pilothouse.market.handle import Market
+from pilothouse.market import connect
 from pilothouse.market.listing import ListedOffer, Listing
-from pilothouse.market.message import Message
+from pilothouse.market.market import Market
+from pilothouse.market.messages import events
+from pilothouse.market.messages.message import Message
+from pilothouse.market.nostr import session as nostr
 from pilothouse.pilots import Pilot, runs
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
 
 
@@ -49,7 +51,7 @@ def test_import_of_the_market_is_light() -> None:
 
 def test_drivers_leave_the_supervisor_light() -> None:
     program = (
-        "import sys, pilothouse.market.lab_market, pilothouse.market.provider_run, pilothouse.market.training_run\n"
+        "import sys, pilothouse.market.lab_market.driver, pilothouse.market.provider.driver, pilothouse.market.customer.driver\n"
         "print(sorted({'nostr_sdk', 'sklearn', 'safetensors', 'tornado'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -19,10 +19,10 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict, InvalidInput, NotFound
-from pilothouse.pilots.alive import START_S
-from pilothouse.pilots.naming import Exist, claim, numbered, remove_unused
-from pilothouse.pilots.orphans import TORN_S, remove_torn
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.pilots.supervisor.orphans import TORN_S, remove_torn
+from pilothouse.registry.liveness import START_S
+from pilothouse.registry.naming import Exist, claim, numbered, remove_unused
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow, write_atomic
 
 pytestmark = pytest.mark.usefixtures("_own_state")
@@ -158,8 +158,8 @@ def test_records_of_a_version_without_a_space_of_names_count() -> None:
 CLAIM = """
 import pathlib, sys, time, warnings
 from pilothouse.errors import Conflict
-from pilothouse.pilots.naming import claim
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord, State
+from pilothouse.registry.naming import claim
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State
 from pilothouse.state import utcnow
 warnings.simplefilter("ignore")
 kind, state, go, *names = sys.argv[1:]
@@ -303,7 +303,7 @@ def test_a_run_on_a_host_with_a_slow_clock_is_its_pilots() -> None:
 KILLED = """
 import os
 from pilothouse.pilots import naming
-from pilothouse.pilots.records import RUNS
+from pilothouse.registry.records import RUNS
 naming.claim(RUNS, "sim", "stem", lambda chosen: os._exit(9))
 """
 

@@ -9,9 +9,9 @@ import pytest
 
 from pilothouse.errors import Conflict, NotFound
 from pilothouse.pilots.deriving import derived
-from pilothouse.pilots.naming import remove
 from pilothouse.pilots.owning import Superseded, change, check_owner, write
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
+from pilothouse.registry.naming import remove
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
 
 RUNNING, STARTING, PENDING, DRAINING = State.RUNNING, State.STARTING, State.PENDING, State.DRAINING

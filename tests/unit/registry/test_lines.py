@@ -19,15 +19,15 @@ import pytest
 
 from pilothouse.market.money.ledger import ISSUED, Ledger
 from pilothouse.market.money.ledger import read as read_ledger
-from pilothouse.pilots.history import all_nodes, cost
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.node_book import NodeBook
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
-from pilothouse.pilots.tasks.ends import Ends
+from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.timeline import timeline
 from pilothouse.registry import lines
 from pilothouse.registry.folders import EVENTS, NODES
+from pilothouse.registry.history import all_nodes, cost
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
+from pilothouse.tasks.ends import Ends
 
 ODD = "one\u2028two\u2029three\x85four\rfive\nsix\x0b\x0c\x1c\x1eé漢🐙"
 
