@@ -141,12 +141,15 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     import dask
 
     from pilothouse.pilots.dashboard import Worker
+    from pilothouse.pilots.exits import Running
     from pilothouse.pilots.tls import security
 
     dask.config.set(QUIET)
     tls = {"tls_ca": arguments.tls_cert, "tls_cert": arguments.tls_cert, "tls_key": arguments.tls_key}
     where = {"interface": arguments.interface} if arguments.interface else {"host": arguments.host or None}
+    running = Running(Running.path(Path(arguments.scheduler_file).parent, arguments.name))
     worker = Worker(
+        running=running,
         scheduler_file=arguments.scheduler_file,
         name=arguments.name,
         nthreads=arguments.cores,
@@ -170,6 +173,7 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
         await worker.finished()
     finally:
         closing.cancel()
+        running.close()
         await host.close()
 
 
@@ -274,7 +278,7 @@ def main(line: Sequence[str] | None = None) -> None:
 
 def run(line: Sequence[str] | None = None) -> NoReturn:
     """As :func:`main`, and end without the interpreter's own clean-up: when many end, it takes longer than all else."""
-    code: object = 1
+    code: object = os.EX_SOFTWARE  # a failure of ours: no task of the node is to blame
     try:
         main(line)
         code = 0

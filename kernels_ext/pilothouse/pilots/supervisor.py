@@ -156,9 +156,11 @@ class Supervisor:
         import dask
 
         from pilothouse.pilots.dashboard import Dashboard, Scheduler
+        from pilothouse.pilots.exits import NodeEnds
 
         dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(
+            ends=NodeEnds(self.record, self.folder, self.wake.set),
             host=self._address(),
             port=0,
             security=security(tls),
