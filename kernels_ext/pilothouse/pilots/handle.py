@@ -302,6 +302,28 @@ class Pilot(Executes):
             )
         return self._client
 
+    def run_cell(self, source: str, *, name: str = "cell") -> Any:
+        """Run Python `source` on a node, as a cell: what it prints comes at once, then its last expression's value.
+
+        It has a namespace of its own, and sees nothing of this process. A value that does not pickle comes as text.
+
+        Parameters
+        ----------
+        name
+            How tracebacks call it.
+
+        Raises
+        ------
+        BaseException
+            What `source` raised, ``SystemExit`` too.
+        Failed
+            It ended its node, as a segmentation fault does; no other node is tried.
+        """
+        from pilothouse.pilots.cells import run_cell
+
+        goes_on = f"What has begun on {self.name!r} runs to its end; ph.attach({self.name!r}).cancel() ends it."
+        return run_cell(self.client(), source, f"{name} on {self.name}", goes_on)
+
     def launch(
         self, kind: str, parameters: dict[str, Any], *, name: str | None = None, files: dict[str, bytes] | None = None
     ) -> Run:

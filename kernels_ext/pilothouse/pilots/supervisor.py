@@ -155,6 +155,7 @@ class Supervisor:
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
 
+        from pilothouse.pilots.cells import pass_on
         from pilothouse.pilots.dashboard import Dashboard, Scheduler
         from pilothouse.pilots.exits import NodeEnds
 
@@ -167,6 +168,7 @@ class Supervisor:
             dashboard=False,
             scheduler_file=str(self.folder / "scheduler.json"),
         )
+        pass_on(self.scheduler)
         self.record.scheduler = self.scheduler.address
         self.dashboard = Dashboard(self.scheduler)
 

@@ -153,8 +153,7 @@ def parse_squeue(text: str) -> dict[str, JobStatus]:
         state = _state(word)
         exit_code = _exit_code(code) if state.ended else None
         found[number] = JobStatus(
-            state, _reason(word, reason, exit_code), host=_host(nodes), tag=tag,
-            exit_code=_own_code(word, exit_code),
+            state, _reason(word, reason, exit_code), host=_host(nodes), tag=tag, exit_code=exit_code,
             expected_start=_time(start) if state is State.PENDING else None,
             ends=_time(end) if state is State.RUNNING else None,
         )  # fmt: skip
@@ -174,9 +173,8 @@ def parse_sacct(text: str) -> dict[str, JobStatus]:
             continue
         exit_code = _exit_code(parts[2])
         found[parts[0]] = JobStatus(
-            state, _reason(word, "", exit_code), host=_host(parts[3]), tag="|".join(parts[4:]),
-            exit_code=_own_code(word, exit_code),
-        )  # fmt: skip
+            state, _reason(word, "", exit_code), host=_host(parts[3]), tag="|".join(parts[4:]), exit_code=exit_code
+        )
     return found
 
 
@@ -236,11 +234,6 @@ def _exit_code(text: str) -> int | None:
         return -int(number) if number.isdecimal() and int(number) else int(code)
     status = int(code)
     return -(status & 0x7F) if status & 0x7F else status >> 8
-
-
-def _own_code(word: str, exit_code: int | None) -> int | None:
-    """`exit_code`, unless it was not the job's program that ended: Slurm makes one up for those."""
-    return None if word in ("NODE_FAIL", "BOOT_FAIL") else exit_code
 
 
 def _time(text: str) -> datetime | None:
