@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.blocking import blocking
 from pilothouse.pilots.control import runtime_folder
 from pilothouse.pilots.journal import Journal
@@ -141,10 +142,10 @@ def sweep(*, end: bool = True) -> list[Orphan]:
 def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
     """What :func:`sweep` does: the orphans, and which sites' jobs were not looked at and why."""
     from pilothouse.pilots.discovery import sites
-    from pilothouse.pilots.submission import pilots
 
-    for pilot in pilots():  # finds out which are lost
-        assert pilot.record  # noqa: S101
+    for record in PILOTS:
+        if isinstance(record, PilotRecord):
+            reconcile(record)  # finds out which are lost
     found: list[Orphan] = []
     unseen: list[str] = []
     systems = {site.system: site for site in sites() if site.system != "local"}
