@@ -8,19 +8,32 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pilothouse.room import Room
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from pilothouse import data, market, md, pilots, streams
+    from pilothouse import data, market, md, streams
     from pilothouse.pilots import Pilot, Run, attach, attach_dask, preview, runs, script, sites, submit, sweep
+    from pilothouse.pilots.listing import Handles
 
 __all__ = [
     "Pilot", "Run", "attach", "attach_dask", "data", "market", "md", "pilots", "preview", "runs", "script", "sites",
     "streams", "submit", "sweep",
 ]  # fmt: skip
 
-_MODULES = {"data", "errors", "market", "md", "pilots", "streams"}
+_MODULES = {"data", "errors", "market", "md", "streams"}
 _FROM_PILOTS = {"Pilot", "Run", "attach", "attach_dask", "preview", "runs", "script", "sites", "submit", "sweep"}
+
+
+def _pilots() -> Handles[Pilot]:
+    """The user's pilots: see :func:`pilothouse.pilots.submission.pilots`."""
+    from pilothouse.pilots.submission import pilots
+
+    return pilots()
+
+
+pilots = Room("pilothouse.pilots", _pilots)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,20 +1,14 @@
-"""Pilots: allocations that belong to the user, and the runs on them.
-
-The module can be called: ``ph.pilots()`` lists the user's pilots.
-"""
+"""Pilots: allocations that belong to the user, and the runs on them."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilothouse.pilots.attached import attach_dask as attach_dask
     from pilothouse.pilots.discovery import sites as sites
     from pilothouse.pilots.handle import Pilot as Pilot
-    from pilothouse.pilots.listing import Handles
     from pilothouse.pilots.orphans import sweep as sweep
     from pilothouse.pilots.previewing import preview as preview
     from pilothouse.pilots.previewing import script as script
@@ -58,24 +52,12 @@ _WHERE = {
 }
 
 
-class _Callable(ModuleType):
-    """A module of the same name as the function that lists what it is about."""
-
-    def __call__(self) -> Handles[Pilot]:
-        """The user's pilots: see :func:`pilothouse.pilots.submission.pilots`."""
-        from pilothouse.pilots.submission import pilots
-
-        return pilots()
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _WHERE:
-            value = getattr(importlib.import_module(f"pilothouse.pilots.{_WHERE[name]}"), name)
-            setattr(self, name, value)
-            return value
-        raise AttributeError(f"module 'pilothouse.pilots' has no attribute {name!r}")
-
-    def __dir__(self) -> list[str]:
-        return list(__all__)
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = globals()[name] = getattr(importlib.import_module(f"pilothouse.pilots.{_WHERE[name]}"), name)
+        return value
+    raise AttributeError(f"module 'pilothouse.pilots' has no attribute {name!r}")
 
 
-sys.modules[__name__].__class__ = _Callable
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Generator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pilothouse.errors import Failed, Lost, NotFound, Unavailable
 from pilothouse.pilots import control
@@ -148,7 +148,7 @@ class Run:
         """The last lines of the run's own log and of each of its processes."""
         return logs(self.folder, "run", tail)
 
-    def wait(self, timeout: float | None = None) -> Run:
+    def wait(self, timeout: float | None = None) -> Self:
         """Wait for the run to end. An interrupt ends the wait, not the run.
 
         Raises
@@ -192,7 +192,7 @@ class Run:
             raise NotFound(f"nothing installed can read the result of a run of kind {record.kind!r}", field="kind")
         return point.load().load_result(self.folder)
 
-    def stop(self, timeout: float = 15.0) -> Run:
+    def stop(self, timeout: float = 15.0) -> Self:
         """End the run, keeping what it has; returns when it has ended. Stopping an ended run is no error."""
         if not self.state.ended:
             try:

@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "kernels_ext" / "pilothouse"
 
 #: What each room may import from the library; what stands at its root is for all.
-BASE = {"errors", "state", "telemetry"}
+BASE = {"errors", "room", "state", "telemetry"}
 ROOMS = {
+    "room": set(),
     "errors": set(),
     "state": {"errors"},
     "telemetry": {"state", "errors"},
