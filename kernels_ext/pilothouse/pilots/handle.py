@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a client gives a supervisor to answer for the first time.
 ANSWER_S = 30.0
+#: Seconds for which a supervisor is asked to say that its pilot has changed, and between two looks where none answers.
+CHANGE_S, LOOK_S = 20.0, 0.05
 
 
 class Pilot(Executes):
@@ -148,9 +150,19 @@ class Pilot(Executes):
             what=what,
             goes_on=f"The pilot {self.name!r} goes on; ph.attach({self.name!r}).cancel() ends it.",
             timeout=timeout,
-            interval=0.02,
+            interval=CHANGE_S,
+            pause=self._until_changed,
         )
         return self
+
+    def _until_changed(self, seconds: float) -> None:
+        """Return when the record is a new one, or after `seconds`: its supervisor says when, else one has to look."""
+        record = PILOTS.read(self.name)
+        try:
+            since = record.heartbeat.isoformat() if record.heartbeat else ""
+            control.call(record, "changed", since=since, wait=seconds)
+        except PilothouseError:  # not there yet, or not any more
+            time.sleep(min(seconds, LOOK_S))
 
     def scale(self, nodes: int | None = None) -> Pilot:
         """Keep `nodes` nodes running from now on; without a number as many as now, which ends :meth:`adapt`."""

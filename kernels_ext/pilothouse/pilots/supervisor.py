@@ -82,6 +82,7 @@ class Supervisor:
         self.first = FirstNode(self, first) if first else None
         self.ending = asyncio.Event()
         self.wake = asyncio.Event()
+        self.written, self.news = "", asyncio.Event()
         self.active = utcnow()
         self.scheduler: Any = None
         self.dashboard: Any = None
@@ -333,6 +334,9 @@ class Supervisor:
             return
         try:
             PILOTS.write(record)
+            self.written = record.heartbeat.isoformat()
+            self.news.set()
+            self.news.clear()
         except OSError as error:
             logger.warning("the record can't be written: %s", error)
             if now:
