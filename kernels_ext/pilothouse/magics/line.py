@@ -131,9 +131,8 @@ def make_on(shell: InteractiveShell) -> Callable[[str, str], Any]:
             if isinstance(pilot, Run):
                 raise InvalidInput(f"name={name!r} is a run; %%on takes a pilot", field="name")
             number = len(shell.user_ns["In"]) - 1  # the counter may be ahead of it already
-            with pilot.client():
-                # the line of the magic counts as the first one, as in the notebook
-                return pilot.run_cell(f"\n{cell}", name=f"Cell In[{number}]")
+            # the line of the magic counts as the first one, as in the notebook
+            return pilot.run_cell(f"\n{cell}", name=f"Cell In[{number}]")
         except PilothouseError as error:
             if hasattr(error, "_render_traceback_"):  # it is the cell's own
                 raise

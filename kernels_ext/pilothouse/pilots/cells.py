@@ -143,7 +143,9 @@ def execute(source: str, filename: str, listener: str, cell: str) -> Outcome:
     _take_streams()
     printed = _Printed(get_worker(), listener, cell)
     token = _printed.set(printed)
-    linecache.cache[filename] = len(source), None, source.splitlines(keepends=True), filename
+    lines = len(source), None, source.splitlines(keepends=True), filename
+    while linecache.cache.setdefault(filename, lines) is not lines:  # another cell of that name runs here now
+        filename += " "
     value, error, shown = None, None, []
     try:
         value = _plain(_run(source, filename))
@@ -151,7 +153,7 @@ def execute(source: str, filename: str, listener: str, cell: str) -> Outcome:
         shown = _shown(raised, filename)
         error = _pickled(raised)
     finally:
-        del linecache.cache[filename]
+        linecache.cache.pop(filename, None)
         _printed.reset(token)
         printed.close()
     return Outcome(printed.messages, value, error, shown)

@@ -334,7 +334,12 @@ class Pilot(Executes):
         from pilothouse.pilots.cells import run_cell
 
         goes_on = f"What has begun on {self.name!r} runs to its end; ph.attach({self.name!r}).cancel() ends it."
-        return run_cell(self.client(), source, f"{name} on {self.name}", goes_on)
+        passing = self._client is None
+        try:
+            return run_cell(self.client(), source, f"{name} on {self.name}", goes_on)
+        finally:
+            if passing:  # nobody else has it
+                self._close_client()
 
     def launch(
         self, kind: str, parameters: dict[str, Any], *, name: str | None = None, files: dict[str, bytes] | None = None

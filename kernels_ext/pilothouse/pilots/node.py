@@ -289,7 +289,7 @@ def run(line: Sequence[str] | None = None) -> NoReturn:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
+        os._exit(code if isinstance(code, int) else os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":

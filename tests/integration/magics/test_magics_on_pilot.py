@@ -95,7 +95,7 @@ def test_output_errors_and_warnings_appear_as_those_of_any_cell(
     printed = capsys.readouterr()
     assert printed.out.splitlines()[1:] == ["to stdout"]
     assert "to stderr\n" in printed.err
-    assert "line 5" not in printed.out
+    assert "Cell In[0] on tests:5: UserWarning" in printed.err
     assert "UserWarning: take care\n  warnings.warn('take care')" in printed.err
     assert "logged" in printed.err
 
