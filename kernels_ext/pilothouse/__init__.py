@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pilothouse import data, market, md, streams
     from pilothouse.pilots import Pilot, Run, attach, attach_dask, preview, runs, script, sites, submit, sweep
-    from pilothouse.pilots.listing import Handles
+    from pilothouse.registry.listing import Handles
 
 __all__ = [
     "Pilot", "Run", "attach", "attach_dask", "data", "market", "md", "pilots", "preview", "runs", "script", "sites",

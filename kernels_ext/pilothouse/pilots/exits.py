@@ -24,12 +24,12 @@ from distributed.protocol import to_serialize
 from distributed.worker_state_machine import ExecuteFailureEvent
 
 from pilothouse.errors import Failed
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState
 
-    from pilothouse.pilots.records import PilotRecord
+    from pilothouse.registry.records import PilotRecord
 
 #: Seconds in which the batch system should say how a node's process has ended; until then its tasks wait.
 VERDICT_S = 10.0
@@ -56,7 +56,7 @@ def by_itself(code: int | None) -> str:
     >>> by_itself(3), by_itself(-11), by_itself(139), by_itself(-9)
     ('ended by itself with exit code 3', 'died of SIGSEGV', 'died of SIGSEGV', '')
     """
-    if code is None or code == os.EX_SOFTWARE:  # the latter is our own failure: see pilothouse.pilots.node.run
+    if code is None or code == os.EX_SOFTWARE:  # the latter is our own failure: see pilothouse.pilots.node.node.run
         return ""
     number = -code if code < 0 else code - 128
     if number in _FAULTS:

@@ -6,7 +6,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import WaitTimeout
-from pilothouse.pilots import control
+from pilothouse.registry.line import client as control
 
 
 def test_who_waits_for_nodes_is_told_and_does_not_ask_again_and_again(

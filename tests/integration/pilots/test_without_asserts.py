@@ -13,7 +13,7 @@ import sys
 import warnings
 
 import pilothouse as ph
-from pilothouse.pilots.records import PILOTS, PilotRecord, ProcessRef, State
+from pilothouse.registry.records import PILOTS, PilotRecord, ProcessRef, State
 from pilothouse.state import utcnow
 
 warnings.simplefilter("ignore")
