@@ -50,9 +50,12 @@ NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
     "stream": ("streaming Mini-Apps", (streams.stream, runs.runs, runs.stop)),
     "market": (
         "the training market",
-        (market.connect, market.calls, market.offers, market.provide, market.post, market.receipts, market.ledger),
+        (
+            market.connect, market.calls, market.offers, market.provide, market.post, market.receipts, market.ledger,
+            market.admitted, market.admit, market.dismiss,
+        ),
     ),
-}
+}  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import InvalidInput, Lost, Unavailable, Untrusted
+from pilothouse.errors import Conflict, InvalidInput, Lost, Unavailable, Untrusted
 from pilothouse.market import events, lab_market
 from pilothouse.market.accounts import Accounts
 from pilothouse.market.following import key_file, ledgers
@@ -21,6 +21,7 @@ from pilothouse.pilots.run import Run, runs
 from pilothouse.state import check_name
 
 if TYPE_CHECKING:
+    from pilothouse.market.admission import Admission, ListedKey
     from pilothouse.market.nostr import Session
     from pilothouse.pilots import Pilot
 
@@ -40,7 +41,8 @@ def connect(
     ----------
     relays
         URLs (``wss://…``) of the Nostr relays to trade on. Left out: this user's lab market, an embedded relay
-        and blob server in a run of kind ``market``, found again if it is running and started if not.
+        and blob server in a run of kind ``market``, found again if it is running and started if not. It lets in this
+        user's own keys, and those that :meth:`Market.admit` names.
     blobs
         URL of a Blossom server for models and data; needed to buy on relays of one's own.
     pilot
@@ -94,6 +96,49 @@ class Market:
         found = self._found(ListedReceipt.of, {"kinds": [events.RECEIPT], "#L": [events.NAMESPACE]})
         chosen = [one for one in found if name is None or one.job == name]
         return Listing("receipts", sorted(chosen, key=lambda one: (one.job, one.round)))
+
+    def admitted(self) -> Listing[ListedKey]:
+        """The keys that this lab market lets in: your own by name, then those that you admitted.
+
+        Raises
+        ------
+        Conflict
+            This is no lab market of yours.
+        """
+        return Listing("keys", self._door().listed())
+
+    def admit(self, key: str) -> Listing[ListedKey]:
+        """Let somebody else trade on this lab market, and see what is public there; returns :meth:`admitted`.
+
+        Parameters
+        ----------
+        key
+            Their public key, ``npub1…`` or 64 hex digits.
+
+        Raises
+        ------
+        InvalidInput
+            It is no public key.
+        Conflict
+            This is no lab market of yours.
+        """
+        self._door().admit(key)
+        return self.admitted()
+
+    def dismiss(self, key: str) -> Listing[ListedKey]:
+        """Shut out again whom you admitted, at once; returns :meth:`admitted`.
+
+        Raises
+        ------
+        InvalidInput
+            It is no public key, or your own.
+        NotFound
+            It is not let in.
+        Conflict
+            This is no lab market of yours.
+        """
+        self._door().dismiss(key)
+        return self.admitted()
 
     def ledger(self) -> Accounts:
         """The user's books: of each job bought, and of each key that sells."""
@@ -176,6 +221,7 @@ class Market:
             "title": title or f"{call} on {dataset or 'my data'}",
             "relays": self.relays,
             "blobs": self.blobs,
+            "market": self.run.name if self.run is not None else None,
             "dataset": dataset,
             "rounds": rounds,
             "providers": providers,
@@ -244,6 +290,16 @@ class Market:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _door(self) -> Admission:
+        if self.run is None:
+            raise Conflict(
+                f"{', '.join(self.relays)} let in whom they want: connect() without relays is the market that is yours",
+                field="relays",
+            )
+        from pilothouse.market.admission import Admission
+
+        return Admission(self.run.folder)
 
     def _where(self) -> Pilot:
         if self._pilot is None:

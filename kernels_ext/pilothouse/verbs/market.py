@@ -13,6 +13,10 @@ def _market(options: argparse.Namespace) -> Call:
     return Call("ph.market.connect", (), {**relays, **on(options)})
 
 
+def _lab(options: argparse.Namespace) -> Call:
+    return Call("ph.market.connect", (), on(options))
+
+
 _RELAYS = (
     arg("--relay", action="append", metavar="URL", help="a relay; may be given again (default: your lab market)"),
     ON,
@@ -40,4 +44,16 @@ post = Verb(
         arg("--data", metavar="EXPRESSION", help="Python: (X, y) to train on; or data=NAME, such as data=digits"),
         *_RELAYS, PARAMETERS,
     ),
+)  # fmt: skip
+admitted = Verb(
+    "admitted", "the keys that your lab market lets in", lambda options: _lab(options).then("admitted"), (ON,)
+)
+_KEY = arg("key", metavar="KEY", help="their public key: npub1…, or 64 hex digits")
+admit = Verb(
+    "admit", "let somebody else trade on your lab market",
+    lambda options: _lab(options).then("admit", options.key), (_KEY, ON),
+)  # fmt: skip
+dismiss = Verb(
+    "dismiss", "shut out of your lab market whom you admitted",
+    lambda options: _lab(options).then("dismiss", options.key), (_KEY, ON),
 )  # fmt: skip

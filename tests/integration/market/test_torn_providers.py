@@ -16,9 +16,10 @@ from pilothouse.market import events
 from pilothouse.market.handle import Market
 from pilothouse.market.money import ledger
 from pilothouse.market.money.notes import NoteWallet
-from pilothouse.market.nostr import EmbeddedRelay, Identity, Session
+from pilothouse.market.nostr import Identity, Session
 from pilothouse.market.parameters import ProviderParameters
 from pilothouse.market.provider import Provider
+from pilothouse.market.relay import EmbeddedRelay
 from pilothouse.pilots import Pilot
 from pilothouse.pilots.records import PILOTS, RUNS
 from tests.integration.market.trading import (
@@ -86,7 +87,7 @@ def test_a_provider_whose_node_is_killed_goes_on_at_another(market: Market, frai
 def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pilothouse.market.provider.OFFER_RENEWAL", 0.3)
     monkeypatch.setattr("pilothouse.market.provider.OFFER_RETRY", 0.1)
-    relay = EmbeddedRelay()
+    relay = EmbeddedRelay(lambda pubkey: True)
     identity, stop = Identity.generate(), threading.Event()
     settings = ProviderParameters.model_validate(
         {"name": "uma", "key": "unused", "relays": [relay.url], "price_msat": 1, "algorithms": ["fedavg"]}
@@ -99,7 +100,7 @@ def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypa
     try:
         eventually(lambda: said, "the first offer")
         relay.close()
-        again = eventually(lambda: EmbeddedRelay(int(relay.url.rsplit(":", 1)[1])), "the port")
+        again = eventually(lambda: EmbeddedRelay(lambda pubkey: True, relay.port), "the port")
         with Session(Identity.generate(), [again.url]) as looking:
             eventually(lambda: looking.fetch({"kinds": [events.OFFER]}), "the offer")
     finally:

@@ -23,6 +23,7 @@ from pilothouse.errors import Conflict, Failed, Unavailable
 from pilothouse.market import Job, events, nostr
 from pilothouse.market.handle import Market
 from pilothouse.market.learning import datasets
+from pilothouse.market.relay import EmbeddedRelay
 from pilothouse.pilots import Pilot, Run
 
 STRANGER = Path(__file__).parent / "stranger.py"
@@ -250,7 +251,7 @@ def test_two_providers_cannot_have_one_name(market: Market, provider: Callable[.
 
 def test_job_whose_relay_goes_ends_with_the_reason(local_pilot: Pilot) -> None:
     """On a relay of one's own that is gone by the time the job starts: nothing hangs."""
-    relay = nostr.EmbeddedRelay()
+    relay = EmbeddedRelay(lambda pubkey: True)
     market = ph.market.connect([relay.url], blobs="http://127.0.0.1:9", pilot=local_pilot)
     relay.close()
     port = int(relay.url.rsplit(":", 1)[1])

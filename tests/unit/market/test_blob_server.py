@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import InvalidInput, Unavailable, Untrusted
-from pilothouse.market import blobs, nostr
+from pilothouse.market import blobs, nostr, tokens
 from pilothouse.market.events import BlobRef
 
 ALICE = nostr.Identity.generate()
@@ -22,7 +22,7 @@ LIMIT = 100_000
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[blobs.BlobServer]:
-    server = blobs.BlobServer(tmp_path / "blobs", max_blob=LIMIT, quota=3 * LIMIT)
+    server = blobs.BlobServer(tmp_path / "blobs", {ALICE.pubkey}.__contains__, max_blob=LIMIT, quota=3 * LIMIT)
     yield server
     server.close()
 
@@ -107,7 +107,7 @@ def test_both_base64_alphabets_are_taken_padded_or_not(
     server: blobs.BlobServer, client: blobs.BlobClient, alphabet: object, padded: bool
 ) -> None:
     ref = client.put(b"x" * 500, server.url, private=False)
-    event = blobs.token(ALICE, "get", ref.sha256, server.url)
+    event = tokens.token(ALICE, "get", ref.sha256, server.url)
     text = alphabet(event.encode()).decode()  # type: ignore[operator]
     text = text if padded else text.rstrip("=")
     assert ask("GET", f"{server.url}/{ref.sha256}.bin", text)[:2] == (200, b"x" * 500)
@@ -140,25 +140,41 @@ def test_token_for_something_else_is_refused(
     server: blobs.BlobServer, client: blobs.BlobClient, change: dict[str, object], reason: str
 ) -> None:
     ref = client.put(b"x" * 500, server.url)
-    good = nostr.verify(blobs.token(ALICE, "get", ref.sha256, server.url))
+    good = nostr.verify(tokens.token(ALICE, "get", ref.sha256, server.url))
     tags = {tag[0]: tag[1] for tag in good.tags} | {k: v for k, v in change.items() if k != "kind"}
-    kind = int(str(change.get("kind", blobs.AUTHORISATION)))
+    kind = int(str(change.get("kind", tokens.AUTHORISATION)))
     event = ALICE.sign(kind, "", [[name, str(value)] for name, value in tags.items() if value is not None])
     status, _, why = ask("GET", f"{server.url}/{ref.sha256}", encoded(event))
     assert status == 401
     assert reason in why
 
 
+def test_stranger_with_a_key_of_its_own_gets_no_blob_and_leaves_none(
+    server: blobs.BlobServer, client: blobs.BlobClient
+) -> None:
+    ref = client.put(b"x" * 500, server.url)
+    before = sorted(server.root.iterdir())
+    eve = blobs.BlobClient(nostr.Identity.generate())
+    with pytest.raises(Unavailable, match="403"):
+        eve.get(ref)
+    with pytest.raises(Unavailable, match="403"):
+        eve.put(b"y" * 500, server.url)
+    unknown = BlobRef(sha256="0" * 64, size=1, server=server.url)
+    with pytest.raises(Unavailable, match="403"):  # nor is it told what there is
+        eve.get(unknown)
+    assert sorted(server.root.iterdir()) == before
+
+
 def test_forged_token_is_refused(server: blobs.BlobServer, client: blobs.BlobClient) -> None:
     ref = client.put(b"x" * 500, server.url)
-    event = json.loads(blobs.token(ALICE, "get", ref.sha256, server.url))
+    event = json.loads(tokens.token(ALICE, "get", ref.sha256, server.url))
     event["pubkey"] = nostr.Identity.generate().pubkey
     assert ask("GET", f"{server.url}/{ref.sha256}", encoded(json.dumps(event)))[0] == 401
     assert ask("GET", f"{server.url}/{ref.sha256}", "%%%")[0] == 401
 
 
 def test_upload_of_something_else_than_authorised_leaves_nothing(server: blobs.BlobServer) -> None:
-    event = blobs.token(ALICE, "upload", hashlib.sha256(b"announced").hexdigest(), server.url)
+    event = tokens.token(ALICE, "upload", hashlib.sha256(b"announced").hexdigest(), server.url)
     assert ask("PUT", f"{server.url}/upload", encoded(event), b"something else")[0] == 401
     assert list(server.root.iterdir()) == []
 

@@ -16,12 +16,13 @@ from pilothouse.market import connect, events, nostr
 from pilothouse.market.handle import Market
 from pilothouse.market.listing import ListedOffer, Listing
 from pilothouse.market.message import Message
+from pilothouse.market.relay import EmbeddedRelay
 from pilothouse.pilots import runs
 
 
 @pytest.fixture(scope="module")
 def relay() -> Iterator[str]:
-    relay = nostr.EmbeddedRelay()
+    relay = EmbeddedRelay(lambda pubkey: True)
     yield relay.url
     relay.close()
 
@@ -80,6 +81,8 @@ X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
         ("providers", {"providers": 10}),
         ("epochs", {"training": {"epochs": 0}}),
         ("trainer", {"training": {"trainer": "gpt"}}),
+        ("epoch", {"training": {"epoch": 5}}),
+        ("min_loss", {"validation": {"min_loss": 0.1}}),
         ("max_norm", {"validation": {"max_norm": -1}}),
         ("name", {"name": "No Name"}),
     ],
