@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.data import codec
-from pilothouse.data.store import NodeStore, place_of, sweep, this_host
+from pilothouse.data.store import NodeStore, check_room, place_of, sweep, this_host
 from pilothouse.errors import InvalidInput, Unavailable
 from pilothouse.state import first_error
 
@@ -125,7 +125,8 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
     Parameters
     ----------
     obj
-        An array, or any object that pickles.
+        An array, or any object that pickles. What `xarray` opened lazily is loaded first; another object that does
+        not hold its data (of zarr, h5py or Dask, a trajectory) is refused, and the error says how to load it.
     pilot
         The pilot or its name; the user's local pilot when left out.
 
@@ -150,7 +151,7 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
     name = pilot if isinstance(pilot, str) else pilot.name
     place = place_of(name)
     _check_host(name)
-    pieces = codec.encode(obj)
+    pieces = codec.encode(obj, check_room)
     sweep()
     store = NodeStore(place)
     store.create()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import pilothouse as ph
+from pilothouse.errors import Refused
 from pilothouse.market import events
 from pilothouse.market.handle import Market
 from pilothouse.market.money import ledger
@@ -115,6 +116,8 @@ def test_everything_on_one_lost_pilot_goes_on_together(state_home: Path) -> None
     """Relay, blobs, provider and customer die at once: the relay has forgotten everything when it is back."""
     pilot = ph.submit("local", name="all", nodes=2, lease="1h").wait(timeout=60)
     market = ph.market.connect(pilot=pilot)
+    guest = Identity.generate()
+    market.admit(guest.npub)
     seller = provider(market, pilot, "sara")
     run = job(market, pilot, "together", providers=1)
     eventually(lambda: [one for one in run.events() if one["what"] == "accepted"], "a result")
@@ -128,4 +131,8 @@ def test_everything_on_one_lost_pilot_goes_on_together(state_home: Path) -> None
     assert len(trained(seller)) in (ROUNDS, ROUNDS + 1)  # the training that was cut short begins again
     assert pilot.not_recovered == []
     assert ph.market.connect(pilot=pilot).relays == market.relays
+    assert guest.npub in {one.npub for one in market.admitted()}
+    Session(guest, market.relays).close()
+    with pytest.raises(Refused):
+        Session(Identity.generate(), market.relays)
     market.close()

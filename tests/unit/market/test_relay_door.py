@@ -14,7 +14,6 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.market import nostr
 from pilothouse.market.relay import MOST_EVENT, EmbeddedRelay
-from tests.waiting import eventually
 
 ALICE, BOB, EVE = (nostr.Identity.generate() for _ in range(3))
 NOTE = 5701
@@ -266,24 +265,6 @@ def _signed(identity: nostr.Identity, kind: int, text: str, tags: list[list[str]
     made = nostr_sdk.EventBuilder(nostr_sdk.Kind(kind), text).tags([nostr_sdk.Tag.parse(tag) for tag in tags])
     made = made.custom_created_at(nostr_sdk.Timestamp.from_secs(int(time.time()) - age))
     return str(made.finalize(identity._keys).as_json())
-
-
-def test_listener_hears_again_when_the_relay_has_been_away(admitted: set[str]) -> None:
-    relay = EmbeddedRelay(admitted.__contains__)
-    with nostr.Session(ALICE, [relay.url]) as listener:
-        listener.listen({"kinds": [NOTE]})
-        relay.close()
-        again = eventually(lambda: EmbeddedRelay(admitted.__contains__, relay.port), "the port")
-        try:
-            with nostr.Session(BOB, [again.url]) as session:
-
-                def heard() -> bool:
-                    session.publish(NOTE, "back", ttl=60)
-                    return listener.receive(0.2) is not None
-
-                eventually(heard, "that it listens")
-        finally:
-            again.close()
 
 
 def test_relay_that_is_closed_lets_nobody_wait(relay: EmbeddedRelay) -> None:
