@@ -109,12 +109,13 @@ def _array(obj: Any) -> Any:
     array = np.asarray(obj)
     if not array.flags.forc and not array.dtype.hasobject:
         array = np.ascontiguousarray(array)
-    make, arguments, *rest = array.__reduce_ex__(5)
+    reduced: Any = array.__reduce_ex__(5)
+    make, arguments, *rest = reduced
     if isinstance(arguments[0], pickle.PickleBuffer) and not array.flags.writeable:
         # pickle notes of a read-only buffer that it is to stay so: this one is of the same memory, and nobody writes to
         # it.
-        same = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
-        same.owner = array  # type: ignore[attr-defined] - it keeps the memory
+        same: Any = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
+        same.owner = array  # keeps the memory
         arguments = (pickle.PickleBuffer(same), *arguments[1:])
     return (make, arguments, *rest)
 

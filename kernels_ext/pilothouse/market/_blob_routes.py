@@ -23,6 +23,7 @@ class Blobs(Protocol):
     """What the routes need of the server."""
 
     root: Path
+    port: int
     max_blob: int
     quota: int
     used: int
@@ -54,7 +55,7 @@ class _Route(RequestHandler):
 
     def authorised(self, verb: str, sha256: str | None) -> bool:
         try:
-            key = tokens.authorise(self.request.headers.get("Authorization"), verb, sha256, self.request.host_name)
+            key = tokens.authorise(self.request.headers.get("Authorization"), verb, sha256, self.blobs.port)
         except Untrusted as error:
             self.refuse(HTTPStatus.UNAUTHORIZED, str(error))
             return False

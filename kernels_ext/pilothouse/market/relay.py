@@ -24,6 +24,7 @@ from pilothouse.market import nostr
 from pilothouse.market.loopback import HOST, LoopbackServer
 from pilothouse.market.message import Message
 from pilothouse.market.stored import EventStore, Filter, Stored, is_ephemeral
+from pilothouse.market.tokens import HOSTS
 
 AUTHENTICATION = 22242
 #: Seconds by which the date of an authentication may be off (NIP-42).
@@ -134,7 +135,7 @@ class _Connection(WebSocketHandler):
             return
         # A relay that this client also talks to must not pass our challenge on to it and answer in its name.
         where = urlsplit(proof.tag("relay") or "")
-        is_here = where.hostname in {HOST, "localhost"} and _port(where.netloc) == self._relay.port
+        is_here = where.hostname in HOSTS and _port(where.netloc) == self._relay.port
         is_fresh = abs(proof.created_at - time.time()) <= CLOCKS_S and proof.tag("challenge") == self._challenge
         if proof.kind != AUTHENTICATION or not is_here or not is_fresh:
             self._answer(event, "invalid: this does not answer this relay's challenge")

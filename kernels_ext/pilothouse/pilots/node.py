@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from pilothouse.pilots.child import FINISH_S, FINISHING
+from pilothouse.pilots.child import FINISH_S, FINISHING, PILOT_VARIABLE
 
 logger = logging.getLogger(__name__)
 
@@ -261,6 +261,7 @@ def main(line: Sequence[str] | None = None) -> None:
 
     folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
     arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
+    os.environ[PILOT_VARIABLE] = Path(arguments.record).stem
     tempfile.tempdir = None
     try:
         folder.mkdir(mode=0o700, exist_ok=bool(arguments.folder))

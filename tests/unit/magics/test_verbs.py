@@ -94,6 +94,9 @@ def parsed(group: str, *words: str) -> Call:
         ),
         ("market post --data (x,y) budget=10", "ph.market.connect().post(data=(x,y), budget=10)"),
         ("market post data=digits budget=10", 'ph.market.connect().post(data="digits", budget=10)'),
+        ("market admitted", "ph.market.connect().admitted()"),
+        ("market admit npub1x", 'ph.market.connect().admit("npub1x")'),
+        ("market dismiss npub1x --pilot anna", 'ph.market.connect(pilot=ph.attach("anna")).dismiss("npub1x")'),
         ("market ledger", "ph.market.connect().ledger()"),
     ],
 )

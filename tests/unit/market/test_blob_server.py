@@ -133,6 +133,7 @@ def test_nothing_is_given_or_taken_without_a_token(server: blobs.BlobServer, cli
         ({"expiration": "1"}, "expired"),
         ({"expiration": None}, "expired"),
         ({"server": "elsewhere.example"}, "another server"),
+        ({"port": "9"}, "another server"),
         ({"kind": 1}, "not for"),
     ],
 )
