@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from pilothouse.market.figures import accuracy_figure as accuracy_figure
     from pilothouse.market.handle import Market as Market
     from pilothouse.market.handle import connect as connect
+    from pilothouse.market.handle import ledger as ledger
     from pilothouse.market.job import Job as Job
     from pilothouse.market.outcome import Model as Model
     from pilothouse.market.outcome import TrainingResult as TrainingResult
 
-__all__ = ["Job", "Market", "Model", "TrainingResult", "accuracy_figure", "connect"]
+__all__ = ["Job", "Market", "Model", "TrainingResult", "accuracy_figure", "connect", "ledger"]
 
 _WHERE = {
     "Job": "job",
@@ -26,6 +27,7 @@ _WHERE = {
     "TrainingResult": "outcome",
     "accuracy_figure": "figures",
     "connect": "handle",
+    "ledger": "handle",
 }
 
 

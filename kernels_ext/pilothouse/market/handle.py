@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, InvalidInput, Lost, Unavailable, Untrusted
+from pilothouse.errors import Conflict, InvalidInput, Lost, NotFound, Unavailable, Untrusted
 from pilothouse.market import events, lab_market
 from pilothouse.market.accounts import Accounts
 from pilothouse.market.following import key_file, ledgers
@@ -33,7 +33,11 @@ CUSTOMER_KEY = "customer"
 
 
 def connect(
-    relays: Sequence[str] | str | None = None, *, blobs: str | None = None, pilot: Pilot | None = None
+    relays: Sequence[str] | str | None = None,
+    *,
+    blobs: str | None = None,
+    pilot: Pilot | None = None,
+    start: bool = True,
 ) -> Market:
     """Open a market.
 
@@ -47,16 +51,20 @@ def connect(
         URL of a Blossom server for models and data; needed to buy on relays of one's own.
     pilot
         Where runs go; the user's local pilot when left out.
+    start
+        False: a lab market that does not run is not started, nor is a pilot for it.
 
     Raises
     ------
     InvalidInput
         A URL is none.
+    NotFound
+        No lab market runs, and `start` is False.
     Unavailable
         No relay can be reached; the message names each. Nothing was started.
     """
     if relays is None:
-        run, where = _lab_market(pilot)
+        run, where = _lab_market(pilot, start)
         return Market([where["relay"]], blobs or where["blobs"], pilot, run)
     urls = [relays] if isinstance(relays, str) else list(relays)
     market = Market(urls, blobs, pilot, None)
@@ -141,8 +149,8 @@ class Market:
         return self.admitted()
 
     def ledger(self) -> Accounts:
-        """The user's books: of each job bought, and of each key that sells."""
-        return Accounts.read(sorted(ledgers().glob("*.jsonl")))
+        """The user's books, on all markets; see :func:`pilothouse.market.ledger`."""
+        return ledger()
 
     def post(
         self,
@@ -329,11 +337,18 @@ class Market:
         return f"<{what} on {', '.join(self.relays)}; blobs at {self.blobs or 'no server'}>"
 
 
-def _lab_market(pilot: Pilot | None) -> tuple[Run, dict[str, str]]:
+def ledger() -> Accounts:
+    """The user's books, on all markets: of each job bought, and of each key that sells."""
+    return Accounts.read(sorted(ledgers().glob("*.jsonl")))
+
+
+def _lab_market(pilot: Pilot | None, start: bool) -> tuple[Run, dict[str, str]]:
     """The user's lab market, the one that runs or a new one, and where it listens."""
     live = [run for run in runs() if run.kind == "market" and not run.state.ended and run.state != "stopping"]
     if live:
         run = live[0]
+    elif not start:
+        raise NotFound("you have no lab market that runs: ph.market.connect() opens one", field="relays")
     else:
         from pilothouse.pilots import pilot_for
 

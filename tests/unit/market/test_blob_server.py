@@ -150,6 +150,21 @@ def test_token_for_something_else_is_refused(
     assert reason in why
 
 
+def test_token_for_another_server_is_not_made_good_by_what_the_request_calls_ours(
+    server: blobs.BlobServer, client: blobs.BlobClient
+) -> None:
+    """Whoever got a token of ours for its own server may not use it here."""
+    ref = client.put(b"x" * 500, server.url)
+    for elsewhere in ("http://elsewhere.example", "http://127.0.0.1:9"):
+        event = tokens.token(ALICE, "get", ref.sha256, elsewhere)
+        request = urllib.request.Request(
+            f"{server.url}/{ref.sha256}",
+            headers={"Authorization": f"Nostr {encoded(event)}", "Host": elsewhere.removeprefix("http://")},
+        )
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(request, timeout=5)
+
+
 def test_stranger_with_a_key_of_its_own_gets_no_blob_and_leaves_none(
     server: blobs.BlobServer, client: blobs.BlobClient
 ) -> None:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from pilothouse.errors import InvalidInput, NotFound, Unavailable
-from pilothouse.market import connect, events, nostr
+from pilothouse.market import connect, events, ledger, nostr
 from pilothouse.market.handle import Market
 from pilothouse.market.listing import ListedOffer, Listing
 from pilothouse.market.message import Message
 from pilothouse.market.relay import EmbeddedRelay
 from pilothouse.pilots import runs
+from pilothouse.pilots.submission import pilots
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,14 @@ def test_unreachable_relay_is_named_and_nothing_is_left_behind(state_home: Path)
         connect([url])
     assert runs() == []
     assert not list(state_home.glob("pilots/*.json"))
+
+
+def test_looking_at_a_lab_market_that_does_not_run_starts_nothing(state_home: Path) -> None:
+    with pytest.raises(NotFound, match="no lab market"):
+        connect(start=False)
+    assert ledger().balanced
+    assert runs() == []
+    assert pilots() == []
 
 
 X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
