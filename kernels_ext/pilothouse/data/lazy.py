@@ -107,6 +107,8 @@ def _array(obj: Any) -> Any:
     if type(obj) is not np.ndarray and not isinstance(obj, np.memmap):
         return NotImplemented
     array = np.asarray(obj)
+    if array.dtype.kind in "mM":  # which the buffer protocol does not know
+        return _seen_as, (array.view("i8"), array.dtype)
     if not array.flags.forc and not array.dtype.hasobject:
         array = np.ascontiguousarray(array)
     reduced: Any = array.__reduce_ex__(5)
@@ -118,6 +120,10 @@ def _array(obj: Any) -> Any:
         same.owner = array  # keeps the memory
         arguments = (pickle.PickleBuffer(same), *arguments[1:])
     return (make, arguments, *rest)
+
+
+def _seen_as(array: Any, dtype: Any) -> Any:
+    return array.view(dtype)
 
 
 def _recipe(kind: type, remedy: str) -> InvalidInput:

@@ -99,6 +99,8 @@ class UploadHandler(_Route):
     _file: IO[bytes] | None = None
 
     def prepare(self) -> None:
+        # What is too large is answered, not cut off: it is read and thrown away.
+        self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]
         headers = self.request.headers
         self._announced = headers.get("X-SHA-256") or None
         length = headers.get("Content-Length", "")

@@ -62,6 +62,8 @@ def connect(
         No lab market runs, and `start` is False.
     Unavailable
         No relay can be reached; the message names each. Nothing was started.
+    Refused
+        Those that can be reached do not let this user's key in: a lab market of somebody who has not admitted it.
     """
     if relays is None:
         run, where = _lab_market(pilot, start)

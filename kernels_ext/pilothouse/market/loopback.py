@@ -13,6 +13,8 @@ HOST = "127.0.0.1"
 #: Seconds to start, and to end.
 START_S = 10.0
 END_S = 5.0
+#: Bytes of a request's body, which is read before its route is asked; a route that reads a stream may take more.
+MOST_BODY = 65_536
 
 
 class LoopbackServer:
@@ -60,7 +62,7 @@ class LoopbackServer:
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         application = Application(self._routes, log_function=lambda handler: None, **self._settings)
-        http = HTTPServer(application, max_body_size=2**62)
+        http = HTTPServer(application, max_body_size=MOST_BODY)
         try:
             sockets = bind_sockets(self._wanted, HOST)
         except OSError:

@@ -18,7 +18,7 @@ import xarray as xr
 import zarr
 from MDAnalysisTests.datafiles import DCD, PSF
 
-from pilothouse.data import codec, put
+from pilothouse.data import Ref, codec, put
 from pilothouse.errors import InvalidInput, Unavailable
 
 VALUES = np.arange(200_000.0)
@@ -155,6 +155,31 @@ def read_only() -> np.ndarray[Any, Any]:
     array = VALUES.copy()
     array.flags.writeable = False
     return array
+
+
+@pytest.mark.parametrize(
+    "array",
+    [VALUES[::3], VALUES.reshape(400, 500).T[::2], VALUES.astype("M8[ns]"), VALUES[::2].astype("m8[s]"), VALUES[:0]],
+    ids=["strided", "transposed", "dates", "times", "empty"],
+)
+def test_a_view_of_any_array_is_read_only_and_mapped(
+    pilot_record: Callable[..., str], array: np.ndarray[Any, Any]
+) -> None:
+    ref = put([array], pilot=pilot_record())
+    (view,) = ref.view()
+    assert (view.dtype, view.shape, view.flags.writeable) == (array.dtype, array.shape, False)
+    np.testing.assert_array_equal(view, array)
+    assert ref.get()[0].flags.writeable
+    assert len(pickle_of(ref)) < 1000  # its buffer lies beside it
+
+
+def pickle_of(ref: Ref) -> memoryview:
+    import json
+
+    data = ref._read()
+    length = int.from_bytes(data[8:16], "little")
+    ((start, size), *_) = json.loads(bytes(data[16 : 16 + length]))["buffers"]
+    return data[16 + length + start : 16 + length + start + size]
 
 
 @pytest.mark.parametrize("strided", [False, True])

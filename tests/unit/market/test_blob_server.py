@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -204,6 +205,14 @@ def test_upload_over_the_limit_or_the_quota_leaves_nothing(server: blobs.BlobSer
     with pytest.raises(Unavailable, match="507"):
         client.put(b"x" * 1000, server.url)
     assert len(list(server.root.iterdir())) == 3
+
+
+@pytest.mark.parametrize("line", ["PUT /" + "0" * 64, "POST /nothing", "GET /" + "0" * 64])
+def test_body_that_no_route_reads_is_not_gathered_in_memory(server: blobs.BlobServer, line: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as stranger:
+        stranger.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n".encode())
+        while stranger.recv(1000):  # it hangs up
+            pass
 
 
 @pytest.mark.parametrize("path", ["/", "/upload/../x", "/..%2f..%2fetc%2fpasswd", "/" + "g" * 64])
