@@ -6,7 +6,7 @@ from typing import Any
 
 import nostr_sdk
 
-from pilothouse.market import nostr
+from pilothouse.market.nostr import session as nostr
 from tests.waiting import eventually
 
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pilothouse.data import codec
 from pilothouse.data.store import NodeStore, check_room, place_of, sweep, this_host
 from pilothouse.errors import InvalidInput, Unavailable
-from pilothouse.pilots.child import PILOT_VARIABLE
-from pilothouse.pilots.records import PILOTS
+from pilothouse.registry.records import PILOTS
+from pilothouse.runs.channel import PILOT_VARIABLE
 from pilothouse.state import first_error
 
 if TYPE_CHECKING:

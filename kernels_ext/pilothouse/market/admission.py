@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError
-from pilothouse.market import nostr
-from pilothouse.market.following import keys_folder
-from pilothouse.pilots.records import RUNS
+from pilothouse.market.lab_market.following import keys_folder
+from pilothouse.market.nostr import session as nostr
+from pilothouse.registry.records import RUNS
 
 #: The folder in the lab market's own folder.
 ADMITTED = "admitted"

@@ -20,11 +20,11 @@ from pydantic import ValidationError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from pilothouse.errors import Untrusted
-from pilothouse.market import nostr
+from pilothouse.market.blobs.tokens import HOSTS
 from pilothouse.market.loopback import HOST, LoopbackServer
-from pilothouse.market.message import Message
+from pilothouse.market.messages.message import Message
+from pilothouse.market.nostr import session as nostr
 from pilothouse.market.stored import EventStore, Filter, Stored, is_ephemeral
-from pilothouse.market.tokens import HOSTS
 
 AUTHENTICATION = 22242
 #: Seconds by which the date of an authentication may be off (NIP-42).

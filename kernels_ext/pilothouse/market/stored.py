@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from pilothouse.market.message import Message
+from pilothouse.market.messages.message import Message
 
 DELETION = 5
 #: Events that one filter gives at most.

@@ -20,11 +20,13 @@ import pytest
 import pilothouse as ph
 from pilothouse import state
 from pilothouse.errors import Conflict, Failed, Refused, Unavailable
-from pilothouse.market import Job, events, nostr
-from pilothouse.market.blobs import BlobClient
-from pilothouse.market.events import BlobRef
-from pilothouse.market.handle import Market
+from pilothouse.market import Job
+from pilothouse.market.blobs.server import BlobClient
 from pilothouse.market.learning import datasets
+from pilothouse.market.market import Market
+from pilothouse.market.messages import events
+from pilothouse.market.messages.events import BlobRef
+from pilothouse.market.nostr import session as nostr
 from pilothouse.market.relay import EmbeddedRelay
 from pilothouse.pilots import Pilot, Run
 

@@ -15,8 +15,8 @@ import xarray as xr
 
 from pilothouse.data import Ref, codec, put, report, store, sweep
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
-from pilothouse.pilots.alive import remove_leftovers
-from pilothouse.pilots.records import PILOTS, NodeRecord, State
+from pilothouse.registry.liveness import remove_leftovers
+from pilothouse.registry.records import PILOTS, NodeRecord, State
 
 Make = Callable[..., str]
 
@@ -189,7 +189,7 @@ def test_the_next_put_removes_what_ended_pilots_left(pilot_record: Make) -> None
 
 
 def test_a_pilot_whose_supervisor_was_killed_is_swept(pilot_record: Make) -> None:
-    from pilothouse.pilots.records import ProcessRef
+    from pilothouse.registry.records import ProcessRef
 
     put(1, pilot=pilot_record())
     record = PILOTS.read("anna")

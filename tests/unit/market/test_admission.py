@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound
-from pilothouse.market import connect, events, nostr
+from pilothouse.market import connect
 from pilothouse.market.admission import ADMITTED, Admission
-from pilothouse.market.committed import Committed
-from pilothouse.market.following import key_file
-from pilothouse.market.hiring import Hiring
-from pilothouse.market.parameters import JobParameters
+from pilothouse.market.customer.hiring import Hiring
+from pilothouse.market.customer.state import Committed
+from pilothouse.market.lab_market.following import key_file
+from pilothouse.market.messages import events
+from pilothouse.market.messages.parameters import JobParameters
+from pilothouse.market.nostr import session as nostr
 from pilothouse.market.relay import EmbeddedRelay
 
 EVE = nostr.Identity.generate()

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import InvalidInput, Unavailable, Untrusted
-from pilothouse.market import blobs, nostr, tokens
-from pilothouse.market.events import BlobRef
+from pilothouse.market.blobs import server as blobs
+from pilothouse.market.blobs import tokens
+from pilothouse.market.messages.events import BlobRef
+from pilothouse.market.nostr import session as nostr
 
 ALICE = nostr.Identity.generate()
 LIMIT = 100_000

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
-from pilothouse.market import message, nostr
+from pilothouse.market.messages import message
+from pilothouse.market.nostr import session as nostr
 from pilothouse.market.relay import EmbeddedRelay
 from tests.library_relay import LibraryRelay
 

@@ -12,7 +12,7 @@ import pytest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.market import nostr
+from pilothouse.market.nostr import session as nostr
 from pilothouse.market.relay import MOST_EVENT, EmbeddedRelay
 
 ALICE, BOB, EVE = (nostr.Identity.generate() for _ in range(3))

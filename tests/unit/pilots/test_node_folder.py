@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pilothouse.pilots import node
+from pilothouse.pilots.node import node
 
 #: A node that is told to end at the moment at which it has made its folder.
 TOLD_TO_END = """
