@@ -35,9 +35,9 @@ def count_parts(n_frames: int, n_atoms: int) -> int:
     return max(1, min(n_frames, max(_FEWEST, min(_MOST, wanted))))
 
 
-def cut(frames: range, n_parts: int) -> list[Part]:
+def cut(frames: Sequence[int], n_parts: int) -> list[Part]:
     """The parts that MDAnalysis makes of these frames."""
-    numbers = np.arange(frames.start, frames.stop, frames.step)
+    numbers = np.array(frames, dtype=np.int64)
     return np.array_split(np.stack([np.arange(len(numbers)), numbers], axis=1), n_parts)
 
 
