@@ -34,7 +34,7 @@ from pilothouse.pilots.jobs import node_job
 from pilothouse.pilots.journal import Journal
 from pilothouse.pilots.node import QUIET
 from pilothouse.pilots.nodes import Nodes
-from pilothouse.pilots.orphans import remove_torn, sweep_queue
+from pilothouse.pilots.orphans import clear_lost, remove_torn, sweep_queue
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
 from pilothouse.pilots.queues.polling import Direct, Polling
@@ -218,8 +218,9 @@ class Supervisor:
         return look
 
     async def _sweep(self) -> None:
-        """End jobs of ours whose pilot has gone, and remove what killed processes were writing."""
+        """End jobs of ours whose pilot has gone, and remove what killed processes and lost pilots have left."""
         await asyncio.to_thread(remove_torn)
+        await asyncio.to_thread(clear_lost)
         if self.site.system != "local":
             try:
                 for orphan in await sweep_queue(self.queue, self.site):
