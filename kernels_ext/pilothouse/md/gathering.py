@@ -31,7 +31,7 @@ def count_parts(n_frames: int, n_atoms: int) -> int:
 
     It depends on the input alone, never on the workers, so that sums over parts have the same bits on 1 or 100.
     """
-    wanted = -(-n_frames * n_atoms // _WORK)
+    wanted = -(-int(n_frames) * int(n_atoms) // _WORK)  # some readers count in 32 bits
     return max(1, min(n_frames, max(_FEWEST, min(_MOST, wanted))))
 
 

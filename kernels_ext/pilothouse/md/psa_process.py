@@ -199,7 +199,7 @@ def to_dataset(found: Similarity, parameters: dict[str, Any], sources: Sequence[
         select=parameters["select"] or "",
         atoms=parameters["atoms"],
         step=step,
-        align=parameters.get("align", ""),
+        align=parameters.get("align") or "",
         files=describe_files(recipes),
         notes=[*filter(None, [parameters.get("note")]), *(note for recipe in recipes for note in recipe.notes)],
         **extra,
