@@ -88,7 +88,8 @@ def to_dataset(analysis: Any, attrs: Mapping[str, Any]) -> xarray.Dataset:
         and the type that MDAnalysis gave it, but for private names. A first axis as long as the analysed frames is
         ``frame`` (coordinates: frame number, ``time`` in ps), unless parts of it are summed up; one as long as the
         only AtomGroup is ``atom``; others have names of their own. Of ``RMSD``, whose array repeats frame and time,
-        ``rmsd`` is the third column and ``rmsd_group`` the ones after it. What is no array is listed in ``attrs["left_out"]``.
+        ``rmsd`` is the third column and ``rmsd_group`` the ones after it. What is no array is listed in
+        ``attrs["left_out"]``.
     """
     import xarray
 
