@@ -149,7 +149,7 @@ def _atoms(analysis: Any) -> Any:
 
 
 def _summed(analysis: Any) -> set[str]:
-    """The results of which the parts are summed or averaged: no axis of theirs is one of frames, whatever its length."""
+    """The results of which the parts are summed or averaged: they have no axis of frames, however long one is."""
     from MDAnalysis.analysis.results import ResultsGroup
 
     lookup = getattr(analysis._get_aggregator(), "_lookup", None) or {}
