@@ -63,7 +63,7 @@ def _cpu(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def path_rows(paths: list[np.ndarray]) -> list[Row]:
     """Hausdorff and Fréchet against PathSimAnalysis, and against the processor's matrix product."""
-    from pilothouse.md.psa_kernel import compare
+    from pilothouse.md.psa.kernel import compare
 
     pairs = [(i, j) for i in range(len(paths)) for j in range(i + 1, len(paths))]
     structures = [path.reshape(len(path), -1, 3) for path in paths]
@@ -110,7 +110,7 @@ def path_rows(paths: list[np.ndarray]) -> list[Row]:
 
 def share_row() -> Row:
     """The original study's all-pairs job, 128 paths, beside what the processor's matrix product alone would take."""
-    from pilothouse.md.psa_kernel import compare
+    from pilothouse.md.psa.kernel import compare
 
     paths = ensemble(128)
     before = _sgemm_rate()

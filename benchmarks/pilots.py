@@ -127,7 +127,7 @@ def _attach(name: str) -> float:
 def _listed() -> float:
     """List a registry of a hundred pilots, most of them ended."""
     import pilothouse as ph
-    from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
+    from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
     from pilothouse.state import utcnow
 
     for number in range(100 - len(list(PILOTS))):
@@ -176,7 +176,7 @@ def _tasks() -> list[Row]:
     from distributed import Client, LocalCluster
 
     import pilothouse as ph
-    from pilothouse.pilots.node import QUIET
+    from pilothouse.pilots.node.node import QUIET
 
     rows = []
     ours, plain = [], []

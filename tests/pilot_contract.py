@@ -12,9 +12,9 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import InvalidInput
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.discovery import sites
 from pilothouse.pilots.queues import queue_for
-from pilothouse.pilots.records import State
+from pilothouse.pilots.queues.discovery import sites
+from pilothouse.registry.records import State
 from tests.waiting import eventually
 
 #: Batch systems take their time, and so does a machine that does other things too.

@@ -14,11 +14,11 @@ import pytest
 from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.description import PilotDescription
-from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.description import PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import State
 from pilothouse.state import utcnow
 
 #: Batch systems that look at their queue every few seconds, on a machine that does other things too.

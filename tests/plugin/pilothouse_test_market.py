@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pilothouse.market.provider_run import ProviderDriver
-from pilothouse.market.training_run import TrainingDriver
+from pilothouse.market.customer.driver import TrainingDriver
+from pilothouse.market.provider.driver import ProviderDriver
 
 
 def _through_here(context: Any) -> Any:
@@ -47,7 +47,7 @@ class TornProviderDriver(ProviderDriver):
 
 
 def _die(pilot: str, victim: int | None, torn: Path) -> None:
-    from pilothouse.pilots.records import PILOTS
+    from pilothouse.registry.records import PILOTS
 
     torn.touch()
     if victim is not None:
@@ -81,7 +81,7 @@ def _tear(target: str, nth: int, when: str, kind: int | None, die: Callable[[], 
 
 
 def main(channel: Any) -> None:
-    from pilothouse.market import hiring
+    from pilothouse.market.customer import hiring
     from pilothouse.market.learning import trainers
 
     config = channel.config

@@ -17,8 +17,8 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.records import NodeRecord
 from pilothouse.pilots.submission import pilots
+from pilothouse.registry.records import NodeRecord
 from tests.slurm.cluster import SlurmCluster, SlurmJob
 from tests.waiting import eventually
 

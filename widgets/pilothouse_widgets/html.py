@@ -12,7 +12,7 @@ from pilothouse_widgets.picture import image
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pilothouse.pilots.records import NodeRecord, PilotRecord, RunRecord
+    from pilothouse.registry.records import NodeRecord, PilotRecord, RunRecord
     from pilothouse.telemetry import Frame
 
 #: A mark for each state: colour alone would not reach everybody.

@@ -21,7 +21,7 @@ from pilothouse.errors import PilothouseError
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Run
-    from pilothouse.pilots.records import RunRecord
+    from pilothouse.registry.records import RunRecord
     from pilothouse.telemetry import Frame
 
 STATIC = Path(__file__).parent / "static"

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pilothouse.pilots.site_listing import Sites
+    from pilothouse.pilots.sites.listing import Sites
 
 _CELL = 'style="text-align:left;padding:1px 12px 1px 0"'
 #: The most rows: a page of HTML stays small.

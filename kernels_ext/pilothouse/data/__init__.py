@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pilothouse.data.refs import Ref, put
 from pilothouse.data.store import report, sweep
-from pilothouse.pilots.tasks.file_ref import FileRef
+from pilothouse.tasks.file_ref import FileRef
 
 __all__ = ["FileRef", "Ref", "put", "report", "sweep"]
 

@@ -169,7 +169,7 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
 
 
 def _check_host(pilot: str) -> None:
-    from pilothouse.pilots.records import PILOTS
+    from pilothouse.registry.records import PILOTS
 
     hosts = {node.host for node in PILOTS.read(pilot).nodes if node.host}
     if hosts and this_host() not in hosts:

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
-from pilothouse.pilots.alive import is_alive
-from pilothouse.pilots.records import PILOTS, ProcessRef
+from pilothouse.registry.liveness import is_alive
+from pilothouse.registry.records import PILOTS, ProcessRef
 from pilothouse.state import check_name, home, write_atomic
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\.[0-9a-f]{16}")

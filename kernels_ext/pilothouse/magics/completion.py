@@ -53,7 +53,7 @@ def _names(kinds: tuple[str, ...]) -> list[str]:
     if not kinds:
         return []
     if "sites" in kinds:
-        from pilothouse.pilots.discovery import site_names
+        from pilothouse.pilots.queues.discovery import site_names
 
         return site_names()
     from pilothouse.state import NAME, home

@@ -10,22 +10,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pilothouse.market.customer.job import Job as Job
+    from pilothouse.market.customer.result import Model as Model
+    from pilothouse.market.customer.result import TrainingResult as TrainingResult
     from pilothouse.market.figures import accuracy_figure as accuracy_figure
-    from pilothouse.market.handle import Market as Market
-    from pilothouse.market.handle import connect as connect
-    from pilothouse.market.job import Job as Job
-    from pilothouse.market.outcome import Model as Model
-    from pilothouse.market.outcome import TrainingResult as TrainingResult
+    from pilothouse.market.market import Market as Market
+    from pilothouse.market.market import connect as connect
 
 __all__ = ["Job", "Market", "Model", "TrainingResult", "accuracy_figure", "connect"]
 
 _WHERE = {
-    "Job": "job",
-    "Market": "handle",
-    "Model": "outcome",
-    "TrainingResult": "outcome",
+    "Job": "customer.job",
+    "Market": "market",
+    "Model": "customer.result",
+    "TrainingResult": "customer.result",
     "accuracy_figure": "figures",
-    "connect": "handle",
+    "connect": "market",
 }
 
 

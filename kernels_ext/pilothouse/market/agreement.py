@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pilothouse.errors import Untrusted
-from pilothouse.market import events, nostr
+from pilothouse.market.messages import events
+from pilothouse.market.nostr import session as nostr
 
 
 def propose(contract: events.Contract, customer: nostr.Identity) -> events.Proposal:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, Generic, TypeVar
 
-from pilothouse.market import events
-from pilothouse.market.message import Message
+from pilothouse.market.messages import events
+from pilothouse.market.messages.message import Message
 
 
 @dataclass(frozen=True)

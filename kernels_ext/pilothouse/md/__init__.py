@@ -9,14 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pilothouse.md.analysis import analyse
-    from pilothouse.md.backend import PilotBackend
-    from pilothouse.md.path_similarity import psa
+    from pilothouse.md.analyse.backend import PilotBackend
+    from pilothouse.md.analyse.call import analyse
     from pilothouse.md.pictures import heatmap
+    from pilothouse.md.psa.call import psa
 
 __all__ = ["PilotBackend", "analyse", "heatmap", "psa"]
 
-_HOMES = {"PilotBackend": "backend", "analyse": "analysis", "heatmap": "pictures", "psa": "path_similarity"}
+_HOMES = {"PilotBackend": "analyse.backend", "analyse": "analyse.call", "heatmap": "pictures", "psa": "psa.call"}
 
 
 def __getattr__(name: str) -> Any:

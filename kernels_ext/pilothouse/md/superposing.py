@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pilothouse.md.filtering import Array, Floats
+from pilothouse.md.psa.filtering import Array, Floats
 
 #: Fewer atoms can be put on almost anything: nothing follows from that.
 _FEW = 10

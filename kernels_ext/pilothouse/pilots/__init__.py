@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilothouse.pilots.attached import attach_dask as attach_dask
-    from pilothouse.pilots.discovery import sites as sites
     from pilothouse.pilots.handle import Pilot as Pilot
-    from pilothouse.pilots.listing import Handles
-    from pilothouse.pilots.orphans import sweep as sweep
     from pilothouse.pilots.previewing import preview as preview
     from pilothouse.pilots.previewing import script as script
-    from pilothouse.pilots.run import Run as Run
-    from pilothouse.pilots.run import runs as runs
-    from pilothouse.pilots.site import Site as Site
+    from pilothouse.pilots.queues.discovery import sites as sites
+    from pilothouse.pilots.sites.site import Site as Site
     from pilothouse.pilots.submission import attach as attach
     from pilothouse.pilots.submission import default_pilot as default_pilot
     from pilothouse.pilots.submission import pilot_for as pilot_for
     from pilothouse.pilots.submission import submit as submit
+    from pilothouse.pilots.supervisor.orphans import sweep as sweep
+    from pilothouse.registry.listing import Handles
+    from pilothouse.runs.handle import Run as Run
+    from pilothouse.runs.handle import runs as runs
 
 __all__ = [
     "Pilot",
@@ -42,19 +42,19 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Pilot": "handle",
-    "Run": "run",
-    "Site": "site",
-    "attach": "submission",
-    "attach_dask": "attached",
-    "default_pilot": "submission",
-    "pilot_for": "submission",
-    "preview": "previewing",
-    "runs": "run",
-    "script": "previewing",
-    "sites": "discovery",
-    "submit": "submission",
-    "sweep": "orphans",
+    "Pilot": "pilots.handle",
+    "Run": "runs.handle",
+    "Site": "pilots.sites.site",
+    "attach": "pilots.submission",
+    "attach_dask": "pilots.attached",
+    "default_pilot": "pilots.submission",
+    "pilot_for": "pilots.submission",
+    "preview": "pilots.previewing",
+    "runs": "runs.handle",
+    "script": "pilots.previewing",
+    "sites": "pilots.queues.discovery",
+    "submit": "pilots.submission",
+    "sweep": "pilots.supervisor.orphans",
 }
 
 
@@ -69,7 +69,7 @@ class _Callable(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in _WHERE:
-            value = getattr(importlib.import_module(f"pilothouse.pilots.{_WHERE[name]}"), name)
+            value = getattr(importlib.import_module(f"pilothouse.{_WHERE[name]}"), name)
             setattr(self, name, value)
             return value
         raise AttributeError(f"module 'pilothouse.pilots' has no attribute {name!r}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import InvalidInput, Lost, Unavailable
-from pilothouse.pilots.records import NodeRecord, PilotRecord, State
-from pilothouse.pilots.run import _mimebundle
-from pilothouse.pilots.waiting import wait_until
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
+from pilothouse.runs.handle import _mimebundle
 from pilothouse.state import check_name, utcnow
+from pilothouse.waiting import wait_until
 
 if TYPE_CHECKING:
     from distributed import Client

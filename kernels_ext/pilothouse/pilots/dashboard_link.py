@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.pilots.records import PilotRecord
+    from pilothouse.registry.records import PilotRecord
 
 #: Environment variable of kernels: the base URL of the Jupyter server that has our extension.
 SERVER = "PILOTHOUSE_SERVER"
@@ -21,7 +21,7 @@ def proxied(record: PilotRecord) -> str:
 
 def dashboard_link(record: PilotRecord) -> str:
     """The path of :func:`proxied`; else the socket, where it is one of this host; else nothing."""
-    from pilothouse.pilots.records import UNIX  # a Jupyter server that starts reads this module, but no models
+    from pilothouse.registry.records import UNIX  # a Jupyter server that starts reads this module, but no models
 
     here = record.supervisor is not None and record.supervisor.host == socket.gethostname()
     return proxied(record) or (record.dashboard if here and record.dashboard.startswith(UNIX) else "")

@@ -8,16 +8,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
-from pilothouse.pilots import control
-from pilothouse.pilots.alive import reconcile
 from pilothouse.pilots.dashboard_link import dashboard_link, proxied
-from pilothouse.pilots.journal import Journal, logs
-from pilothouse.pilots.naming import claim, forget
-from pilothouse.pilots.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
-from pilothouse.pilots.run import Run, _mimebundle
-from pilothouse.pilots.tasks.executing import Executes
-from pilothouse.pilots.waiting import wait_until
+from pilothouse.registry.journal import Journal, logs
+from pilothouse.registry.line import client as control
+from pilothouse.registry.liveness import reconcile
+from pilothouse.registry.naming import claim, forget
+from pilothouse.registry.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.runs.handle import Run, _mimebundle
 from pilothouse.state import check_name, utcnow, write_atomic
+from pilothouse.tasks.executing import Executes
+from pilothouse.waiting import wait_until
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -204,7 +204,7 @@ class Pilot(Executes):
         Conflict
             The pilot is not lost, its lease is over, or somebody else is recovering it.
         """
-        from pilothouse.pilots.recovery import recover
+        from pilothouse.pilots.supervisor.recovery import recover
 
         self._close_client()
         recover(self.name)
@@ -223,7 +223,7 @@ class Pilot(Executes):
         NotFound
             The pilot never had such a node.
         """
-        from pilothouse.pilots.jobs import script_of
+        from pilothouse.pilots.queues.jobs import script_of
 
         return script_of(self.record, None if node is None else check_name(node, field="node"))
 
@@ -235,7 +235,7 @@ class Pilot(Executes):
         dict
             ``node_hours``, ``core_hours``, ``gpu_hours``, and ``queue_hours``, which its jobs spent waiting.
         """
-        from pilothouse.pilots.history import cost
+        from pilothouse.registry.history import cost
 
         return cost(self.record)
 
@@ -253,7 +253,7 @@ class Pilot(Executes):
         self._close_client()
         record = self.record
         if record.state is State.LOST or (record.supervisor is None and record.awaited):
-            from pilothouse.pilots.orphans import end_for_good
+            from pilothouse.pilots.supervisor.orphans import end_for_good
 
             end_for_good(record)
         if not self.state.ended:
@@ -288,8 +288,8 @@ class Pilot(Executes):
             The pilot has ended.
         """
         if self._client is None or self._client.status != "running":
-            from pilothouse.pilots.dashboard import Client
-            from pilothouse.pilots.tls import security, tls_files
+            from pilothouse.pilots.node.pages import Client
+            from pilothouse.registry.line.tls import security, tls_files
 
             self.wait(nodes=0, timeout=ANSWER_S)
             tls = tls_files(PILOTS.folder(self.name))

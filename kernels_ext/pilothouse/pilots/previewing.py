@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.blocking import blocking
-from pilothouse.pilots.records import FIRST
+from pilothouse.registry.records import FIRST
 from pilothouse.state import utcnow
+from pilothouse.sync import blocking
 
 if TYPE_CHECKING:
     from pilothouse.pilots.queues.protocols import Job, Queue
-    from pilothouse.pilots.site import Site
+    from pilothouse.pilots.sites.site import Site
 
 #: What is said where a batch system has no answer.
 UNKNOWN = "the batch system does not tell before the job is submitted"
@@ -103,7 +103,7 @@ def preview(site: str = "local", **description: Any) -> Preview:
     >>> ph.preview("local", nodes=2).jobs[0].when()
     'expected start: at once'
     """
-    from pilothouse.pilots.jobs import written
+    from pilothouse.pilots.queues.jobs import written
 
     found, jobs = _asked_for(site, description)
     starts = blocking(_starts(found, list(jobs.values())))
@@ -129,15 +129,15 @@ def script(site: str = "local", **description: Any) -> str:
     InvalidInput
         A value can't be used.
     """
-    from pilothouse.pilots.jobs import written
+    from pilothouse.pilots.queues.jobs import written
 
     return written(_asked_for(site, description)[1][FIRST])
 
 
 def _asked_for(site: str, description: dict[str, Any]) -> tuple[Site, dict[str, Job]]:
     """The site, and the first job of each kind of node."""
-    from pilothouse.pilots.discovery import describe
-    from pilothouse.pilots.jobs import first_jobs
+    from pilothouse.pilots.queues.discovery import describe
+    from pilothouse.pilots.queues.jobs import first_jobs
 
     checked, found = describe(site=site, **description)
     return found, first_jobs(checked, found, checked.name or found.name)

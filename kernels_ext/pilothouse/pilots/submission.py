@@ -13,10 +13,10 @@ from typing import Any
 from pilothouse.errors import Conflict, InvalidInput, NotFound
 from pilothouse.pilots.attached import AttachedPilot
 from pilothouse.pilots.handle import Pilot
-from pilothouse.pilots.listing import Handles, listed
-from pilothouse.pilots.naming import claim, forget
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, State
-from pilothouse.pilots.run import Run
+from pilothouse.registry.listing import Handles, listed
+from pilothouse.registry.naming import claim, forget
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
+from pilothouse.runs.handle import Run
 from pilothouse.state import check_name, utcnow
 
 
@@ -95,9 +95,9 @@ def submit(
     3
     """
     # Whoever only attaches does without these.
-    from pilothouse.pilots.discovery import describe
-    from pilothouse.pilots.interfaces import supervisor_address
-    from pilothouse.pilots.launching import launch_here, launch_in_job
+    from pilothouse.pilots.queues.discovery import describe
+    from pilothouse.pilots.sites.interfaces import supervisor_address
+    from pilothouse.pilots.supervisor.launching import launch_here, launch_in_job
 
     asked = {
         "site": site, "name": name, "nodes": nodes, "cores": cores, "memory": memory, "gpus": gpus,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from pilothouse.pilots.history import all_nodes
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.registry.history import all_nodes
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:

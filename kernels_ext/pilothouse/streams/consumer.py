@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pilothouse.pilots.child import Channel
+from pilothouse.runs.channel import Channel
 from pilothouse.streams.salvage import GROUP
 from pilothouse.streams.workers import Reports, hello, leave, work
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Failed, PilothouseError
-from pilothouse.pilots.protocols import NodeProcess, RunContext
+from pilothouse.runs.protocols import NodeProcess, RunContext
 from pilothouse.state import utcnow, write_atomic
 from pilothouse.streams import salvage
 from pilothouse.streams.tally import Tally

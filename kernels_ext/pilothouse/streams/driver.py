@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import NotFound
-from pilothouse.pilots.protocols import RunContext
+from pilothouse.runs.protocols import RunContext
 from pilothouse.state import utcnow, write_atomic
 from pilothouse.streams import catalogue
 from pilothouse.streams.crew import Member, Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from pilothouse.pilots.child import Channel
+from pilothouse.runs.channel import Channel
 from pilothouse.streams.workers import Reports, hello, leave, work
 
 #: Messages and payload bytes appended in one transaction at most.

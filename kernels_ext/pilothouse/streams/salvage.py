@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pilothouse.pilots.child import ORPHAN_GRACE, Channel
+from pilothouse.runs.channel import ORPHAN_GRACE, Channel
 from pilothouse.streams import catalogue
 from pilothouse.streams.protocols import Portable
 

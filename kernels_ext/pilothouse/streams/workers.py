@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import NotFound
-from pilothouse.pilots.child import Channel
+from pilothouse.runs.channel import Channel
 from pilothouse.streams import salvage
 from pilothouse.streams.protocols import Portable
 

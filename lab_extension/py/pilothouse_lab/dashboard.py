@@ -149,7 +149,8 @@ async def _carry(source: IOStream, sink: IOStream) -> None:
 def _connect(name: str) -> socket.socket:
     """A new connection to the dashboard of the pilot called `name`."""
     from pilothouse.errors import Conflict
-    from pilothouse.pilots import Pilot, control
+    from pilothouse.pilots import Pilot
+    from pilothouse.registry.line import client as control
 
     record = Pilot(name).record
     if record.state.ended:

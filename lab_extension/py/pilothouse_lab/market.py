@@ -48,7 +48,7 @@ class _Open:
             self._market = None
         if live is not None and self._market is None:
             from pilothouse.market import Market
-            from pilothouse.market.lab_market import WHERE
+            from pilothouse.market.lab_market.driver import WHERE
 
             with contextlib.suppress(FileNotFoundError):
                 where = json.loads((live.folder / WHERE).read_text())
@@ -83,7 +83,7 @@ def _books() -> dict[str, Any] | None:
     journals = sorted((home() / "market").glob("*.jsonl"))
     if not journals:
         return None
-    from pilothouse.market.accounts import Accounts
+    from pilothouse.market.money.accounts import Accounts
 
     books = Accounts.read(journals)
     return {

@@ -49,9 +49,9 @@ class PilotSchema(Answer):
         site = self.get_query_argument("site", None)
 
         def find() -> dict[str, Any]:
-            from pilothouse.pilots.description import PilotDescription
-            from pilothouse.pilots.discovery import site_named
-            from pilothouse.pilots.site_schema import form_schema
+            from pilothouse.pilots.queues.discovery import site_named
+            from pilothouse.pilots.sites.description import PilotDescription
+            from pilothouse.pilots.sites.schema import form_schema
 
             return PilotDescription.model_json_schema() if site is None else form_schema(site_named(site))
 
@@ -85,8 +85,8 @@ class Pilots(Answer):
         """The pilots, whichever process started them."""
 
         def find() -> dict[str, Any]:
-            from pilothouse.pilots.alive import reconcile
-            from pilothouse.pilots.records import PILOTS
+            from pilothouse.registry.liveness import reconcile
+            from pilothouse.registry.records import PILOTS
 
             return listed(PILOTS, reconcile)
 
@@ -100,7 +100,7 @@ class Pilots(Answer):
 
         def start() -> dict[str, Any]:
             from pilothouse.pilots import submit
-            from pilothouse.pilots.description import PilotDescription, check
+            from pilothouse.pilots.sites.description import PilotDescription, check
 
             check(PilotDescription, body)  # names that submit() does not have, too
             return as_json(submit(**body).record)
@@ -247,7 +247,7 @@ class PilotLogs(Answer):
 
 
 def _sweep(*, end: bool) -> dict[str, Any]:
-    from pilothouse.pilots.orphans import sweep_sites
+    from pilothouse.pilots.supervisor.orphans import sweep_sites
 
     found, unseen = sweep_sites(end=end)
     return {"items": [asdict(orphan) for orphan in found], "unseen": unseen}

@@ -24,8 +24,8 @@ class Runs(Answer):
         """The runs, ended ones too."""
 
         def find() -> dict[str, Any]:
-            from pilothouse.pilots.alive import reconcile_run
-            from pilothouse.pilots.records import RUNS
+            from pilothouse.registry.liveness import reconcile_run
+            from pilothouse.registry.records import RUNS
 
             return listed(RUNS, reconcile_run)
 

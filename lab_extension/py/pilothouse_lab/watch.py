@@ -156,8 +156,8 @@ class RecordWatch:
 
 
 def _folders() -> dict[Kind, _Folder]:
-    from pilothouse.pilots.alive import reconcile, reconcile_run
-    from pilothouse.pilots.records import PILOTS, RUNS
+    from pilothouse.registry.liveness import reconcile, reconcile_run
+    from pilothouse.registry.records import PILOTS, RUNS
 
     folders: dict[Kind, _Folder] = {
         "pilots": _Folder(PILOTS, PILOTS.root, reconcile),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pilothouse.market.events import Training
 from pilothouse.market.learning import arrays, datasets, trainers
 from pilothouse.market.learning.trainers import TRAINERS, Trainer
+from pilothouse.market.messages.events import Training
 
 FEATURES, CLASSES = 5, 3
 

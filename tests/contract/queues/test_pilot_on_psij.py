@@ -9,7 +9,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 from tests.slurm.cluster import SlurmCluster
 from tests.waiting import eventually
 

@@ -10,7 +10,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch
 from tests.waiting import eventually
 

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import InvalidInput, Refused, Unavailable
-from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.htcondor import HTCondorQueue
@@ -26,8 +25,9 @@ from pilothouse.pilots.queues.pbs import PBSQueue
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.queues.psij import PSIJQueue
 from pilothouse.pilots.queues.slurm import SlurmQueue
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import State
 from pilothouse.state import utcnow
 from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch, program
 from tests.queue_contract import Bench, QueueContract
@@ -327,7 +327,7 @@ class TestPSIJOnSlurm(SlurmContract):
             code = (
                 "import asyncio\n"
                 "from pilothouse.pilots.queues import queue_for\n"
-                "from pilothouse.pilots.site import Site\n"
+                "from pilothouse.pilots.sites.site import Site\n"
                 "queue = queue_for(Site(name='psij', system='psij:slurm'))\n"
                 "async def main():\n"
                 "    (number, status), = (await queue.poll()).items()\n"

@@ -10,7 +10,7 @@ import pytest
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.gridengine import GridEngineQueue
 from pilothouse.pilots.queues.protocols import JobStatus
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 from tests.gridengine.cluster import NODES, SLOTS
 from tests.queue_contract import Bench, QueueContract
 

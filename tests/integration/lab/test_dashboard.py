@@ -17,10 +17,10 @@ from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 import pilothouse as ph
-from pilothouse.pilots import control
-from pilothouse.pilots.answering import serve_tls
-from pilothouse.pilots.records import PILOTS, PilotRecord
-from pilothouse.pilots.tls import make_certificate
+from pilothouse.registry.line import client as control
+from pilothouse.registry.line.server import serve_tls
+from pilothouse.registry.line.tls import make_certificate
+from pilothouse.registry.records import PILOTS, PilotRecord
 from pilothouse.state import utcnow
 from pilothouse_lab import dashboard
 

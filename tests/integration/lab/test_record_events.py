@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State
 from pilothouse.state import utcnow
 
 PILOT, RUN = "https://events.pilothouse.dev/pilot/v1", "https://events.pilothouse.dev/run/v1"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import pilothouse as ph
-from pilothouse.market.handle import Market
+from pilothouse.market.market import Market
 from pilothouse.pilots import Pilot
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pilothouse.market import events
 from pilothouse.market.learning.arrays import Shard, State
+from pilothouse.market.messages import events
+from pilothouse.market.messages.parameters import ProviderParameters
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import NoteWallet
-from pilothouse.market.nostr import Identity, Session
-from pilothouse.market.parameters import ProviderParameters
-from pilothouse.market.provider import Provider
+from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.market.provider.provider import Provider
 
 
 class Stranger(Provider):

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import pilothouse as ph
-from pilothouse.market import TrainingResult, events
-from pilothouse.market.committed import COMMITTED
-from pilothouse.market.following import ledgers
-from pilothouse.market.handle import Market
+from pilothouse.market import TrainingResult
+from pilothouse.market.customer.state import COMMITTED
+from pilothouse.market.lab_market.following import ledgers
+from pilothouse.market.market import Market
+from pilothouse.market.messages import events
 from pilothouse.market.money import ledger
 from pilothouse.pilots import Pilot, Run
-from pilothouse.pilots.records import RUNS
+from pilothouse.registry.records import RUNS
 from tests.integration.market.trading import (
     BUDGET,
     CHEAP,
@@ -56,14 +57,14 @@ def whole(market: Market, providers: list[Run], local_pilot: Pilot) -> TrainingR
 CUSTOMER: dict[str, list[Any]] = {
     "bidding": [PUBLISH, 1, "after", events.CALL],
     "proposing": [SEND, 1, "after", events.CONTRACT],
-    "before-the-first-round": ["pilothouse.market.customer:Customer._deal", 1, "after", None],
-    "after-an-order": ["pilothouse.market.customer:Customer._order", 2, "after", None],
-    "one-answer-of-two": ["pilothouse.market.committed:Committed.keep", 3, "after", None],
+    "before-the-first-round": ["pilothouse.market.customer.trading:Customer._deal", 1, "after", None],
+    "after-an-order": ["pilothouse.market.customer.trading:Customer._order", 2, "after", None],
+    "one-answer-of-two": ["pilothouse.market.customer.state:Committed.keep", 3, "after", None],
     "between-payment-and-delivery": [SEND, 3, "before", events.VERDICT],
     "delivered-and-not-noted": [SEND, 4, "after", events.VERDICT],
     "receipt-not-noted": [PUBLISH, 3, "after", events.RECEIPT],
-    "all-paid-and-not-closed": ["pilothouse.market.books:Books.close_round", 2, "before", None],
-    "after-the-last-round": ["pilothouse.market.customer:Customer.leave", 1, "before", None],
+    "all-paid-and-not-closed": ["pilothouse.market.customer.result_file:Books.close_round", 2, "before", None],
+    "after-the-last-round": ["pilothouse.market.customer.trading:Customer.leave", 1, "before", None],
 }
 
 
@@ -180,7 +181,7 @@ def test_a_job_goes_on_when_the_relay_that_was_killed_is_back(
     """Relay and blob server are one process; the next one has the address and the blobs, and no events."""
     assert market.run is not None
     relay = [one["pid"] for one in market.run.events() if one["what"] == "process started"][-1]
-    tear = ["pilothouse.market.customer:Customer._order", 2, "before", None]
+    tear = ["pilothouse.market.customer.trading:Customer._order", 2, "before", None]
     run = job(market, local_pilot, "relay-killed", tear=tear, victim=relay)
     result = run.result(timeout=120)
     assert len(result["rounds"]) == ROUNDS

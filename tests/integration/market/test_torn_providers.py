@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 import pilothouse as ph
-from pilothouse.market import events
-from pilothouse.market.handle import Market
+from pilothouse.market.market import Market
+from pilothouse.market.messages import events
+from pilothouse.market.messages.parameters import ProviderParameters
 from pilothouse.market.money import ledger
 from pilothouse.market.money.notes import NoteWallet
-from pilothouse.market.nostr import EmbeddedRelay, Identity, Session
-from pilothouse.market.parameters import ProviderParameters
-from pilothouse.market.provider import Provider
+from pilothouse.market.nostr.session import EmbeddedRelay, Identity, Session
+from pilothouse.market.provider.provider import Provider
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.records import PILOTS, RUNS
+from pilothouse.registry.records import PILOTS, RUNS
 from tests.integration.market.trading import (
     CHEAP,
     ROUNDS,
@@ -84,8 +84,8 @@ def test_a_provider_whose_node_is_killed_goes_on_at_another(market: Market, frai
 
 
 def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilothouse.market.provider.OFFER_RENEWAL", 0.3)
-    monkeypatch.setattr("pilothouse.market.provider.OFFER_RETRY", 0.1)
+    monkeypatch.setattr("pilothouse.market.provider.provider.OFFER_RENEWAL", 0.3)
+    monkeypatch.setattr("pilothouse.market.provider.provider.OFFER_RETRY", 0.1)
     relay = EmbeddedRelay()
     identity, stop = Identity.generate(), threading.Event()
     settings = ProviderParameters.model_validate(

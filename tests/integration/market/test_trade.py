@@ -20,9 +20,11 @@ import pytest
 import pilothouse as ph
 from pilothouse import state
 from pilothouse.errors import Conflict, Failed, Unavailable
-from pilothouse.market import Job, events, nostr
-from pilothouse.market.handle import Market
+from pilothouse.market import Job
 from pilothouse.market.learning import datasets
+from pilothouse.market.market import Market
+from pilothouse.market.messages import events
+from pilothouse.market.nostr import session as nostr
 from pilothouse.pilots import Pilot, Run
 
 STRANGER = Path(__file__).parent / "stranger.py"

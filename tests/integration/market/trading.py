@@ -8,16 +8,16 @@ from collections import Counter
 from typing import Any
 
 from pilothouse.market import TrainingResult
-from pilothouse.market.following import ledgers
-from pilothouse.market.handle import Market
+from pilothouse.market.lab_market.following import ledgers
+from pilothouse.market.market import Market
+from pilothouse.market.messages.parameters import JobParameters, ProviderParameters
 from pilothouse.market.money import ledger
-from pilothouse.market.parameters import JobParameters, ProviderParameters
 from pilothouse.pilots import Pilot, Run
-from pilothouse.pilots.records import PILOTS, RUNS
+from pilothouse.registry.records import PILOTS, RUNS
 from tests.waiting import eventually
 
-SEND = "pilothouse.market.nostr:Session.send"
-PUBLISH = "pilothouse.market.nostr:Session.publish"
+SEND = "pilothouse.market.nostr.session:Session.send"
+PUBLISH = "pilothouse.market.nostr.session:Session.publish"
 ROUNDS = 3
 PRICES = {"nora": 100_000, "olga": 120_000}
 #: What others ask: less, so that a job for one provider is theirs.

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pilothouse.md import psa
-from pilothouse.md.path_similarity import as_path
-from pilothouse.md.psa_kernel import compare
+from pilothouse.md.psa.call import as_path
+from pilothouse.md.psa.kernel import compare
 
 mda = pytest.importorskip("MDAnalysis")
 from MDAnalysisTests.datafiles import DCD, DCD2, PSF  # noqa: E402

@@ -15,10 +15,10 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.alive import why_lost
-from pilothouse.pilots.discovery import local_site
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, ProcessRef, State
+from pilothouse.pilots.queues.discovery import local_site
 from pilothouse.pilots.submission import pilots
+from pilothouse.registry.liveness import why_lost
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, ProcessRef, State
 from pilothouse.state import utcnow
 from tests.waiting import eventually
 

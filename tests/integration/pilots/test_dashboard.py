@@ -14,8 +14,8 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict
-from pilothouse.pilots import control
 from pilothouse.pilots.dashboard_link import SERVER
+from pilothouse.registry.line import client as control
 
 
 def get(line: socket.socket, page: str) -> tuple[int, bytes]:

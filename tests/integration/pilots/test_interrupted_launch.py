@@ -8,7 +8,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import NotFound
-from pilothouse.pilots import control
+from pilothouse.registry.line import client as control
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["before it was asked for", "before the answer was heard"])

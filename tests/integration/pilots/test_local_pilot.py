@@ -20,8 +20,9 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable, WaitTimeout
-from pilothouse.pilots import Pilot, Run, control
-from pilothouse.pilots.records import PILOTS, PilotRecord
+from pilothouse.pilots import Pilot, Run
+from pilothouse.registry.line import client as control
+from pilothouse.registry.records import PILOTS, PilotRecord
 from pilothouse.state import utcnow
 
 

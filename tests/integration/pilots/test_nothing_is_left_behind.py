@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
-from pilothouse.pilots.records import PILOTS, RUNS
+from pilothouse.registry.records import PILOTS, RUNS
 
 pytestmark = pytest.mark.slow
 

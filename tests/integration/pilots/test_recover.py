@@ -9,7 +9,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict
-from pilothouse.pilots.history import all_nodes
+from pilothouse.registry.history import all_nodes
 from tests.waiting import eventually
 
 

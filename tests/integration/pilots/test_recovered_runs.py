@@ -17,7 +17,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Failed, NotFound
-from pilothouse.pilots.records import PILOTS, RUNS
+from pilothouse.registry.records import PILOTS, RUNS
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_a_stream_goes_on_where_it_was(pilot: Pilot, consumers: int) -> None:
 
 SLOW = """
 import sys
-if "pilothouse.pilots.child" in sys.orig_argv:
+if "pilothouse.runs.channel" in sys.orig_argv:
     import time
     from pilothouse.streams.brokers.log import Log
     save = Log.save

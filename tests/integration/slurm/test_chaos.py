@@ -106,7 +106,7 @@ class Chaos:
 
 def is_node(process: psutil.Process) -> bool:
     try:
-        return "pilothouse.pilots.node" in process.cmdline()
+        return "pilothouse.pilots.node.node" in process.cmdline()
     except psutil.Error:
         return False
 

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from pilothouse.pilots import control
+from pilothouse.registry.line import client as control
 from tests.integration.pilots.test_dashboard import get
 from tests.slurm.login_node import LoginNode
 

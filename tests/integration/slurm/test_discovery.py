@@ -9,7 +9,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.site_schema import form_schema
+from pilothouse.pilots.sites.schema import form_schema
 from pilothouse.state import utcnow
 from tests.slurm.cluster import SlurmCluster
 from tests.slurm.login_node import LoginNode

@@ -9,7 +9,7 @@ import pytest
 
 from pilothouse.errors import Failed, Refused
 from pilothouse.pilots.queues.slurm import SlurmQueue
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.site import Site
 from tests.slurm.login_node import LoginNode, happened, running
 from tests.waiting import eventually
 

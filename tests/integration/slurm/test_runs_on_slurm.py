@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
-from pilothouse.pilots.records import RUNS
+from pilothouse.registry.records import RUNS
 from tests.slurm.login_node import LoginNode, kill_supervisor
 from tests.waiting import eventually
 

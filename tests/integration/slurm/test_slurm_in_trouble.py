@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.naming import tag
+from pilothouse.registry.naming import tag
 from tests.slurm.login_node import LoginNode, happened, running
 from tests.waiting import eventually
 

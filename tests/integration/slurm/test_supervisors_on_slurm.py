@@ -17,9 +17,9 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict, Lost
-from pilothouse.pilots.naming import tag
-from pilothouse.pilots.records import PILOTS
-from pilothouse.pilots.tls import tls_files
+from pilothouse.registry.line.tls import tls_files
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import PILOTS
 from tests.slurm.login_node import LoginNode, happened, kill_supervisor, running
 from tests.waiting import eventually
 

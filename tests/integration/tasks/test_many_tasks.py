@@ -18,8 +18,8 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.records import RUNS, State
-from pilothouse.pilots.tasks.handle import Task
+from pilothouse.registry.records import RUNS, State
+from pilothouse.tasks.handle import Task
 
 #: Says when it ran, by a clock that all processes of a host share.
 SPELL = "import sys, time; a = time.monotonic(); time.sleep(float(sys.argv[1])); print(a, time.monotonic())"
@@ -163,7 +163,7 @@ def test_tasks_outlive_the_process_that_launched_them(local_pilot: Pilot) -> Non
 
 def test_what_has_ended_is_not_run_again(local_pilot: Pilot, tmp_path: Path) -> None:
     """As a second supervisor finds it: some ends are on record, the last line is cut off."""
-    from pilothouse.pilots import control
+    from pilothouse.registry.line import client as control
 
     script = ["sh", "-c", f"echo {{i}} >> {tmp_path}/ran"]
     tasks = local_pilot.map_execute(script, [{"i": i} for i in range(4)])

@@ -18,7 +18,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import Failed, InvalidInput
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.tasks.handle import Task
+from pilothouse.tasks.handle import Task
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("mpiexec.hydra") and ctypes.util.find_library("mpich")), reason="mpich is not installed"

@@ -17,7 +17,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound
 from pilothouse.pilots import Pilot
-from pilothouse.pilots.tasks.handle import Task
+from pilothouse.tasks.handle import Task
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:

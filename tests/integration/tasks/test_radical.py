@@ -21,8 +21,9 @@ import psutil
 import pytest
 
 from pilothouse.errors import Failed, InvalidInput
-from pilothouse.pilots import Pilot, discovery, submit
-from pilothouse.pilots.tasks.handle import Task
+from pilothouse.pilots import Pilot, submit
+from pilothouse.pilots.queues import discovery
+from pilothouse.tasks.handle import Task
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow

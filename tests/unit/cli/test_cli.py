@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.cli import NESTED, TOP, main
-from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, Progress, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, Progress, RunRecord, State
 from pilothouse.state import utcnow
 
 

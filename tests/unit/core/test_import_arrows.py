@@ -25,8 +25,8 @@ ROOMS = {
 }
 #: Third-party module -> the files (below the root of the checkout) that may import it.
 DOORS = {
-    "nostr_sdk": {"kernels_ext/pilothouse/market/nostr.py"},
-    "dask_jobqueue": {"kernels_ext/pilothouse/pilots/cluster.py"},
+    "nostr_sdk": {"kernels_ext/pilothouse/market/nostr/session.py"},
+    "dask_jobqueue": {"kernels_ext/pilothouse/pilots/queues/headers.py"},
     "lmdb": {"kernels_ext/pilothouse/streams/brokers/log.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}

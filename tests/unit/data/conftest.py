@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.data import store
-from pilothouse.pilots.records import PILOTS, PilotRecord, State
+from pilothouse.registry.records import PILOTS, PilotRecord, State
 from pilothouse.state import utcnow
 
 

@@ -19,7 +19,7 @@ from proxystore.store import Store, unregister_store
 from pilothouse.data import codec, put, report, store
 from pilothouse.data.connector import NodeKey, NodeStoreConnector
 from pilothouse.errors import Conflict, NotFound, Unavailable
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 
 Make = Callable[..., str]
 

@@ -16,8 +16,8 @@ import xarray as xr
 
 from pilothouse.data import Ref, codec, put, report, store, sweep
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
-from pilothouse.pilots.alive import remove_leftovers
-from pilothouse.pilots.records import PILOTS, NodeRecord, State
+from pilothouse.registry.liveness import remove_leftovers
+from pilothouse.registry.records import PILOTS, NodeRecord, State
 from pilothouse.state import utcnow
 
 Make = Callable[..., str]
@@ -195,7 +195,7 @@ def test_the_next_put_removes_what_ended_pilots_left(pilot_record: Make) -> None
 def test_a_pilot_whose_supervisor_was_killed_is_swept_once_its_lease_is_over(
     pilot_record: Make, state: State, lease_s: float, swept: list[str]
 ) -> None:
-    from pilothouse.pilots.records import ProcessRef
+    from pilothouse.registry.records import ProcessRef
 
     put(1, pilot=pilot_record())
     record = PILOTS.read("anna")

@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from pilothouse.magics.completion import complete
 from pilothouse.magics.line import words
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State
 from pilothouse.state import utcnow
 from pilothouse.verbs import GROUPS
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import InvalidInput, Unavailable, Untrusted
-from pilothouse.market import blobs, nostr
-from pilothouse.market.events import BlobRef
+from pilothouse.market.blobs import server as blobs
+from pilothouse.market.messages.events import BlobRef
+from pilothouse.market.nostr import session as nostr
 
 ALICE = nostr.Identity.generate()
 LIMIT = 100_000

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import PilothouseError, Unavailable
-from pilothouse.market import events
-from pilothouse.market.blobs import BlobServer
-from pilothouse.market.committed import COMMITTED, Committed, OpenRound
-from pilothouse.market.deals import DEALS, Deal, Deals
-from pilothouse.market.nostr import EmbeddedRelay
-from pilothouse.market.verdicts import Reason
+from pilothouse.market.blobs.server import BlobServer
+from pilothouse.market.customer.state import COMMITTED, Committed, OpenRound
+from pilothouse.market.learning.verdicts import Reason
+from pilothouse.market.messages import events
+from pilothouse.market.nostr.session import EmbeddedRelay
+from pilothouse.market.provider.state import DEALS, Deal, Deals
 
 KEY = "ab" * 32
 BLOB = events.BlobRef(sha256="cd" * 32, size=5, server="http://127.0.0.1:9", key="ef" * 32)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pilothouse.errors import InvalidInput, Untrusted
-from pilothouse.market.events import Training
 from pilothouse.market.learning import arrays, averaging, datasets, trainers
+from pilothouse.market.messages.events import Training
 
 
 def test_state_survives_safetensors_and_equal_states_have_equal_bytes() -> None:

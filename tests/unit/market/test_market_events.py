@@ -8,7 +8,9 @@ import time
 import pytest
 
 from pilothouse.errors import Untrusted
-from pilothouse.market import agreement, events, nostr
+from pilothouse.market import agreement
+from pilothouse.market.messages import events
+from pilothouse.market.nostr import session as nostr
 
 ALICE = nostr.Identity.generate()
 BOB = nostr.Identity.generate()

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from pilothouse.errors import InvalidInput, NotFound, Unavailable
-from pilothouse.market import connect, events, nostr
-from pilothouse.market.handle import Market
+from pilothouse.market import connect
 from pilothouse.market.listing import ListedOffer, Listing
-from pilothouse.market.message import Message
+from pilothouse.market.market import Market
+from pilothouse.market.messages import events
+from pilothouse.market.messages.message import Message
+from pilothouse.market.nostr import session as nostr
 from pilothouse.pilots import runs
 
 
@@ -45,7 +47,7 @@ def test_import_of_the_market_is_light() -> None:
 
 def test_drivers_leave_the_supervisor_light() -> None:
     program = (
-        "import sys, pilothouse.market.lab_market, pilothouse.market.provider_run, pilothouse.market.training_run\n"
+        "import sys, pilothouse.market.lab_market.driver, pilothouse.market.provider.driver, pilothouse.market.customer.driver\n"
         "print(sorted({'nostr_sdk', 'sklearn', 'safetensors', 'tornado'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

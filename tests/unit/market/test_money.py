@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Conflict, PilothouseError, Unavailable, Untrusted
-from pilothouse.market import nostr
-from pilothouse.market.accounts import Accounts
 from pilothouse.market.money import ledger
+from pilothouse.market.money.accounts import Accounts
 from pilothouse.market.money.ledger import ISSUED, Ledger
 from pilothouse.market.money.notes import ON_THE_WAY, PURSE, NoteWallet
 from pilothouse.market.money.protocols import Payment, Purpose
+from pilothouse.market.nostr import session as nostr
 
 BOB = nostr.Identity.generate()
 PURPOSE = Purpose("digits-1", 1, BOB.pubkey)

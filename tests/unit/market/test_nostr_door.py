@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
-from pilothouse.market import message, nostr
+from pilothouse.market.messages import message
+from pilothouse.market.nostr import session as nostr
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def test_publishing_fails_loudly_when_the_relay_is_gone() -> None:
 def test_process_that_leaves_its_sessions_open_ends_cleanly() -> None:
     """The library's threads call back into Python: unstopped, they crash an interpreter that is going."""
     program = (
-        "from pilothouse.market import nostr\n"
+        "from pilothouse.market.nostr import session as nostr\n"
         "relay = nostr.EmbeddedRelay()\n"
         "session = nostr.Session(nostr.Identity.generate(), [relay.url])\n"
         "session.listen({'kinds': [5701]})\n"

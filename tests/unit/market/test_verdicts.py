@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pilothouse.market.events import Training, Validation
 from pilothouse.market.learning import arrays, datasets, trainers
 from pilothouse.market.learning.arrays import Shard, State
-from pilothouse.market.verdicts import Candidate, Judgement, Reason, judge
+from pilothouse.market.learning.verdicts import Candidate, Judgement, Reason, judge
+from pilothouse.market.messages.events import Training, Validation
 
 TRAINING = Training()
 MODEL = trainers.MLP()

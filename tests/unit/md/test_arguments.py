@@ -21,7 +21,7 @@ from MDAnalysis.analysis.rdf import InterRDF, InterRDF_s  # noqa: E402
 from MDAnalysis.analysis.rms import RMSD  # noqa: E402
 from MDAnalysisTests.datafiles import DCD, PSF  # noqa: E402
 
-from pilothouse.md.analysis import check_frames  # noqa: E402
+from pilothouse.md.analyse.call import check_frames  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -234,9 +234,9 @@ def test_parts_of_given_frames_have_the_bits_of_a_serial_run(calpha: Any, frames
 
     import xarray
 
-    from pilothouse.md.backend import analyse_part, conclude
-    from pilothouse.md.gathering import cut
-    from pilothouse.md.recipe import pack
+    from pilothouse.md.analyse.backend import analyse_part, conclude
+    from pilothouse.md.parts.gathering import cut
+    from pilothouse.md.universes.recipe import pack
 
     numbers = check_frames(98, None, None, None, frames)
     parameters = {"start": None, "stop": None, "step": None, "frames_given": str(list(numbers))}

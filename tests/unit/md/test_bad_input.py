@@ -49,7 +49,7 @@ def test_truncated_trajectory(topology: str, trajectory: str, tmp_path: Path) ->
 
 
 def test_trajectory_that_ended_early_is_noted(universe: Any) -> None:
-    from pilothouse.md.files import check_complete
+    from pilothouse.md.universes.files import check_complete
 
     (note,) = check_complete(universe.trajectory, field="trajectory")
     assert "98 frames, all whole, where the header promises 500" in note
@@ -57,7 +57,7 @@ def test_trajectory_that_ended_early_is_noted(universe: Any) -> None:
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_dcd_whose_title_has_another_length_than_it_says(tmp_path: Path, whole: bool) -> None:
-    from pilothouse.md.files import check_complete
+    from pilothouse.md.universes.files import check_complete
 
     data = bytearray(Path(DCD).read_bytes())
     data[92:96] = (84).to_bytes(4, "little")  # of the record; its lines are more
@@ -83,7 +83,7 @@ def test_file_that_has_gone(tmp_path: Path) -> None:
 
 
 def test_file_that_changed_since(tmp_path: Path) -> None:
-    from pilothouse.md.recipe import pack, unpack
+    from pilothouse.md.universes.recipe import pack, unpack
 
     path = tmp_path / "moving.dcd"
     path.write_bytes(Path(DCD).read_bytes())
@@ -96,7 +96,7 @@ def test_file_that_changed_since(tmp_path: Path) -> None:
 
 
 def test_topology_changed_in_memory_is_not_computed_as_if_it_were_not(universe: Any) -> None:
-    from pilothouse.md.recipe import pack, unpack
+    from pilothouse.md.universes.recipe import pack, unpack
 
     changed = mda.Universe(PSF, DCD)
     changed.atoms.masses = 1.0
@@ -107,7 +107,7 @@ def test_topology_changed_in_memory_is_not_computed_as_if_it_were_not(universe: 
 
 
 def test_coordinates_changed_in_memory_are_not_computed_as_if_they_were_not() -> None:
-    from pilothouse.md.recipe import pack, unpack
+    from pilothouse.md.universes.recipe import pack, unpack
 
     moved = mda.Universe(PSF, DCD)
     moved.atoms.translate([1, 0, 0])
@@ -149,7 +149,7 @@ def test_frames_that_do_not_exist(universe: Any, options: dict[str, Any], field:
 
 
 def test_coordinates_that_are_not_numbers_in_memory_and_on_file(tmp_path: Path) -> None:
-    from pilothouse.md.recipe import pack, unpack
+    from pilothouse.md.universes.recipe import pack, unpack
 
     universe = mda.Universe(PSF, DCD, in_memory=True)
     universe.trajectory.get_array()[7, 3] = np.nan

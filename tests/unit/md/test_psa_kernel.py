@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pilothouse.md import filtering
-from pilothouse.md.filtering import Products, products, relative_bound
-from pilothouse.md.frechet import leashes
-from pilothouse.md.psa_kernel import compare, compare_between
+from pilothouse.md.psa import filtering
+from pilothouse.md.psa.filtering import Products, products, relative_bound
+from pilothouse.md.psa.frechet import leashes
+from pilothouse.md.psa.kernel import compare, compare_between
 
 
 def _walks(n: int, frames: int = 30, atoms: int = 40, seed: int = 0, dtype: str = "f4") -> list[np.ndarray]:
@@ -127,7 +127,7 @@ def test_matrices_walked_together_have_the_values_of_each_alone(monkeypatch: pyt
     matrices = [rng.random(shape) for shape in ((5, 9), (1, 1), (9, 5), (5, 9), (1, 7), (12, 1), (8, 8))]
     expected = [_recursive_frechet(matrix) for matrix in matrices]
     assert leashes(matrices).tolist() == expected
-    from pilothouse.md import frechet
+    from pilothouse.md.psa import frechet
 
     monkeypatch.setattr(frechet, "_TOGETHER", 150)
     assert leashes(matrices).tolist() == expected
@@ -135,7 +135,7 @@ def test_matrices_walked_together_have_the_values_of_each_alone(monkeypatch: pyt
 
 
 def test_blocks_have_the_bits_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pilothouse.md import psa_kernel
+    from pilothouse.md.psa import kernel as psa_kernel
 
     paths = _walks(9, seed=9)
     whole = compare(paths, with_frechet=True)
@@ -195,7 +195,7 @@ def test_coordinates_beyond_single_precision_are_filtered_in_double() -> None:
 
 
 def test_refinement_stays_rare(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pilothouse.md import psa_kernel
+    from pilothouse.md.psa import kernel as psa_kernel
 
     counted: list[int] = []
 

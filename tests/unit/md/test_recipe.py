@@ -14,9 +14,9 @@ mda = pytest.importorskip("MDAnalysis")
 from MDAnalysis.analysis.rms import RMSD  # noqa: E402
 from MDAnalysisTests.datafiles import DCD, DCD2, GRO, PSF  # noqa: E402
 
-from pilothouse.md.backend import compute_part  # noqa: E402
-from pilothouse.md.gathering import count_parts, cut  # noqa: E402
-from pilothouse.md.recipe import UniversePool, pack, unpack  # noqa: E402
+from pilothouse.md.analyse.backend import compute_part  # noqa: E402
+from pilothouse.md.parts.gathering import count_parts, cut  # noqa: E402
+from pilothouse.md.universes.recipe import UniversePool, pack, unpack  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -112,7 +112,7 @@ def test_parts_depend_on_the_input_alone(frames: int, atoms: int, parts: int) ->
 
 def test_importing_the_room_is_light() -> None:
     code = (
-        "import sys, pilothouse.md, pilothouse.md.analysis_run, pilothouse.md.psa_run; "
+        "import sys, pilothouse.md, pilothouse.md.parts.analysis_run, pilothouse.md.parts.psa_run; "
         "print([m for m in ('MDAnalysis', 'scipy', 'xarray', 'numba', 'bokeh', 'distributed') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -143,7 +143,7 @@ def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
 
 def test_the_process_that_sends_an_analysis_knows_nothing_of_it() -> None:
     code = (
-        "import sys, pilothouse.md.analysis_process, pilothouse.md.psa_process; "
+        "import sys, pilothouse.md.analyse.process, pilothouse.md.psa.process; "
         "print([m for m in ('MDAnalysis', 'xarray', 'zarr', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

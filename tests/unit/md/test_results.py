@@ -17,7 +17,7 @@ from MDAnalysis.analysis.lineardensity import LinearDensity  # noqa: E402
 from MDAnalysis.analysis.rdf import InterRDF, InterRDF_s  # noqa: E402
 from MDAnalysisTests.datafiles import DCD, GRO, PSF, XTC  # noqa: E402
 
-from pilothouse.md.results import provenance, to_dataset, write  # noqa: E402
+from pilothouse.md.analyse.results import provenance, to_dataset, write  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from pilothouse.errors import InvalidInput
-from pilothouse.md import psa, psa_process
-from pilothouse.md.path_similarity import as_path
-from pilothouse.md.psa_kernel import compare
+from pilothouse.md import psa
+from pilothouse.md.psa import process as psa_process
+from pilothouse.md.psa.call import as_path
+from pilothouse.md.psa.kernel import compare
 from pilothouse.md.superposing import apart, superpose
 
 mda = pytest.importorskip("MDAnalysis")

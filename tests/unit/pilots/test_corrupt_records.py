@@ -10,7 +10,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.cli import main
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.records import PILOTS, RUNS, PilotRecord, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State
 from pilothouse.state import utcnow
 
 CORRUPT = {

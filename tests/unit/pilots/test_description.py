@@ -9,11 +9,11 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots import discovery
-from pilothouse.pilots.description import PilotDescription
-from pilothouse.pilots.discovery import describe, site_named
-from pilothouse.pilots.site_check import shown
-from pilothouse.pilots.site_schema import form_schema
+from pilothouse.pilots.queues import discovery
+from pilothouse.pilots.queues.discovery import describe, site_named
+from pilothouse.pilots.sites.check import shown
+from pilothouse.pilots.sites.description import PilotDescription
+from pilothouse.pilots.sites.schema import form_schema
 from tests.unit.pilots.fake_commands import SINFO, FakeCommands
 
 

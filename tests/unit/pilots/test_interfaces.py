@@ -10,8 +10,8 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import InvalidInput
-from pilothouse.pilots.interfaces import supervisor_address
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.interfaces import supervisor_address
+from pilothouse.pilots.sites.site import Site
 from tests.unit.pilots.fake_commands import SINFO, FakeCommands
 
 

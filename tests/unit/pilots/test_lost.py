@@ -13,9 +13,9 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict
-from pilothouse.pilots.alive import reconcile
-from pilothouse.pilots.orphans import clear_lost
-from pilothouse.pilots.records import PILOTS, PilotRecord, ProcessRef, State
+from pilothouse.pilots.supervisor.orphans import clear_lost
+from pilothouse.registry.liveness import reconcile
+from pilothouse.registry.records import PILOTS, PilotRecord, ProcessRef, State
 from pilothouse.state import utcnow
 
 

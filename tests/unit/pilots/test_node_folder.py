@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.pilots import node
+from pilothouse.pilots.node import node
 
 #: A node that is told to end at the moment at which it has made its folder.
 TOLD_TO_END = """

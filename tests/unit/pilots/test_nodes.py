@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots import nodes as nodes_module
-from pilothouse.pilots.discovery import local_site
-from pilothouse.pilots.jobs import node_job
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.naming import tag
-from pilothouse.pilots.nodes import LIMIT, Nodes
+from pilothouse.pilots.queues.discovery import local_site
+from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.records import PILOTS, NodeRecord, PilotRecord, State
+from pilothouse.pilots.supervisor import set_point as nodes_module
+from pilothouse.pilots.supervisor.set_point import LIMIT, Nodes
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
 
 

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import pytest
 
 from pilothouse.errors import Unavailable
-from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues import polling
 from pilothouse.pilots.queues.polling import Polling
 from pilothouse.pilots.queues.protocols import JobStatus
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import State
 
 T = TypeVar("T")
 SITE = Site(name="fake", system="fake", poll_least=2, poll_most=30)

@@ -11,8 +11,8 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import InvalidInput, Unavailable
-from pilothouse.pilots.discovery import describe, site_named
-from pilothouse.pilots.site_files import read
+from pilothouse.pilots.queues.discovery import describe, site_named
+from pilothouse.pilots.sites.files import read
 from tests.unit.pilots.fake_commands import SINFO, FakeCommands
 
 Write = Callable[[str], Path]

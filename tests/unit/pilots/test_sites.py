@@ -13,8 +13,8 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import InvalidInput, Unavailable
-from pilothouse.pilots import discovery
-from pilothouse.pilots.discovery import describe, local_site, site_named, site_names
+from pilothouse.pilots.queues import discovery
+from pilothouse.pilots.queues.discovery import describe, local_site, site_named, site_names
 from tests.unit.pilots.fake_commands import SINFO, FakeCommands
 
 Write = Callable[[str], Path]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pilothouse.pilots.journal import Journal
-from pilothouse.pilots.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
 from pilothouse.pilots.timeline import MOST_ROWS, Timeline, timeline
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import pilothouse as ph
-from pilothouse.pilots.control import runtime_folder
-from pilothouse.pilots.orphans import TORN_S
-from pilothouse.pilots.records import PILOTS, RUNS
+from pilothouse.pilots.supervisor.orphans import TORN_S
+from pilothouse.registry.line.client import runtime_folder
+from pilothouse.registry.records import PILOTS, RUNS
 from pilothouse.state import write_atomic
 
 KILLED = """

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from pilothouse.pilots.records import NodeRecord, PilotRecord, Progress, RunRecord, State
+from pilothouse.registry.records import NodeRecord, PilotRecord, Progress, RunRecord, State
 from pilothouse.state import utcnow
 from pilothouse.telemetry import Frame
 from pilothouse_widgets.html import pilot_html, run_html

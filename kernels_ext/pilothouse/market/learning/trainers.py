@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.errors import InvalidInput
-from pilothouse.market.events import Training
 from pilothouse.market.learning.arrays import Floats, Shard, State
+from pilothouse.market.messages.events import Training
 
 
 class Interrupted(Exception):

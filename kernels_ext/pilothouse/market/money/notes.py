@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pilothouse.errors import Conflict, Untrusted
-from pilothouse.market import events, nostr
+from pilothouse.market.messages import events
 from pilothouse.market.money.ledger import ISSUED, Ledger, Transaction
 from pilothouse.market.money.protocols import Payment, Purpose
+from pilothouse.market.nostr import session as nostr
 
 #: Accounts of one's own books: what can be spent, and what is on its way.
 PURSE = "purse"

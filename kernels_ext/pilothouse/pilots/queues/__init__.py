@@ -9,7 +9,7 @@ from pilothouse.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pilothouse.pilots.queues.protocols import Queue
-    from pilothouse.pilots.site import Site
+    from pilothouse.pilots.sites.site import Site
 
 
 def queue_for(site: Site) -> Queue:

@@ -15,13 +15,13 @@ from xml.etree import ElementTree
 from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.cluster import clock, dask_job
-from pilothouse.pilots.job_script import job_script
-from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.commands import forgiving, output
+from pilothouse.pilots.queues.headers import clock, dask_job
+from pilothouse.pilots.queues.job_script import job_script
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import State
 
 #: Parallel environments of one host go by these names; others are told by their allocation rule.
 SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "serial")

@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import ByteSize
 
 from pilothouse.errors import InvalidInput, Refused, Unavailable
-from pilothouse.pilots.cluster import dask_job
-from pilothouse.pilots.job_script import job_script, own_log
 from pilothouse.pilots.queues.commands import forgiving, output
+from pilothouse.pilots.queues.headers import dask_job
+from pilothouse.pilots.queues.job_script import job_script, own_log
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.registry.records import State
 
 IDLE, RUNNING, REMOVED, COMPLETED, HELD, TRANSFERRING, SUSPENDED = range(1, 8)
 #: HoldReasonCode of jobs that a person holds, or whose files are still on their way; the others hold what went wrong.

@@ -23,11 +23,11 @@ from typing import Any, NoReturn
 import psutil
 
 from pilothouse.errors import Refused
-from pilothouse.pilots import node
-from pilothouse.pilots.job_script import job_script
+from pilothouse.pilots.node import node
+from pilothouse.pilots.queues.job_script import job_script
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import QueueLimits
+from pilothouse.pilots.sites.site import QueueLimits
+from pilothouse.registry.records import State
 from pilothouse.state import utcnow
 
 #: How a node is called among processes.

@@ -15,12 +15,12 @@ from email.utils import parsedate
 from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.cluster import clock, dask_job
-from pilothouse.pilots.job_script import job_script, own_log
 from pilothouse.pilots.queues.commands import forgiving, output
+from pilothouse.pilots.queues.headers import clock, dask_job
+from pilothouse.pilots.queues.job_script import job_script, own_log
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.registry.records import State
 
 WAITING = set("QHWTM")
 RUNNING = set("RESUB")

@@ -20,11 +20,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pilothouse.pilots.control import runtime_folder
-from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.protocols import JobStatus, Queue
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import MEANT_BY, Site
+from pilothouse.pilots.sites.site import MEANT_BY, Site
+from pilothouse.registry.line.client import runtime_folder
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import State
 from pilothouse.state import write_atomic
 
 #: How many times, and how many seconds apart, to ask after something that only the batch system can explain.

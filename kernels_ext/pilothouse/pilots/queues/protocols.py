@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from pilothouse.pilots.description import NodeKind, PilotDescription
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.pilots.sites.description import NodeKind, PilotDescription
+from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.registry.records import State
 
 #: One BLAS thread for each of a worker's threads.
 ONE_BLAS_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -26,7 +26,7 @@ class Job:
     name
         The node's name.
     tag
-        The job's name in the batch system, from :func:`pilothouse.pilots.naming.tag`: by it orphans are known.
+        The job's name in the batch system, from :func:`pilothouse.registry.naming.tag`: by it orphans are known.
     command
         What the job has to execute, from :func:`node_command` and the like.
     log
@@ -55,7 +55,7 @@ class Job:
 
 def node_command(arguments: Sequence[str], site: Site) -> list[str]:
     """The command line of a node."""
-    return [site.python or sys.executable, "-m", "pilothouse.pilots.node", *arguments]
+    return [site.python or sys.executable, "-m", "pilothouse.pilots.node.node", *arguments]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class JobStatus:
 
 
 class Queue(Protocol):
-    """A batch system. Made with its :class:`~pilothouse.pilots.site.Site`; no method blocks the event loop.
+    """A batch system. Made with its :class:`~pilothouse.pilots.sites.site.Site`; no method blocks the event loop.
 
     Every method raises :class:`~pilothouse.errors.Unavailable` when the batch system does not answer, within the
     site's ``timeout``: that never means that jobs are gone. Registered as an entry point of the group

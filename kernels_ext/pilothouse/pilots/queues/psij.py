@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import InvalidInput, Refused, Unavailable
-from pilothouse.pilots.job_script import job_script, own_log
 from pilothouse.pilots.queues.commands import output
+from pilothouse.pilots.queues.job_script import job_script, own_log
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import QueueLimits, Site
+from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.registry.records import State
 from pilothouse.state import home, write_atomic
 
 #: Seconds for which jobs that have ended are still listed; then their files go.

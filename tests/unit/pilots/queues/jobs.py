@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pilothouse.pilots.description import PilotDescription
-from pilothouse.pilots.naming import tag
 from pilothouse.pilots.queues.protocols import Job
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.description import PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.naming import tag
 
 
 def job(system: str, folder: Path, *, after: str = "", **fields: Any) -> Job:

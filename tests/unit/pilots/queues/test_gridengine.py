@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.description import PilotDescription
 from pilothouse.pilots.queues.gridengine import (
     Customs,
     GridEngineQueue,
@@ -23,8 +22,9 @@ from pilothouse.pilots.queues.gridengine import (
     parse_resources,
 )
 from pilothouse.pilots.queues.protocols import Job
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.description import PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.records import State
 
 RECORDED = Path(__file__).parent / "recorded"
 SITE = Site(name="gridengine", system="gridengine", timeout=5)

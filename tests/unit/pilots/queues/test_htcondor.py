@@ -11,7 +11,7 @@ import pytest
 
 from pilothouse.errors import InvalidInput, Unavailable
 from pilothouse.pilots.queues.htcondor import HTCondorQueue, parse_jobs, parse_status
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 from tests.unit.pilots.queues.jobs import job
 
 START = 1_800_000_000

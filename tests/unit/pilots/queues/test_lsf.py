@@ -11,7 +11,7 @@ import pytest
 
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues.lsf import LSFQueue, parse_bjobs, parse_limits
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 from tests.unit.pilots.queues.jobs import job
 
 EMPTY = {

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.description import PilotDescription
 from pilothouse.pilots.queues.oar import OARQueue, parse_oarnodes, parse_oarstat
 from pilothouse.pilots.queues.protocols import Job
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.description import PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.records import State
 
 RECORDED = Path(__file__).parent / "recorded"
 SITE = Site(name="oar", system="oar", timeout=5)

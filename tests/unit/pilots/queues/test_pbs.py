@@ -11,7 +11,7 @@ import pytest
 
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues.pbs import PBSQueue, parse_limits, parse_qstat
-from pilothouse.pilots.records import State
+from pilothouse.registry.records import State
 from tests.unit.pilots.queues.jobs import job
 
 QSTAT = """\

@@ -10,8 +10,8 @@ import pytest
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.slurm import SlurmQueue, parse_sacct, parse_sinfo, parse_squeue
-from pilothouse.pilots.records import State
-from pilothouse.pilots.site import Site
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.records import State
 
 SQUEUE = """\
 1|FAILED|NonZeroExitCode|1795383534|1795383537|n1|768|pilothouse-abc123-s-1|

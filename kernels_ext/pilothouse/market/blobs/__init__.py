@@ -1,0 +1,1 @@
+"""Blobs: files by their hash, served to whom they are meant for."""

@@ -1,0 +1,1 @@
+"""The customer: hires providers, trains with them, pays for what helps."""

@@ -1,0 +1,1 @@
+"""The market's messages: what each event says, and how it is read."""

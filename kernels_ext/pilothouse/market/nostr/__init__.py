@@ -1,0 +1,1 @@
+"""Nostr: sessions with relays. The only room that imports nostr_sdk."""

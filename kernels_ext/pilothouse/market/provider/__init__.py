@@ -1,0 +1,1 @@
+"""The provider: offers, trains, is paid."""

@@ -1,0 +1,1 @@
+"""`analyse`: any AnalysisBase class on all nodes of a pilot."""

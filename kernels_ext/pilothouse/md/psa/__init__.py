@@ -1,0 +1,1 @@
+"""`psa`: path similarity on all nodes of a pilot."""

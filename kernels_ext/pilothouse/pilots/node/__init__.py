@@ -1,0 +1,1 @@
+"""What runs in a job: the Dask worker, its node processes, Dask's pages."""

@@ -1,0 +1,309 @@
+"""A node: the process in a batch job that holds one Dask worker and the services placed there.
+
+``python -m pilothouse.pilots.node.node --name N --scheduler-file F --tls-cert C --tls-key K --scratch D ...``.
+It starts, feeds and ends node processes (:mod:`pilothouse.runs.channel`) when the supervisor asks over
+Dask's own connection, and passes on what they say, so a node needs no port but its worker's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import glob
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from pilothouse.runs.channel import FINISH_S, FINISHING
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a node waits for its pilot's scheduler when it has just begun.
+START_S = 60.0
+#: Seconds after its pilot's lease at which a node ends by itself: the supervisor should have, and clocks differ.
+LEASE_SLACK_S = 120.0
+
+#: Seconds that node processes have to end, or to say what they have to finish, when their supervisor has gone.
+SAVE_S = 4.0
+
+#: The file in a node's folder that says whose it is.
+OWNER = "owner.json"
+
+#: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
+QUIET = {
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.limit": "10s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.worker-saturation": 1.1,
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "500ms",
+    "distributed.comm.timeouts.connect": "15s",
+}
+
+
+class ProcessHost:
+    """The node processes of one worker."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing: set[str] = set()
+        worker.handlers["pilothouse_spawn"] = self.spawn
+        worker.handlers["pilothouse_send"] = self.send
+        worker.handlers["pilothouse_kill"] = self.kill
+
+    async def spawn(self, key: str, module: str, config: str, log: str, env: Mapping[str, str]) -> dict[str, Any]:
+        """Start ``module.main(channel)``; what it prints goes to the file `log`."""
+        with open(log, "ab") as file:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "pilothouse.runs.channel",
+                module,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=file,
+                env={**os.environ, **env},
+                limit=4 * 2**20,
+            )
+        self._processes[key] = process
+        await self.send(key, config)
+        task = asyncio.create_task(self._relay(key, process))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return {"status": "OK", "pid": process.pid}
+
+    async def send(self, key: str, line: str) -> dict[str, str]:
+        """Give the process a line of JSON; a process that has ended gets nothing and that is no error."""
+        process = self._processes.get(key)
+        if process is not None and process.stdin is not None:
+            with contextlib.suppress(ConnectionError):
+                process.stdin.write(line.encode() + b"\n")
+                await process.stdin.drain()
+        return {"status": "OK"}
+
+    async def kill(self, key: str) -> dict[str, str]:
+        """End the process at once, unless it finishes what must not be lost: its driver goes, and it ends by itself."""
+        if key in self._processes and key not in self._finishing:
+            with contextlib.suppress(ProcessLookupError):
+                self._processes[key].kill()
+        return {"status": "OK"}
+
+    async def _relay(self, key: str, process: asyncio.subprocess.Process) -> None:
+        stdout = cast("asyncio.StreamReader", process.stdout)
+        async for line in stdout:
+            message = json.loads(line)
+            if message == FINISHING:
+                self._finishing.add(key)
+            else:
+                self._tell({"op": "pilothouse_message", "key": key, "message": message})
+        code = await process.wait()
+        self._processes.pop(key, None)
+        self._finishing.discard(key)
+        self._tell({"op": "pilothouse_exit", "key": key, "code": code})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        from distributed.comm import CommClosedError
+
+        with contextlib.suppress(CommClosedError):  # the scheduler is gone: so is the node, in a moment
+            self._worker.batched_stream.send(message)
+
+    async def close(self) -> None:
+        """End all processes: kindly by closing their input, then not."""
+        for process in self._processes.values():
+            if process.stdin is not None:
+                process.stdin.close()
+        await self._wait(list(self._processes), SAVE_S)
+        await self._wait(list(self._finishing), FINISH_S)  # a stream saves what it has committed
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+    async def _wait(self, keys: Sequence[str], seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(self._processes[key].wait() for key in keys))
+
+
+async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
+    """Be a worker until the scheduler goes or `stop` is set."""
+    import dask
+
+    from pilothouse.pilots.node.pages import Worker
+    from pilothouse.registry.line.tls import security
+
+    dask.config.set(QUIET)
+    tls = {"tls_ca": arguments.tls_cert, "tls_cert": arguments.tls_cert, "tls_key": arguments.tls_key}
+    where = {"interface": arguments.interface} if arguments.interface else {"host": arguments.host or None}
+    worker = Worker(
+        scheduler_file=arguments.scheduler_file,
+        name=arguments.name,
+        nthreads=arguments.cores,
+        memory_limit=arguments.memory or "auto",
+        resources=json.loads(arguments.resources),
+        security=security(tls),
+        local_directory=arguments.scratch,
+        dashboard=False,
+        death_timeout=15,
+        **where,
+    )
+    host = ProcessHost(worker)
+
+    async def close() -> None:
+        await stop.wait()
+        await worker.close()
+
+    closing = asyncio.create_task(close())
+    try:
+        await worker
+        await worker.finished()
+    finally:
+        closing.cancel()
+        await host.close()
+
+
+def _scheduler(path: Path) -> str:
+    """Which scheduler the file names; empty while there is none."""
+    try:
+        return str(json.loads(path.read_bytes())["id"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _pilot_has_ended(record: str) -> bool:
+    """Whether the pilot has ended for good: a lost one may be recovered."""
+    try:
+        return json.loads(Path(record).read_bytes())["state"] in ("finished", "failed", "draining")
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+async def _main(arguments: argparse.Namespace) -> None:
+    """Serve one scheduler after the other, as long as the pilot goes on.
+
+    When a supervisor dies, the node waits for its successor: `patience` seconds, in which nothing is computed.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if arguments.until:
+        loop.call_later(max(arguments.until + LEASE_SLACK_S - time.time(), 0.0), stop.set)
+    path, served, patience = Path(arguments.scheduler_file), "", START_S
+    while True:
+        deadline = time.monotonic() + patience
+        pause = 0.01
+        while (found := _scheduler(path)) in ("", served):
+            if time.monotonic() > deadline or _pilot_has_ended(arguments.record):
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
+                    return
+            pause = min(pause * 1.2, 1.0)
+        served, patience = found, arguments.patience
+        try:
+            await serve(arguments, stop)
+        except (TimeoutError, OSError) as error:  # the file was of one that is gone already
+            logger.warning("the scheduler of %s does not answer: %s", path, error)
+        if stop.is_set() or not patience:
+            return
+
+
+def _may_be_wanted(folder: Path) -> bool:
+    """Whether the pilot of a killed node goes on, or can be gone on with until its lease is over."""
+    try:
+        record = json.loads(Path(json.loads((folder / OWNER).read_bytes())["record"]).read_bytes())
+        lease_end = datetime.fromisoformat(record["lease_end"] or "")
+        return record["state"] not in ("finished", "failed") and lease_end > datetime.now(UTC)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _own_folder(arguments: argparse.Namespace) -> Path:
+    """Where the node has its temporary files, below `scratch` (variables of the node's host are filled in).
+
+    Its name says whose it is, for hosts may share `scratch`. What killed nodes left on this host is removed, once
+    their pilot can't be gone on with.
+    """
+    base = Path(os.path.expandvars(arguments.scratch) if arguments.scratch else tempfile.gettempdir())
+    parent = base / f"pilothouse-{os.getuid()}" / "nodes"
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    here = f"@{socket.gethostname()}"
+    for path in parent.glob(f"*{glob.escape(here)}"):
+        pid = path.name.removesuffix(here).rpartition(".")[2]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            # What Dask put aside is worth nothing without its worker; a stream's log is, to who goes on with it.
+            shutil.rmtree(path / "dask-scratch-space" if _may_be_wanted(path) else path, ignore_errors=True)
+    return parent / f"{arguments.name}.{os.getpid()}{here}"
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def main(line: Sequence[str] | None = None) -> None:
+    """Parse the command line and be a node."""
+    parser = argparse.ArgumentParser(prog="pilothouse-node")
+    for option in ("name", "scheduler-file", "tls-cert", "tls-key", "record"):
+        parser.add_argument(f"--{option}", required=True)
+    for option in ("scratch", "folder", "host", "interface"):
+        parser.add_argument(f"--{option}", default="")
+    parser.add_argument("--cores", type=int, required=True)
+    parser.add_argument("--memory", type=int, default=0)
+    parser.add_argument("--resources", default="{}")
+    parser.add_argument("--patience", type=float, default=0.0)
+    parser.add_argument("--until", type=float, default=0.0)
+    arguments = parser.parse_args(line)
+    signal.signal(signal.SIGTERM, _leave)  # until the event loop listens: the folder goes with the node
+    import distributed  # noqa: F401  # before there is a folder: it takes long enough for a node to be killed in it
+
+    folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
+    arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
+    tempfile.tempdir = None
+    try:
+        folder.mkdir(mode=0o700, exist_ok=bool(arguments.folder))
+        (folder / OWNER).write_text(json.dumps({"record": arguments.record}))
+        os.chdir(folder)
+        asyncio.run(_main(arguments))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending: a second one may not cut that short
+        os.chdir("/")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(line: Sequence[str] | None = None) -> NoReturn:
+    """As :func:`main`, and end without the interpreter's own clean-up: when many end, it takes longer than all else."""
+    code: object = 1
+    try:
+        main(line)
+        code = 0
+    except SystemExit as error:
+        code = error.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,114 @@
+"""From a pilot's record to its jobs: a node, or the supervisor with the first node beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import timedelta
+
+from pilothouse.errors import NotFound
+from pilothouse.pilots.queues.job_script import job_script
+from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, node_command
+from pilothouse.pilots.sites.description import NodeKind, PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.line.tls import tls_files
+from pilothouse.registry.liveness import scratch_folder
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
+from pilothouse.state import home, utcnow
+
+
+def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:
+    """The command line of :mod:`pilothouse.pilots.node.node`: paths and sizes, no secrets."""
+    site = Site.model_validate(record.settings)
+    folder = PILOTS.root / record.name
+    tls = tls_files(folder)
+    arguments = [
+        "--name", node, "--record", str(PILOTS.path(record.name)),
+        "--scheduler-file", str(folder / "scheduler.json"),
+        "--tls-cert", tls["tls_cert"], "--tls-key", tls["tls_key"],
+        "--cores", str(kind.cores), "--memory", str(int(kind.memory or 0)),
+        "--patience", f"{site.patience:g}",
+    ]  # fmt: skip
+    if kind.resources:
+        arguments += ["--resources", json.dumps(kind.resources)]
+    if record.lease_end is not None:
+        arguments += ["--until", f"{record.lease_end.timestamp():.0f}"]
+    if site.system == "local":
+        return [*arguments, "--host", "127.0.0.1", "--folder", str(scratch_folder(record.name) / node)]
+    scratch = str(record.description.get("scratch") or site.scratch)
+    if scratch:
+        arguments += ["--scratch", scratch]
+    if site.interface:
+        arguments += ["--interface", site.interface]
+    return arguments
+
+
+def node_job(record: PilotRecord, node: NodeRecord, kind: NodeKind) -> Job:
+    """The job of one node."""
+    site = Site.model_validate(record.settings)
+    return _job(record, node, kind, node_command(node_arguments(record, node.name, kind), site))
+
+
+def supervisor_job(record: PilotRecord, node: NodeRecord, kind: NodeKind, after: str = "") -> Job:
+    """The job that holds the supervisor, and the node `node` beside it; it may wait for the end of job `after`."""
+    site = Site.model_validate(record.settings)
+    command = [site.python or sys.executable, "-m", "pilothouse.pilots.supervisor.owner", record.name, node.name]
+    return _job(record, node, kind, command, after)
+
+
+def first_jobs(description: PilotDescription, site: Site, name: str) -> dict[str, Job]:
+    """The job of the first node of each kind of a pilot that is not there yet."""
+    stored = description.model_dump(mode="json", exclude={"name", "site"})
+    record = PilotRecord(
+        name=name, site=site.name, created=utcnow(), description=stored, settings=site.model_dump(mode="json"),
+        lease_end=utcnow() + timedelta(seconds=description.lease),
+    )  # fmt: skip
+    jobs, number = {}, record.next_node
+    for kind, nodes in description.wanted().items():
+        jobs[kind] = node_job(record, NodeRecord(name=f"{name}-{number}", kind=kind), description.kind(kind))
+        number += nodes
+    return jobs
+
+
+def written(job: Job) -> str:
+    """The script of `job`."""
+    from pilothouse.pilots.queues import queue_for
+
+    return job_script(job, "") if job.site.system == "local" else queue_for(job.site).script(job)
+
+
+def script_of(record: PilotRecord, node: str | None) -> str:
+    """The script with which `node` was submitted, or the one for the next node."""
+    if node is not None:
+        try:
+            return (PILOTS.root / record.name / f"{node}.sh").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise NotFound(f"node={node!r}: the pilot {record.name!r} has no such node", field="node") from None
+    kind = PilotDescription.model_validate({**record.description, "site": record.site}).kind()
+    return written(node_job(record, NodeRecord(name=f"{record.name}-{record.next_node}"), kind))
+
+
+def _job(record: PilotRecord, node: NodeRecord, kind: NodeKind, command: list[str], after: str = "") -> Job:
+    site = Site.model_validate(record.settings)
+    if kind.walltime and record.lease_end is not None:  # no job outlives the lease
+        left = (record.lease_end - utcnow()).total_seconds()
+        kind = kind.model_copy(update={"walltime": max(min(kind.walltime, left + 60), 60)})
+    local = site.system == "local"
+    environment = dict(ONE_BLAS_THREAD)
+    if not local:  # a process of this host has them from its parent
+        environment |= {"PILOTHOUSE_HOME": str(home()), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        environment |= {name: value for name, value in os.environ.items() if name in ("SLURM_CONF", "PILOTHOUSE_SITES")}
+    return Job(
+        name=node.name,
+        tag=tag(node.name),
+        command=command,
+        log=PILOTS.root / record.name / f"{node.name}.log",
+        description=PilotDescription.model_validate({**record.description, "site": record.site}),
+        kind=kind,
+        site=site,
+        environment=environment,
+        after=after,
+        scratch=scratch_folder(record.name) / node.name if local else None,
+    )

@@ -1,0 +1,1 @@
+"""Sites: where pilots can be had, and what may be asked there."""

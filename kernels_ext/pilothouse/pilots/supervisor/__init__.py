@@ -1,0 +1,1 @@
+"""The process that owns a pilot: its set-point, its line, recovery, orphans."""

@@ -1,0 +1,209 @@
+"""Orphans: jobs with our tag and no live record. They are listed, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import warnings
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from pilothouse.pilots.queues import queue_for
+from pilothouse.pilots.queues.protocols import Queue
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.line.client import runtime_folder
+from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
+from pilothouse.state import Unreadable, home, utcnow
+from pilothouse.sync import blocking
+
+#: A supervisor's socket, or a temporary name of :func:`pilothouse.state.write_atomic`: the process's number is in it.
+_OF_A_PROCESS = re.compile(r".+-(\d+)\.sock|\..+\.(\d+)\.[0-9a-f]{8}")
+#: Seconds after which nobody on any host goes on writing such a file.
+TORN_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A job of ours whose pilot no longer wants it.
+
+    Attributes
+    ----------
+    site, job
+        Where it is, and the batch system's id.
+    pilot, node
+        For which it was submitted.
+    state
+        ``pending`` or ``running``.
+    why
+        Why it is an orphan.
+    """
+
+    site: str
+    job: str
+    pilot: str
+    node: str
+    state: State
+    why: str
+
+
+async def sweep_queue(
+    queue: Queue, site: Site, *, spare_lost: bool = True, end: bool = True, only: str = ""
+) -> list[Orphan]:
+    """Find the orphans in one batch system, and end them.
+
+    Parameters
+    ----------
+    only
+        Those of the pilot of this name.
+    spare_lost
+        Leave the jobs of a pilot that was lost a short time ago (the site's ``patience``): it may be recovered.
+    end
+        Whether to end them.
+    """
+    found = []
+    for job, status in (await queue.poll()).items():
+        if status.state.ended or not status.tag.startswith(tag()):
+            continue
+        node = status.tag.removeprefix(tag())
+        pilot = node.rpartition("-")[0]
+        if only and pilot != only:
+            continue
+        why = _why(PILOTS.find(pilot), job, site, spare_lost)
+        if why:
+            found.append(Orphan(site.name, job, pilot, node, status.state, why))
+    if end and found:
+        await queue.cancel([orphan.job for orphan in found])
+    return found
+
+
+def _why(record: PilotRecord | Unreadable | None, job: str, site: Site, spare_lost: bool) -> str:
+    """Why the job is an orphan; empty when it is none."""
+    if record is None:
+        return "its pilot has no record"
+    if isinstance(record, Unreadable):
+        return ""  # nothing is known: nothing is ended
+    if not record.state.ended:
+        return ""  # its supervisor sorts its jobs out
+    if record.state is not State.LOST:
+        return f"its pilot is {record.state.value}"
+    recent = record.ended is not None and utcnow() - record.ended < timedelta(seconds=site.patience)
+    return "" if spare_lost and recent else "its pilot is lost"
+
+
+def end_for_good(record: PilotRecord) -> None:
+    """End a pilot that has no supervisor: it is lost, or its supervisor's own job waits in the queue.
+
+    Its jobs are ended, and what a lost one had is removed: nobody can go on with it any more.
+    """
+    site = Site.model_validate(record.settings)
+    if site.system != "local":
+        queue = queue_for(site)
+        blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
+        blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
+    latest = PILOTS.read(record.name)
+    if latest.state is State.LOST:
+        if not claim_next(latest):  # somebody is recovering it
+            return
+        clear_away(latest)
+        latest.reason = f"cancelled; it was lost: {latest.reason}"
+    elif latest.supervisor is None and not latest.state.ended:  # none has come up in the meantime
+        for node in latest.nodes:
+            node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
+        latest.reason = "cancelled"
+    else:
+        return
+    latest.state, latest.ended, latest.lease_end = State.FINISHED, utcnow(), None
+    Journal(PILOTS.folder(record.name) / "events.jsonl").add("finished", reason="cancelled")
+    PILOTS.write(latest)
+
+
+def sweep(*, end: bool = True) -> list[Orphan]:
+    """List what pilots have left behind on all sites, and end it.
+
+    Jobs with our tag whose pilot has ended, is lost or has no record; sockets of supervisors that have gone, and files
+    that killed processes were writing.
+
+    Parameters
+    ----------
+    end
+        False only lists.
+
+    Warns
+    -----
+    UserWarning
+        A batch system does not answer, so its jobs were not looked at.
+
+    Raises
+    ------
+    Unavailable
+        A batch system has stopped answering just now.
+    """
+    found, unseen = sweep_sites(end=end)
+    for text in unseen:
+        warnings.warn(text, stacklevel=2)
+    return found
+
+
+def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
+    """What :func:`sweep` does: the orphans, and which sites' jobs were not looked at and why."""
+    from pilothouse.pilots.queues.discovery import sites
+    from pilothouse.pilots.submission import pilots
+
+    for pilot in pilots():  # finds out which are lost
+        assert pilot.record  # noqa: S101
+    found: list[Orphan] = []
+    unseen: list[str] = []
+    systems = {site.system: site for site in sites() if site.system != "local"}
+    for site in systems.values():  # several sites may be of one batch system
+        if site.trouble:
+            unseen.append(f"jobs at site {site.name!r} were not looked at: {site.trouble}")
+            continue
+        found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
+    if end:
+        _remove_files(runtime_folder())
+        remove_torn()
+        clear_lost()
+    return found, unseen
+
+
+def clear_lost() -> None:
+    """Remove what lost pilots have left, once their lease is over and nobody can go on with them."""
+    for record in PILOTS:
+        if isinstance(record, PilotRecord) and record.state is State.LOST and not may_be_recovered(record):
+            with contextlib.suppress(OSError):
+                clear_away(record)
+
+
+def remove_torn() -> None:
+    """Remove what processes were writing in the state folder when they were killed.
+
+    Several hosts may share that folder, and a file says its process but not its host: an hour has to have passed.
+    """
+    records = [path for kind in (PILOTS, RUNS) for path in (kind.root, *kind.root.iterdir())]
+    for folder in (home(), *records):
+        with contextlib.suppress(OSError):  # it is none, or has gone in the meantime
+            _remove_files(folder, TORN_S)
+
+
+def _remove_files(folder: Path, age_s: float = 0.0) -> None:
+    """Remove files in `folder` that are of processes that have gone, and at least `age_s` seconds old."""
+    for path in folder.iterdir():
+        found = _OF_A_PROCESS.fullmatch(path.name)
+        if found and not _runs(int(found[1] or found[2])):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime >= age_s:
+                    path.unlink()
+
+
+def _runs(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

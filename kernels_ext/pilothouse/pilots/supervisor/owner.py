@@ -1,0 +1,374 @@
+"""The supervisor: the detached process that owns one pilot and its runs.
+
+It holds the Dask scheduler, keeps the set-point of nodes, drives the runs, keeps the lease and answers its clients.
+It outlives kernels, browsers and servers. When it dies, another one can take its pilot over: what it owned is in the
+pilot's record, its journal and the folders of its runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import importlib
+import logging
+import math
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import psutil
+
+from pilothouse.errors import PilothouseError, Unavailable
+from pilothouse.pilots.node.node import QUIET
+from pilothouse.pilots.queues import queue_for
+from pilothouse.pilots.queues.jobs import node_job
+from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
+from pilothouse.pilots.queues.polling import Direct, Polling
+from pilothouse.pilots.queues.protocols import Queue
+from pilothouse.pilots.sites.interfaces import supervisor_address
+from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.adaptive import Load
+from pilothouse.pilots.supervisor.first_node import FirstNode
+from pilothouse.pilots.supervisor.operations import Requests
+from pilothouse.pilots.supervisor.orphans import clear_lost, remove_torn, sweep_queue
+from pilothouse.pilots.supervisor.set_point import Nodes
+from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.line import client as control
+from pilothouse.registry.line import server as answering
+from pilothouse.registry.line.tls import make_certificate, security
+from pilothouse.registry.liveness import clear_away, scratch_folder
+from pilothouse.registry.records import PILOTS, UNIX, PilotRecord, ProcessRef, State
+from pilothouse.runs.cores import Cores
+from pilothouse.runs.host import NodeHost, RunHost
+from pilothouse.state import utcnow, write_atomic
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at the nodes, the lease and the idle clock.
+TICK = 0.5
+#: Seconds in which changes of the record are gathered before it is written.
+WRITE_S = 0.02
+#: Seconds between two heartbeats in the record.
+HEARTBEAT = 30.0
+
+
+class Supervisor:
+    """One pilot's owner.
+
+    Parameters
+    ----------
+    first
+        Name of the node whose job this process runs in, where its placement is ``"job"``; else empty.
+    """
+
+    def __init__(self, record: PilotRecord, queue: Queue, first: str = "") -> None:
+        self.record = record
+        self.queue = queue
+        self.site = Site.model_validate(record.settings)
+        self.folder = PILOTS.folder(record.name)
+        self.journal = Journal(self.folder / "events.jsonl")
+        self.scratch = scratch_folder(record.name)
+        self.asking = Direct(queue) if self.site.system == "local" else Polling(queue, self.site)
+        self.nodes = Nodes(
+            record, queue, self.asking, self.journal, self.folder,
+            lambda node, kind: node_job(record, node, kind), self.changed,
+        )  # fmt: skip
+        self.first = FirstNode(self, first) if first else None
+        self.ending = asyncio.Event()
+        self.wake = asyncio.Event()
+        self.active = utcnow()
+        self.scheduler: Any = None
+        self.dashboard: Any = None
+        self.runs: RunHost
+        self._end: tuple[State, str] = (State.FINISHED, "")
+        self._writing: asyncio.TimerHandle | None = None
+
+    # ------------------------------------------------------------------ life
+
+    async def run(self) -> None:
+        """Bring the pilot up, keep it, end it."""
+        record = self.record
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        me = psutil.Process()
+        record.supervisor = ProcessRef(host=socket.gethostname(), pid=me.pid, started=me.create_time())
+        record.state, record.scratch = State.STARTING, str(self.scratch)
+        if record.lease_end is None:
+            record.lease_end = utcnow() + timedelta(seconds=float(record.description["lease"]))
+        tls = make_certificate(self.folder, max((record.lease_end - utcnow()).total_seconds(), 0.0))
+        adopted = adopt_nodes(record, self.journal)
+        servers: list[Any] = []
+        try:
+            if self.first:
+                await self.first.start()
+            await self._keep_nodes()  # nodes start while the scheduler does
+            await self._start_scheduler(tls)
+            self._node_host = NodeHost(self.scheduler)
+            self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self.touch)
+            servers = await self._listen(tls, me.pid)
+            self.nodes.watch(self.scheduler, self._node_host)  # from now on nodes run: whoever waited may ask
+            self.journal.add("started", pid=me.pid, host=socket.gethostname(), scheduler=self.scheduler.address)
+            resume_runs(record, self.runs, self.journal, adopted)
+            self.changed(True)
+            try:
+                await self._keep()
+            finally:
+                for server in servers:
+                    server.close()
+                for path in record.sockets:
+                    path.unlink(missing_ok=True)
+        finally:
+            await self._shut_down()
+
+    async def _listen(self, tls: dict[str, str], pid: int) -> list[Any]:
+        """On a Unix socket, except in a job; beyond this host for all sites that have other hosts."""
+        handlers = Requests(self).handlers
+        servers: list[Any] = []
+        if self.site.system != "local":
+            token = secrets.token_urlsafe(32)
+            write_atomic(self.folder / "token", token.encode())
+            server, self.record.control = await answering.serve_tls(self._address(), tls, token, handlers)
+            servers.append(server)
+        if self.first is None:
+            path = control.runtime_folder() / f"{self.record.name}-{pid}.sock"
+            servers.append(await answering.serve(path, handlers))
+            self.record.socket = str(path)
+        if self.site.dashboard:
+            self.record.dashboard = self.record.control
+            if self.first is None:
+                path = control.runtime_folder() / f"{self.record.name}-dask-{pid}.sock"
+                servers.append(await answering.forward(path, self.dashboard.connect))
+                self.record.dashboard = f"{UNIX}{path}"
+        return servers
+
+    def _address(self) -> str:
+        """The address of this host that nodes and other login nodes can reach."""
+        return supervisor_address(self.site, in_job=self.first is not None)
+
+    async def _start_scheduler(self, tls: dict[str, str]) -> None:
+        import dask
+
+        from pilothouse.pilots.node.pages import Dashboard, Scheduler
+
+        dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
+        self.scheduler = await Scheduler(
+            host=self._address(),
+            port=0,
+            security=security(tls),
+            dashboard=False,
+            scheduler_file=str(self.folder / "scheduler.json"),
+        )
+        self.record.scheduler = self.scheduler.address
+        self.dashboard = Dashboard(self.scheduler)
+
+    async def _keep(self) -> None:
+        beat = 0.0
+        loop = asyncio.get_running_loop()
+        sweeping = asyncio.create_task(self._sweep())
+        adapting = self._adapting()
+        while not self.ending.is_set():
+            adapting()
+            await self._keep_nodes()
+            self._check_clocks()
+            if loop.time() - beat > HEARTBEAT:
+                beat = loop.time()
+                self.changed()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self.wake.wait()
+            self.wake.clear()
+        sweeping.cancel()
+
+    async def _keep_nodes(self) -> None:
+        """One look at the nodes. A batch system that does not answer is waited for: it never means an end."""
+        try:
+            await self.nodes.keep()
+            if self.first:
+                await self.first.keep()
+        except (PilothouseError, OSError) as error:
+            if self.nodes.trouble != str(error):
+                self.journal.add("trouble", reason=str(error))
+                logger.warning("%s", error)
+            self.nodes.trouble = str(error)
+            self.changed()
+        self.record.gave_up = self.nodes.exhausted
+        gone = not any(not node.state.ended for node in self.record.nodes)
+        if self.nodes.exhausted and gone:
+            self.end(State.FAILED, self.nodes.exhausted)
+
+    def _adapting(self) -> Callable[[], None]:
+        load, loop = Load(), asyncio.get_running_loop()
+
+        def look() -> None:
+            if self.record.adapt is None:
+                return
+            cores = self.nodes.description.cores
+            busy = max(math.ceil(Cores.of(self.scheduler).demand() / cores), 1 if self.runs.live else 0)
+            wanted = load.wanted(self.record, self.scheduler, busy, loop.time())
+            if wanted != self.record.nodes_wanted:
+                self.set_point(wanted, "load")
+
+        return look
+
+    async def _sweep(self) -> None:
+        """End jobs of ours whose pilot has gone, and remove what killed processes and lost pilots have left."""
+        await asyncio.to_thread(remove_torn)
+        await asyncio.to_thread(clear_lost)
+        if self.site.system != "local":
+            try:
+                for orphan in await sweep_queue(self.queue, self.site):
+                    self.journal.add("orphan ended", job=orphan.job, pilot=orphan.pilot)
+            except PilothouseError as error:
+                logger.warning("no sweep: %s", error)
+
+    def _check_clocks(self) -> None:
+        record, now = self.record, utcnow()
+        no_node_yet = bool(record.nodes_wanted) and not any(node.state is State.RUNNING for node in record.nodes)
+        if no_node_yet or self.runs.live or any(worker.processing for worker in self.scheduler.workers.values()):
+            self.active = now
+        idle_s = float(record.description["idle_timeout"])
+        idle_end = None if self.runs.live else self.active + timedelta(seconds=idle_s)
+        news = (idle_end is None) != (record.idle_end is None)
+        record.idle_end = idle_end
+        if news:
+            self.changed()
+        if idle_end is not None and now > idle_end:
+            self.end(State.FINISHED, f"idle for {idle_s:g} s")
+        if record.lease_end is not None and now > record.lease_end:
+            self.end(State.FINISHED, "the lease is over")
+
+    # ------------------------------------------------------------------ end
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self.first is not None and self.first.successor is not None:  # its job ends, not the pilot
+            self.first.handing_over = True
+            self.ending.set()
+            self.wake.set()
+        else:
+            self.end(State.FINISHED, f"ended by {number.name}")
+
+    async def _shut_down(self) -> None:
+        record = self.record
+        if self.first is not None and self.first.handing_over:
+            await self.first.hand_over()
+            return
+        state, reason = self._end
+        record.state, record.reason = State.DRAINING, reason
+        self.changed(True)
+        if self.scheduler is not None:
+            await self.runs.close(reason or "the pilot ends")
+        await self.nodes.cancel_all()
+        self.asking.close()
+        if self.first is not None:
+            await self.first.stop()
+        if self.scheduler is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(3):
+                    await self.scheduler.close()
+        clear_away(record)
+        record.state, record.ended, record.idle_end, record.lease_end = state, utcnow(), None, None
+        record.forget_addresses()
+        self.journal.add(state.value, reason=reason)
+        if self._writing is not None:
+            self._writing.cancel()
+        PILOTS.write(record)
+
+    def end(self, state: State, reason: str) -> None:
+        """Begin to end; the first reason counts."""
+        if not self.ending.is_set():
+            self._end = state, reason
+            self.ending.set()
+            self.wake.set()
+
+    # ------------------------------------------------------------------ what others change
+
+    def set_point(self, wanted: int, why: str) -> None:
+        """Keep `wanted` nodes of the first kind beside those of the others."""
+        kinds = self.record.wanted
+        others = sum(number for kind, number in kinds.items() if kind != "node")
+        kinds["node"] = max(wanted - others, 0)
+        self.record.nodes_wanted = sum(kinds.values())
+        self.journal.add("scale", nodes=self.record.nodes_wanted, why=why)
+        self.nodes.reset_limit()
+        self.changed()
+        self.wake.set()
+
+    def changed(self, now: bool = False) -> None:
+        """Write the record soon, many changes at once; or `now`, before anybody else hears of what it says."""
+        if now:
+            self._write(now)
+        elif self._writing is None:
+            self._writing = asyncio.get_running_loop().call_later(WRITE_S, self._write)
+
+    def _write(self, now: bool = False) -> None:
+        """Write the record, with the pilot's state as its nodes make it."""
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+        record = self.record
+        if not self.ending.is_set():
+            states = {node.state for node in record.nodes}
+            if State.RUNNING in states:
+                record.state, record.reason = State.RUNNING, self.nodes.summary
+            elif record.state is State.RUNNING and record.nodes_wanted:
+                record.state, record.reason = State.STARTING, "no node is running; they are being replaced"
+            elif State.PENDING in states and not states & {State.STARTING, State.DRAINING} and self.scheduler:
+                record.state, record.reason = State.PENDING, self.nodes.summary
+            elif record.state is not State.RUNNING:
+                record.state, record.reason = State.STARTING, self.nodes.summary
+        record.heartbeat = utcnow()
+        latest = PILOTS.find(record.name)
+        if isinstance(latest, PilotRecord) and latest.generation > record.generation:
+            self._superseded()
+            return
+        try:
+            PILOTS.write(record)
+        except OSError as error:
+            logger.warning("the record can't be written: %s", error)
+            if now:
+                raise Unavailable(f"the record {PILOTS.path(record.name)} can't be written: {error.strerror}") from None
+
+    def _superseded(self) -> None:
+        """Another supervisor has this pilot: this one was cut off, and given up. Everything is that one's now."""
+        self.journal.add("superseded", host=socket.gethostname())
+        logging.shutdown()
+        os._exit(1)
+
+    def touch(self) -> None:
+        """Somebody works with the pilot."""
+        self.active = utcnow()
+
+
+def main(name: str, first: str = "") -> None:
+    """Own the pilot called `name` until it ends; inside the job of its node `first`, where that is given."""
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    faulthandler.enable(all_threads=False)  # what a crash of native code leaves of it is in the log
+    name_process("pilothouse")
+    record = PILOTS.read(name)
+    if record.state.ended and record.state is not State.LOST:
+        return  # a successor whose pilot ended before its job began
+    try:
+        importlib.import_module("distributed")  # once, for this process and all its nodes
+        site = Site.model_validate(record.settings)
+        queue = LocalQueue(fork_template()) if site.system == "local" else queue_for(site)
+        asyncio.run(Supervisor(record, queue, first).run())
+    except BaseException as error:
+        logger.exception("the supervisor ends")
+        record.state, record.ended = State.FAILED, utcnow()
+        record.reason = f"the supervisor failed: {type(error).__name__}: {error}"
+        PILOTS.write(record)
+        raise
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

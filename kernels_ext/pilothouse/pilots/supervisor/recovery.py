@@ -1,0 +1,51 @@
+"""Go on with a pilot whose supervisor has died."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from pilothouse.errors import Conflict
+from pilothouse.pilots.supervisor.launching import launch_here
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile
+from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
+from pilothouse.state import utcnow
+
+
+def recover(name: str) -> None:
+    """Start a new supervisor for the lost pilot `name`.
+
+    Raises
+    ------
+    Conflict
+        It is not lost, its lease is over, or another process is recovering it.
+    """
+    record = reconcile(PILOTS.read(name))
+    if record.state is not State.LOST:
+        raise Conflict(f"the pilot {name!r} is {record.state}: only a lost one can be recovered", field="pilot")
+    if not may_be_recovered(record):
+        raise Conflict(f"the lease of pilot {name!r} is over: submit a new one", field="pilot")
+    folder = PILOTS.folder(name)
+    if not claim_next(record):
+        raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot")
+    record.generation += 1
+    record.state, record.reason = State.STARTING, "a new supervisor is starting"
+    record.supervisor, record.ended, record.begun = None, None, utcnow()
+    Journal(folder / "events.jsonl").add("recovering", generation=record.generation)
+    PILOTS.write(record)
+    for run in RUNS:
+        if not isinstance(run, RunRecord) or run.pilot != name or run.created < record.created:
+            continue
+        if run.state is State.LOST and is_resumable(run.kind):
+            run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
+            RUNS.write(run)
+    launch_here(name)
+
+
+def is_resumable(kind: str) -> bool:
+    """Whether runs of this kind go on under another supervisor."""
+    point = next(iter(entry_points(group="pilothouse.runs", name=kind)), None)
+    try:
+        return point is not None and bool(getattr(point.load(), "resumable", False))
+    except ImportError:
+        return False

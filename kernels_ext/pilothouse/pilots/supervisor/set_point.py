@@ -1,0 +1,421 @@
+"""The set-point of nodes: submit what is missing, replace what ends, drain what is too much."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pilothouse.errors import PilothouseError, Refused, Unavailable
+from pilothouse.pilots.queues.polling import Asking
+from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
+from pilothouse.pilots.sites.description import NodeKind, PilotDescription
+from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.node_book import NodeBook
+from pilothouse.pilots.supervisor.node_words import longest_wait, waiting, why_failed
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
+from pilothouse.runs.cores import Cores
+from pilothouse.runs.host import NodeHost
+from pilothouse.state import utcnow, write_atomic
+
+logger = logging.getLogger(__name__)
+
+#: After this many failures in a row without a node that came up, the pilot stops trying.
+LIMIT = 5
+#: Seconds that a node may take from the start of its job to its connection.
+CONNECT_S = 60.0
+#: Seconds that data may take to move away from a node that goes.
+DRAIN_S = 60.0
+#: Seconds before its walltime at which a node is drained, whether its replacement is there or not.
+LAST_CALL_S = 10.0
+
+ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
+
+
+class Nodes:
+    """A pilot's nodes.
+
+    Parameters
+    ----------
+    make_job
+        From a node's record and its kind to the job to submit.
+    changed
+        Called when the record should be written; with True, before it returns.
+    """
+
+    def __init__(
+        self,
+        record: PilotRecord,
+        queue: Queue,
+        asking: Asking,
+        journal: Journal,
+        folder: Path,
+        make_job: Callable[[NodeRecord, NodeKind], Job],
+        changed: Callable[..., None],
+    ) -> None:
+        self._record = record
+        self._queue = queue
+        self._asking = asking
+        self._journal = journal
+        self.book = NodeBook(record, journal, folder, changed)
+        self._folder = folder
+        self._make_job = make_job
+        self._changed = changed
+        self._site = Site.model_validate(record.settings)
+        self._failures = 0
+        self._refusals = 0
+        self._not_before = 0.0
+        self._renewing: list[str] = []
+        self._overdue: set[str] = set()
+        self._draining: set[asyncio.Task[None]] = set()
+        self._cancelled: set[str] = set()
+        self._scheduler: Any = None
+        self.exhausted = ""
+        self.trouble = ""
+        self.refusal = ""
+        self.redescribe()
+
+    def redescribe(self) -> None:
+        """The record's description has changed."""
+        self.description = PilotDescription.model_validate({**self._record.description, "site": self._record.site})
+
+    # ------------------------------------------------------------------ what others tell
+
+    def watch(self, scheduler: Any, host: NodeHost) -> None:
+        """Learn from the scheduler which workers come and go."""
+        from distributed.diagnostics.plugin import SchedulerPlugin
+
+        nodes = self
+
+        class Watcher(SchedulerPlugin):  # type: ignore[misc,unused-ignore]
+            name = "pilothouse-nodes"
+
+            def add_worker(self, scheduler: Any, worker: str) -> None:
+                nodes.connected(str(scheduler.workers[worker].name), worker)
+
+            def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+                node = next((n for n in nodes._record.nodes if n.address == worker), None)
+                if node is not None:
+                    host.node_gone(node.name)
+                    nodes._disconnected(node)
+
+        self._scheduler = scheduler
+        scheduler.add_plugin(Watcher())
+        for worker in scheduler.workers.values():
+            self.connected(str(worker.name), worker.address)
+
+    def connected(self, name: str, address: str) -> None:
+        """The worker of node `name` is there."""
+        for node in self._record.nodes:
+            if node.name == name and node.state in (State.PENDING, State.STARTING):
+                self._failures = 0
+                node.address = address
+                node.connected = node.connected or utcnow()
+                node.started = node.started or node.connected
+                self.book.mark(node, State.RUNNING, "")
+
+    def _disconnected(self, node: NodeRecord) -> None:
+        node.address = ""
+        if node.state is State.RUNNING and self._record.state is not State.DRAINING:
+            self.book.mark(node, State.STARTING, "its worker has left")
+            self._asking.look_now()
+
+    def reset_limit(self) -> None:
+        """The user changed the set-point: try again."""
+        self._failures, self._refusals, self._not_before = 0, 0, 0.0
+        self.exhausted = self.refusal = ""
+
+    def renew(self) -> list[str]:
+        """Replace each node that is there now by a new one, one after the other; their names.
+
+        One whose job holds the supervisor stays: it is followed by its successor.
+        """
+        ours = [node for node in self._record.nodes if node.role == "node"]
+        self._renewing = [node.name for node in ours if node.state is State.RUNNING]
+        return list(self._renewing)
+
+    # ------------------------------------------------------------------ the loop
+
+    async def keep(self) -> None:
+        """Compare what is wanted, what the batch system has and what is connected; act on the difference.
+
+        Raises
+        ------
+        Unavailable
+            The batch system does not answer; nothing is taken from that.
+        """
+        await self._ask()
+        if self.trouble:
+            self.trouble = ""
+            self._changed()
+        self._look_at_clocks()
+        for kind, wanted in self._record.wanted.items():
+            active = [
+                node for node in self._record.nodes
+                if node.kind == kind and node.state in ACTIVE and not node.leaving and node.role != "successor"
+            ]  # fmt: skip
+            if len(active) < wanted:
+                if not self.exhausted and time.monotonic() >= self._not_before:
+                    await self._submit_missing(kind, wanted - len(active))
+                    await self._ask()
+            else:
+                if len(active) > wanted:
+                    self._let_go(active, len(active) - wanted)
+                self._let_leave(kind, active)
+
+    async def _ask(self) -> None:
+        statuses = await self._asking.statuses([node.job for node in self._record.nodes if node.job])
+        if statuses is not None:
+            await self._learn(statuses)
+
+    async def _learn(self, statuses: dict[str, JobStatus]) -> None:
+        """What the batch system says of each node."""
+        for node in list(self._record.nodes):
+            status = statuses.get(node.job)
+            if status is None or node.state.ended:
+                continue
+            before = (node.host, node.reason, node.expected_start, node.ends)
+            node.host, node.pid = status.host or node.host, status.pid or node.pid
+            node.ends = status.ends or node.ends
+            if status.state.ended:
+                node.exit_code = status.exit_code
+                if node.state is not State.DRAINING:
+                    self.failed(node, status)
+            elif status.state is State.PENDING and node.state is State.PENDING:
+                node.reason, node.expected_start = status.reason, status.expected_start
+            elif status.state is State.RUNNING:
+                node.started = node.started or utcnow()
+                if node.state is State.PENDING:
+                    node.expected_start = None
+                    self.book.mark(node, State.STARTING, "")
+            if before != (node.host, node.reason, node.expected_start, node.ends):
+                self._changed()
+        await self._sort_out(statuses)
+
+    async def _sort_out(self, statuses: dict[str, JobStatus]) -> None:
+        """Jobs that no node knows: of one whose submission was never answered, or to be ended."""
+        mine = tag(f"{self._record.name}-")
+        # a predecessor may have died between writing that a node has ended and ending its job
+        known = {node.job for node in self._record.nodes if not node.state.ended or node.role == "first"}
+        unanswered = {tag(node.name): node for node in self._record.nodes if not node.job and not node.state.ended}
+        for job, status in statuses.items():
+            if not status.tag.startswith(mine) or job in known or status.state.ended:
+                continue
+            if not status.tag.removeprefix(mine).isdecimal():  # of the pilot called mine-something
+                continue
+            node = unanswered.pop(status.tag, None)
+            if node is not None:
+                node.job = job
+                self._journal.add("node submitted", node=node.name, job=job)
+                self._changed()
+            elif job not in self._cancelled:
+                self._cancelled.add(job)
+                self._journal.add("orphan ended", job=job)
+                self._spawn(self._cancel(job))
+        for node in unanswered.values():
+            if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
+                self._record.nodes.remove(node)  # it was never submitted
+                self._changed()
+
+    def _look_at_clocks(self) -> None:
+        now = utcnow()
+        for node in list(self._record.nodes):
+            if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
+                if node.role != "first":  # whose job holds the supervisor, which ends the node
+                    self._spawn(self._cancel(node.job))
+                self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"))
+            elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
+                left = (node.ends - now).total_seconds()
+                if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
+                    self._overdue.add(node.name)
+                    self._asking.look_now()
+                elif left < LAST_CALL_S:
+                    self._drain_soon(node, "its walltime is over")
+                    if self.description.replace == "never":
+                        self._do_without(node)
+                elif (
+                    self.description.replace == "always"
+                    and not node.leaving
+                    and node.name not in self._renewing
+                    and left < self._ahead(node)
+                    and self._worth_renewing(node.ends)
+                ):
+                    self._renew(node)  # all whose time comes, at once: they began together, and wait together
+        if self._renewing and not any(node.leaving and not node.state.ended for node in self._record.nodes):
+            name = self._renewing.pop(0)
+            for node in self._record.nodes:
+                if node.name == name and node.state is State.RUNNING:
+                    self._renew(node)
+
+    def _renew(self, node: NodeRecord) -> None:
+        node.leaving = True
+        self._journal.add("node renewing", node=node.name)
+        self._changed()
+
+    def _ahead(self, node: NodeRecord) -> float:
+        """How long before its walltime a node's replacement is asked for, seconds: a wait like the last, and time."""
+        begun = node.started or node.connected or node.submitted or utcnow()
+        whole = ((node.ends or utcnow()) - begun).total_seconds()
+        return min(max(0.1 * whole, longest_wait(self._record.nodes) + 60.0), 0.5 * whole)
+
+    def _worth_renewing(self, ends: datetime) -> bool:
+        return self._record.lease_end is None or self._record.lease_end > ends
+
+    # ------------------------------------------------------------------ more
+
+    async def _submit_missing(self, kind: str, missing: int) -> None:
+        """Records first, then jobs: a job must never be without a record."""
+        record, asked, now = self._record, self.description.kind(kind), utcnow()
+        fresh = []
+        for _ in range(missing):
+            name = f"{record.name}-{record.next_node}"
+            record.next_node += 1
+            fresh.append(
+                NodeRecord(name=name, kind=kind, cores=asked.cores or 1, gpus=asked.gpus or 0, since=now, submitted=now)
+            )
+        record.nodes += fresh
+        self._changed(True)
+        for position, node in enumerate(fresh):
+            try:
+                await self._submit(node, asked)
+            except PilothouseError as error:
+                unanswered = isinstance(error, Unavailable)  # it may be in the queue: the next poll tells
+                node.reason = str(error)
+                for each in fresh[position + unanswered :]:
+                    record.nodes.remove(each)
+                self._changed(True)
+                if not isinstance(error, Refused):
+                    raise
+                self._refused(str(error))
+                return
+
+    async def _submit(self, node: NodeRecord, asked: NodeKind) -> None:
+        job = self._make_job(node, asked)
+        write_atomic(self._folder / f"{node.name}.sh", self._queue.script(job).encode())
+        self._asking.expect_change()
+        node.submitted = node.since = utcnow()
+        node.job = await self._queue.submit(job)
+        self.refusal, self._refusals = "", 0
+        self._journal.add("node submitted", node=node.name, job=node.job)
+        self.book.trim()
+
+    def _refused(self, why: str) -> None:
+        """A pilot that has jobs tries again, each minute at the end: quotas are full for a time."""
+        self._journal.add("refused", reason=why)
+        if all(node.state.ended for node in self._record.nodes):
+            self._give_up(why)
+            return
+        self.refusal = why  # until a submission succeeds
+        self._not_before = time.monotonic() + min(2.0**self._refusals, 60.0)
+        self._refusals += 1
+        self._changed()
+
+    def _back_off(self) -> None:
+        self._failures += 1
+        self._not_before = time.monotonic() + min(2.0 ** (self._failures - 1), 60.0)
+
+    def _give_up(self, why: str) -> None:
+        self.exhausted = why
+        self._journal.add("gave up", reason=why)
+        self._changed()
+
+    # ------------------------------------------------------------------ fewer
+
+    def _let_go(self, active: list[NodeRecord], surplus: int) -> None:
+        """Pending ones before running ones, idle ones before those at work, the latest first."""
+        order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
+        busy: set[str] = set()
+        if self._scheduler is not None:
+            busy = {str(worker.name) for worker in self._scheduler.workers.values() if worker.processing}
+            busy |= Cores.of(self._scheduler).used.keys()
+        rest = [node for node in active[::-1] if node.role == "node"]
+        for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
+            self._drain_soon(node, "shrunk")
+
+    def _let_leave(self, kind: str, active: list[NodeRecord]) -> None:
+        if all(node.state is State.RUNNING for node in active):
+            for node in self._record.nodes:
+                if node.leaving and node.kind == kind and node.state is State.RUNNING:
+                    self._drain_soon(node, "renewed")
+
+    def _drain_soon(self, node: NodeRecord, why: str) -> None:
+        self.book.mark(node, State.DRAINING, why)
+        self._spawn(self._drain(node, why))
+
+    async def _drain(self, node: NodeRecord, why: str) -> None:
+        if node.address and self._scheduler is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self._scheduler.retire_workers(names=[node.name], close_workers=False)
+        self._asking.expect_change()
+        await self._cancel(node.job)
+        self.book.end(node, State.FINISHED, why)
+
+    async def _cancel(self, job: str) -> None:
+        """End the job, however long the batch system is out of reach."""
+        self._cancelled.add(job)
+        pause = 1.0
+        while job:
+            try:
+                await self._queue.cancel([job])
+            except PilothouseError as error:
+                logger.warning("%s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 60.0)
+            else:
+                return
+
+    async def cancel_all(self) -> None:
+        """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
+        for task in list(self._draining):
+            task.cancel()
+        jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
+        jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
+        try:
+            await self._queue.cancel(jobs)
+            await self._asking.gone(jobs, timeout=10.0)
+        except PilothouseError as error:  # the sweep of a later pilot ends what is left
+            self._journal.add("trouble", reason=str(error))
+        for node in list(self._record.nodes):
+            if not node.state.ended:
+                self.book.end(node, State.FINISHED, "the pilot ended")
+
+    # ------------------------------------------------------------------ ends
+
+    def failed(self, node: NodeRecord, status: JobStatus) -> None:
+        """A node's job has ended, which nobody asked for."""
+        came_up = node.connected is not None
+        self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
+        if self.description.replace == "never":
+            self._do_without(node)
+            return
+        if came_up:
+            self._failures, self._not_before = 0, 0.0
+            return
+        self._back_off()
+        if self._failures >= LIMIT:
+            self._give_up(f"{self._failures} nodes failed in a row, the last one: {node.reason}")
+
+    def _do_without(self, node: NodeRecord) -> None:
+        """Nothing replaces the node: what is wanted is one less."""
+        self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
+        self._record.nodes_wanted = sum(self._record.wanted.values())
+        if not self._record.nodes_wanted:
+            self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    @property
+    def summary(self) -> str:
+        """Why the pilot has fewer nodes than it should, for people; empty when it has them."""
+        return self.exhausted or self.trouble or self.refusal or waiting(self._record.nodes)

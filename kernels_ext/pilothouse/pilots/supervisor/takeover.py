@@ -1,0 +1,55 @@
+"""What a supervisor does with what its predecessor left: jobs that still run, runs that can go on."""
+
+from __future__ import annotations
+
+from pilothouse.pilots.supervisor.recovery import is_resumable
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import RUNS, PilotRecord, RunRecord, State
+from pilothouse.runs.host import RunHost
+from pilothouse.state import utcnow
+
+
+def adopt_nodes(record: PilotRecord, journal: Journal) -> list[str]:
+    """Take the predecessor's nodes back into the set-point: the batch system will say which of them still run.
+
+    Returns
+    -------
+    list
+        Their names; empty for a pilot's first supervisor.
+    """
+    if record.generation == 1:
+        return []
+    adopted = []
+    for node in record.nodes:
+        if node.state is State.LOST or not node.state.ended:
+            node.state, node.reason, node.ended, node.leaving, node.address = State.PENDING, "adopted", None, False, ""
+            node.since = utcnow()
+            if node.role == "first":
+                node.role = "node"
+            adopted.append(node.name)
+    journal.add("taken over", generation=record.generation, nodes=adopted)
+    return adopted
+
+
+def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal, adopted: list[str]) -> None:
+    """Go on with the runs that can, from what they had committed; say which can't."""
+    if record.generation == 1:
+        return
+    record.not_recovered = []
+    for run in RUNS:
+        if not isinstance(run, RunRecord) or run.pilot != record.name or run.created < record.created:
+            continue
+        if run.state.ended and run.state is not State.LOST:
+            continue
+        if is_resumable(run.kind):
+            run.state, run.reason, run.ended, run.resumed = State.STARTING, "", None, run.resumed + 1
+            RUNS.write(run)
+            runs.launch(run.name)
+            journal.add("run continued", run=run.name)
+        else:
+            if not run.state.ended:
+                run.state, run.reason, run.ended = State.LOST, "its supervisor has gone", utcnow()
+                RUNS.write(run)
+            why = f"run {run.name!r}: a run of kind {run.kind!r} can't be continued"
+            record.not_recovered.append(why)
+            journal.add("run not continued", run=run.name, reason=why)

@@ -1,0 +1,44 @@
+"""What a pilot has had: all its nodes, and what they cost."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
+from pilothouse.state import utcnow
+
+
+def all_nodes(record: PilotRecord) -> list[NodeRecord]:
+    """Every node that the pilot ever had, in the order of their submission; its record has only the latest."""
+    found: dict[str, NodeRecord] = {}
+    try:
+        lines = (PILOTS.root / record.name / "nodes.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    for line in lines:
+        try:
+            node = NodeRecord.model_validate_json(line)
+        except ValidationError:  # cut off by a crash
+            continue
+        found[node.name] = node
+    found |= {node.name: node for node in record.nodes}
+    return sorted(found.values(), key=lambda node: node.submitted or record.created)
+
+
+def cost(record: PilotRecord) -> dict[str, float]:
+    """Hours of nodes, cores and GPUs from the start of each job to its end, and hours that jobs waited."""
+    now = record.ended or utcnow()
+    total = dict.fromkeys(("node_hours", "core_hours", "gpu_hours", "queue_hours"), 0.0)
+    for node in all_nodes(record):
+        used = _hours(node.started, node.ended or now)
+        total["node_hours"] += used
+        total["core_hours"] += used * node.cores
+        total["gpu_hours"] += used * node.gpus
+        total["queue_hours"] += _hours(node.submitted, node.started or node.ended or now)
+    return total
+
+
+def _hours(begin: datetime | None, end: datetime) -> float:
+    return 0.0 if begin is None else max((end - begin).total_seconds(), 0.0) / 3600

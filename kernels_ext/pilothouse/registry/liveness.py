@@ -1,0 +1,187 @@
+"""Is the owner still there? Records whose supervisor has gone are marked ``lost``; what they had stays for the next."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pilothouse.errors import PilothouseError
+from pilothouse.registry.journal import Journal, last_error
+from pilothouse.registry.line.client import answers
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.state import Unreadable, registry, utcnow
+
+#: A supervisor that has not shown itself after this time never will.
+START_S = 30.0
+#: Another host's supervisor with an older heartbeat is lost.
+SILENT_S = 180.0
+
+
+def is_alive(process: ProcessRef) -> bool:
+    """Whether this very process still runs. Only for processes of this host."""
+    import psutil
+
+    try:
+        found = psutil.Process(process.pid)
+        return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - process.started) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+
+def why_lost(record: PilotRecord) -> str:
+    """Why a record that claims to be alive is not; empty when it is."""
+    now = utcnow()
+    supervisor = record.supervisor
+    awaited = record.awaited
+    if supervisor is None:
+        if awaited:
+            return _why_not_awaited(record, awaited)
+        if now - (record.begun or record.created) < timedelta(seconds=START_S):
+            return ""
+        return "the supervisor did not start"
+    if supervisor.host != socket.gethostname():
+        if record.heartbeat is None or now - record.heartbeat < timedelta(seconds=SILENT_S):
+            return ""
+        if answers(record):  # clocks differ
+            return ""
+        return f"the supervisor on {supervisor.host} has not been heard of since {record.heartbeat:%H:%M:%S} UTC"
+    if record.socket and answers(record):  # quicker than a look at the process
+        return ""
+    if is_alive(supervisor):
+        return ""
+    successors = [node for node in awaited if node.role == "successor"]
+    if successors and not _why_not_awaited(record, successors):
+        return ""
+    return f"the supervisor (process {supervisor.pid} on {supervisor.host}) was killed or crashed"
+
+
+def _why_not_awaited(record: PilotRecord, jobs: list[NodeRecord]) -> str:
+    """Why none of the jobs that should bring a supervisor will; empty when one still may."""
+    from pilothouse.pilots.queues.statuses import known_statuses
+    from pilothouse.pilots.sites.site import Site
+
+    statuses = known_statuses(Site.model_validate(record.settings))
+    if statuses is None:  # nothing can be said now
+        return ""
+    reasons = []
+    for node in jobs:
+        status = statuses.get(node.job)
+        if status is not None and not status.state.ended:
+            return ""
+        reasons.append(f"job {node.job}, which was to hold the supervisor, {status.reason if status else 'is gone'}")
+        if status is None and node.submitted and utcnow() - node.submitted < timedelta(seconds=START_S):
+            return ""
+    return "; ".join(reasons)
+
+
+def reconcile(record: PilotRecord) -> PilotRecord:
+    """`record`, marked ``lost`` (on disk, its runs too) when its supervisor has gone without saying so."""
+    if record.state.ended:
+        return record
+    why = why_lost(record)
+    if not why:
+        return record
+    latest = PILOTS.read(record.name)  # it may have ended properly between the reading and the look
+    if latest.state.ended or latest.supervisor != record.supervisor:
+        return latest
+    before = latest.model_copy()
+    # An error before its last sign of life was not what ended it.
+    error = last_error(PILOTS.root / record.name / "supervisor.log", since=_last_sign(latest))
+    latest.state, latest.ended = State.LOST, utcnow()
+    latest.reason = "\n".join(part for part in (why, error) if part)
+    for node in latest.nodes:
+        if not node.state.ended:
+            node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
+    latest.forget_addresses()
+    with contextlib.suppress(OSError, PilothouseError):  # a home that can't be written: it is lost all the same
+        if before.supervisor and before.supervisor.host == socket.gethostname():  # else it may only be out of reach
+            remove_addresses(before)
+        Journal(PILOTS.folder(record.name) / "events.jsonl").add("lost", reason=why)
+        PILOTS.write(latest)
+        for run in RUNS:
+            if isinstance(run, RunRecord) and run.pilot == latest.name and not run.state.ended:
+                reconcile_run(run)
+    return latest
+
+
+def _last_sign(record: PilotRecord) -> datetime:
+    """When its present supervisor was last known to live, or was asked for."""
+    return max(time for time in (record.heartbeat, record.begun, record.created) if time is not None)
+
+
+def may_be_recovered(record: PilotRecord) -> bool:
+    """Whether another supervisor could go on with it: it is lost, and its lease lasts."""
+    return record.state is State.LOST and record.lease_end is not None and record.lease_end > utcnow()
+
+
+def claim_next(record: PilotRecord) -> bool:
+    """Whether this process, and no other, decides what becomes of a lost pilot: it goes on, or ends for good."""
+    try:
+        os.close(
+            os.open(PILOTS.folder(record.name) / f"generation-{record.generation + 1}", os.O_CREAT | os.O_EXCL, 0o600)
+        )
+    except FileExistsError:
+        return False
+    return True
+
+
+def remove_addresses(record: PilotRecord) -> None:
+    """Remove what a supervisor has for itself and its successor makes anew: its sockets and its secrets."""
+    folder = PILOTS.folder(record.name)
+    for path in record.sockets:
+        path.unlink(missing_ok=True)
+    for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def clear_away(record: PilotRecord) -> None:
+    """Remove what must not outlive a pilot that has ended for good: also its node store and its temporary files.
+
+    Never that of a lost one whose lease lasts: :func:`~pilothouse.pilots.supervisor.recovery.recover` goes on with it.
+    """
+    remove_addresses(record)
+    remove_leftovers(PILOTS.folder(record.name))
+    if record.scratch:
+        shutil.rmtree(record.scratch, ignore_errors=True)
+
+
+def reconcile_run(record: RunRecord) -> RunRecord:
+    """`record`, marked ``lost`` when its pilot has ended without ending it."""
+    if record.state.ended:
+        return record
+    pilot = PILOTS.find(record.pilot)
+    if isinstance(pilot, Unreadable):
+        return record
+    if pilot is not None and pilot.created <= record.created:  # else the name belongs to a later pilot
+        pilot = reconcile(pilot)
+        if not pilot.state.ended:
+            return record
+    latest = RUNS.read(record.name)
+    if not latest.state.ended:
+        latest.state, latest.ended = State.LOST, utcnow()
+        latest.reason = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
+        with contextlib.suppress(OSError):
+            Journal(RUNS.folder(record.name) / "events.jsonl").add("lost", reason=latest.reason)
+        RUNS.write(latest)
+    return latest
+
+
+def scratch_folder(pilot: str) -> Path:
+    """Where a pilot on this host has its temporary files; it goes with the pilot. Other registries have their own."""
+    return Path(tempfile.gettempdir(), f"pilothouse-{os.getuid()}", "scratch", f"{registry()}-{pilot}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the folders of this host that are named in ``leftovers`` in the pilot's `folder`.
+
+    They hold what must not outlive the pilot, such as its node store; each is known by its file ``owner.json``.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for line in (folder / "leftovers").read_text().splitlines():
+            if Path(line, "owner.json").exists():
+                shutil.rmtree(line, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Runs: something launched, from its record to its result."""

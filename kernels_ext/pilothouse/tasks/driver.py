@@ -1,0 +1,291 @@
+"""Drives a run of tasks: waits for what comes first, gets cores, gives batches to the nodes, keeps the ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from pilothouse.errors import Failed
+from pilothouse.runs.cores import Allocation, Capacity, Cores, Need
+from pilothouse.runs.protocols import RunContext
+from pilothouse.tasks import mpi, predecessors
+from pilothouse.tasks.board import Board
+from pilothouse.tasks.ends import Ends
+from pilothouse.tasks.station import Slot, Station
+
+#: The specification, in the run's folder.
+SPECIFICATION = "tasks.json"
+#: Seconds between two samples.
+SAMPLE_S = 0.1
+#: Seconds that launchers have to end what runs, when the run is stopped.
+STOP_S = 1.2
+#: So many launchers may end on a node before anything has run there.
+CRASHES = 2
+#: Seconds after which it is known that a node is gone.
+VERDICT_S = 1.0
+
+
+class TaskDriver:
+    """A run of the kind ``tasks``: one executable, or thousands, as :mod:`.specification` describes them.
+
+    It ends when all have ended; as failed when one has. What has ended is in the folder's ``tasks.jsonl`` and is
+    not run again when the run is driven a second time.
+    """
+
+    resumable = True
+    #: The module of the node processes, and what of the specification they are told.
+    launcher = "pilothouse.tasks.launcher"
+    common: tuple[str, ...] = ("stage", "cores", "ranks", "timeout", "launcher")
+
+    async def run(self, context: RunContext) -> None:
+        """Drive the run to its end."""
+        spec = await asyncio.to_thread(read_specification, context.folder)
+        if spec.get("through") == "radical":
+            from pilothouse.tasks.radical.driver import RadicalDriver
+
+            await RadicalDriver().drive(context, spec)
+        else:
+            await self.drive(context, spec)
+
+    async def drive(self, context: RunContext, spec: dict[str, Any]) -> None:
+        """Drive the run with this specification to its end."""
+        self.context, self.specification = context, spec
+        self.need = Need(spec["cores"], spec["gpus"], spec["ranks"] or 1)
+        self.board = Board(spec["tasks"], spec["retries"], Ends(context.folder), context.log)
+        self.cores = Cores.of(context.scheduler)
+        self.stations: dict[str, Station] = {}
+        self.complete = asyncio.Event()
+        self._mark = secrets.token_hex(8)
+        self.avoid: set[str] = set()
+        self._trouble = ""
+        self._crashed: Counter[str] = Counter()
+        self._judging: set[asyncio.Task[None]] = set()
+        self._warned = False
+        sampling = asyncio.create_task(self._sample_regularly())
+        try:
+            if not self.board.complete and await self._unless_stopped(
+                predecessors.wait(spec["after"], context.scheduler)
+            ):
+                self.cores.add(self)
+                await self._unless_stopped(self.complete.wait())
+        finally:
+            self.cores.remove(self)
+            for task in (sampling, *self._judging):
+                task.cancel()
+            await asyncio.gather(sampling, *self._judging, return_exceptions=True)
+            await asyncio.gather(*(station.stop(STOP_S) for station in self.stations.values()))
+            for station in self.stations.values():
+                for slot in station.slots.values():
+                    self.cores.release(slot.allocation)
+            self.cores.dispatch()
+            if spec["holder"]:
+                predecessors.let_go(spec["holder"], context.scheduler)
+        self._sample()
+        if failure := self._trouble or self.board.failure():
+            raise Failed(failure)
+
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, Any]) -> bool:
+        """Whether `waiting` came to its end before the run was stopped."""
+        wait, stop = asyncio.create_task(waiting), asyncio.create_task(self.context.stopping.wait())
+        try:
+            await asyncio.wait({wait, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if wait.done():
+                wait.result()
+            return wait.done()
+        finally:
+            for task in (wait, stop):
+                task.cancel()
+            await asyncio.gather(wait, stop, return_exceptions=True)
+
+    # ------------------------------------------------------------------ cores come and go
+
+    def wanted(self) -> int:
+        """How many allocations it could use."""
+        if self.board.pending and not self._warned:
+            self._warn()
+        return len(self.board.pending)
+
+    def _warn(self) -> None:
+        """Say once when none of the nodes that are there will do."""
+        nodes = self.cores.nodes()
+        if nodes and not any(self.need.ranks_on(node) for node in nodes.values()):
+            self._warned = True
+            most = max(nodes.values(), key=lambda node: (node.cores, node.gpus))
+            self.context.log(
+                f"waits for a node of {self.need.cores} cores and {self.need.gpus} GPUs; "
+                f"the largest one has {most.cores} and {most.gpus}"
+            )
+
+    def place(self, allocation: Allocation) -> None:
+        """Give this allocation a batch."""
+        nodes = self.cores.nodes()
+        alone = len(allocation.parts) > 1
+        slots = sum(max(1, node.cores // max(1, self.need.cores * self.need.ranks)) for node in nodes.values())
+        batch = self.board.take(len(self.board.pending) if alone else slots)
+        for task in batch:
+            task["slot"] = allocation.number
+        slot = Slot(allocation, {task["task"]: task for task in batch})
+        part = allocation.parts[0]
+        if alone:
+            self._spread(batch[0], allocation, nodes)
+            for each in allocation.parts[1:]:
+                self._station(each.node)  # it comes up while the head does
+        self._station(part.node).give(slot, {
+            "number": allocation.number, "gpus": part.gpus,
+            "node_gpus": nodes[part.node].gpus, "tasks": batch,
+        })  # fmt: skip
+
+    def _spread(self, task: dict[str, Any], allocation: Allocation, nodes: dict[str, Capacity]) -> None:
+        """Say how many ranks go where; the rest of the ranks' places stay empty."""
+        left, parts = self.need.ranks, []
+        for part in allocation.parts:
+            ranks = min(left, self.need.ranks_on(nodes[part.node]))
+            parts.append((part.node, nodes[part.node].host, ranks))
+            left -= ranks
+        task["hosts"], task["nodes"] = mpi.hosts_of(parts)
+        task["gpus"] = {part.node: part.gpus for part in allocation.parts}
+        task["node_gpus"] = {part.node: nodes[part.node].gpus for part in allocation.parts}
+
+    def _station(self, node: str) -> Station:
+        if node not in self.stations:
+            config = self._config(node)
+            self.stations[node] = Station(self.context, node, self.launcher, config, self._heard, self._gone)
+        return self.stations[node]
+
+    def _config(self, node: str) -> dict[str, Any]:
+        spec = self.specification
+        return {
+            "node": node, "mark": self._mark, "sweep": node in self._crashed,
+            "common": {name: spec[name] for name in self.common},
+            "folder": str(self.context.folder), "work": spec["work"], "many": spec["many"],
+        }  # fmt: skip
+
+    # ------------------------------------------------------------------ what launchers say
+
+    def _heard(self, station: Station, message: dict[str, Any]) -> None:
+        if "ended" in message:
+            ends = []
+            for end in message["ended"]:
+                nodes = self._task(station, end["task"]).get("nodes", ())
+                for node in nodes[1:]:
+                    self._tell(node, {"op": "kill", "task": end["task"], "why": "its task has ended"})
+                if nodes and end["error"]:
+                    judging = asyncio.create_task(self._judge(end, nodes))
+                    self._judging.add(judging)
+                    judging.add_done_callback(self._judging.discard)
+                else:
+                    ends.append(end)
+            self.board.hear(ends, station.node)
+            for number in message["free"]:
+                self.cores.release(station.slots.pop(number).allocation)
+            if self.board.complete:
+                self.complete.set()
+            elif message["free"]:
+                self.cores.dispatch()
+        elif "proxies" in message:
+            self._start_proxies(station, message["proxies"], message["commands"])
+        elif "proxy" in message:
+            order = {"op": "kill", "task": message["proxy"], "why": f"it could not be started {message['error']}"}
+            for other in self.stations.values():
+                other.tell(order)
+
+    def _task(self, station: Station, number: int) -> dict[str, Any]:
+        return next((slot.tasks[number] for slot in station.slots.values() if number in slot.tasks), {})
+
+    def _tell(self, node: str, order: dict[str, Any]) -> None:
+        if node in self.stations:
+            self.stations[node].tell(order)
+
+    async def _judge(self, end: dict[str, Any], nodes: Sequence[str]) -> None:
+        """Whether a task that spans nodes failed by itself, or with one of them: that is heard a moment later."""
+        await asyncio.sleep(VERDICT_S)
+        if gone := [node for node in nodes if node not in self.cores.nodes()]:
+            self.board.lose([end["task"]], gone[0], end["error"])
+        else:
+            self.board.hear([end], nodes[0])
+        if self.board.complete:
+            self.complete.set()
+        self.cores.dispatch()
+
+    def _start_proxies(self, station: Station, number: int, commands: list[list[str]]) -> None:
+        task = self._task(station, number)
+        for node, command in zip(task["nodes"], commands, strict=True):
+            own = {**task, "gpus": task["gpus"][node], "node_gpus": task["node_gpus"][node]}
+            self._station(node).tell({"op": "proxy", "task": own, "command": command})
+
+    def _gone(self, station: Station, why: str) -> None:
+        """A launcher, or its node, has ended."""
+        node = station.node
+        if self.stations.get(node) is station:
+            del self.stations[node]
+        self._blame(station, why)
+        for slot in station.slots.values():
+            for number in slot.tasks:
+                for other in slot.tasks[number].get("nodes", ())[1:]:
+                    self._tell(other, {"op": "kill", "task": number, "why": "its task has ended"})
+            self.board.lose(slot.tasks, node, why)
+            self.cores.release(slot.allocation)
+        station.slots.clear()
+        for head in self.stations.values():  # MPI tasks that had a part there
+            for slot in head.slots.values():
+                for number, task in slot.tasks.items():
+                    if node in task.get("nodes", ()):
+                        head.tell({"op": "kill", "task": number, "why": f"{node}, one of its nodes, is gone"})
+        if self.board.complete:
+            self.complete.set()
+        self.cores.dispatch()
+
+    def _blame(self, station: Station, why: str) -> None:
+        """Avoid a node that is there but on which launchers end before anything has run."""
+        node = station.node
+        there = self.cores.nodes()
+        self._crashed[node] += 1
+        if node in there and not station.useful and self._crashed[node] >= CRASHES:
+            self.avoid.add(node)
+            self.context.log(f"{node} is avoided from now on: {why}")
+            if self.avoid >= there.keys():
+                self._trouble = f"nothing can be started on {', '.join(sorted(self.avoid))}: {why}"
+                self.complete.set()
+
+    # ------------------------------------------------------------------ what is shown
+
+    async def _sample_regularly(self) -> None:
+        shown = None
+        while True:
+            now = (self._running(), len(self.board.ended))
+            if now != shown:
+                shown = now
+                self._sample()
+            await asyncio.sleep(SAMPLE_S)
+
+    def _running(self) -> int:
+        """How many tasks are being run."""
+        return len(self.board.running)
+
+    def _sample(self) -> None:
+        board = self.board
+        failed = float(len(board.failed)) if board.ended else 0.0
+        self.context.telemetry.append(
+            time.time(), {"running": float(self._running()), "done": len(board.ended) - failed, "failed": failed}
+        )
+        self.context.progress(len(board.ended), board.total, "tasks")
+
+    @staticmethod
+    def load_result(folder: Path) -> Any:
+        """The files that a task left, by name; the table of many tasks: see :meth:`Task.result`."""
+        from pilothouse.tasks.table import outputs, table
+
+        return table(folder) if read_specification(folder)["many"] else outputs(folder, 0)
+
+
+def read_specification(folder: Path) -> dict[str, Any]:
+    """What the run in `folder` is."""
+    found: dict[str, Any] = json.loads((folder / SPECIFICATION).read_bytes())
+    found["work"] = found["work"] or str(folder / "work")
+    return found

@@ -1,0 +1,379 @@
+"""A node process that starts executables: batches in, ends out.
+
+It runs the tasks of a batch one after the other and several batches at once, each in the cores that the driver
+was given for it, and ends with everything that it started. It keeps the Dask worker's process out of this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pilothouse.errors import Failed
+from pilothouse.registry.journal import tail
+from pilothouse.runs.channel import Channel
+from pilothouse.tasks import mpi, process_tree
+from pilothouse.tasks.places import Places, missing
+from pilothouse.tasks.staging import stage
+
+#: Seconds for which ends are gathered before they are reported.
+REPORT_S = 0.05
+#: Seconds from SIGTERM to SIGKILL of a task that took too long, and when everything has to end.
+TIMEOUT_GRACE_S, STOP_GRACE_S = 2.0, 0.4
+#: Seconds between two looks for failed ranks of a program that spans nodes.
+RANKS_S = 0.5
+_STOP = {"op": "stop"}
+
+
+class _Unfound(Failed):
+    """There is no such executable; shells give this the exit code 127."""
+
+
+@dataclass
+class Batch:
+    """Tasks that follow each other in the cores of one allocation."""
+
+    number: int
+    gpus: list[int]
+    node_gpus: int
+    tasks: deque[dict[str, Any]]
+
+
+@dataclass
+class Running:
+    """A process that was started: a task, or (`batch` None) a part of an MPI task whose head is elsewhere."""
+
+    task: dict[str, Any]
+    batch: Batch | None
+    process: subprocess.Popen[bytes]
+    started: float
+    deadline: float = float("inf")
+    late: bool = False
+    why: str = ""
+    pump: threading.Thread | None = field(default=None, repr=False)
+
+
+class Launcher:
+    """The executables of one run on one node."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        config = channel.config
+        self._node = config["node"]
+        self._mark = config["mark"]
+        self._common = config["common"]
+        self._places = Places(Path(config["folder"]), Path(config["work"]), config["many"])
+        self._environment = dict(os.environ)
+        self._nothing = os.open(os.devnull, os.O_RDONLY)
+        self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._ear, self._bell = os.pipe()
+        self._running: dict[int, Running] = {}
+        self._ended: list[dict[str, Any]] = []
+        self._free: list[int] = []
+        self._reported = 0.0
+        self._mpi: tuple[list[str], bool] | None = None
+
+    def serve(self) -> None:
+        """Do what the driver says until it says stop or is gone."""
+        # A bell that the C part of a signal handler rings: Python's own part runs only when the main thread does, and
+        # a wait that has just begun would sleep over it.
+        os.set_blocking(self._bell, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._bell, warn_on_full_buffer=False)
+        threading.Thread(target=self._forward, name="pilothouse-tasks", daemon=True).start()
+        self._channel.send({"hello": self._node})
+        while (message := self._next()) is not _STOP:
+            if message is not None:
+                self._obey(message)
+            self._reap()
+            self._check_deadlines()
+            self._report()
+        self._end_all()
+
+    def _forward(self) -> None:
+        while not self._channel.stopping.is_set():
+            if (message := self._channel.receive()) is not None:
+                self._put(message)
+        self._put(_STOP)
+
+    def _put(self, message: dict[str, Any]) -> None:
+        self._inbox.put(message)
+        with contextlib.suppress(BlockingIOError):  # it is ringing already
+            os.write(self._bell, b"m")
+
+    def _next(self) -> dict[str, Any] | None:
+        """The next message; None when something has ended, or it is time to report or to end something."""
+        with contextlib.suppress(queue.Empty):
+            return self._inbox.get_nowait()
+        wait = min((running.deadline for running in self._running.values()), default=float("inf")) - time.monotonic()
+        if any(running.pump for running in self._running.values()):
+            wait = min(wait, RANKS_S)
+        if self._ended:
+            wait = min(wait, self._reported + REPORT_S - time.monotonic())
+        if select.select([self._ear], [], [], None if wait > 1e6 else max(0.0, wait))[0]:
+            os.read(self._ear, 4096)
+        with contextlib.suppress(queue.Empty):
+            return self._inbox.get_nowait()
+        return None
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        if message["op"] == "run":
+            for given in message["batches"]:
+                batch = Batch(**{**given, "tasks": deque(given["tasks"])})
+                self._advance(batch)
+        elif message["op"] == "proxy":
+            self._start_proxy(message["task"], message["command"])
+        elif message["op"] == "kill":
+            for running in self._running.values():
+                if running.task["task"] == message["task"] and not running.why:
+                    running.why, running.deadline = message["why"], time.monotonic()
+
+    # ------------------------------------------------------------------ starting
+
+    def _advance(self, batch: Batch) -> None:
+        """Start the next task of a batch; one that can't be started has ended."""
+        while batch.tasks:
+            task = batch.tasks.popleft()
+            try:
+                self._start(task, batch)
+            except Failed as error:
+                self._end(task, 127 if isinstance(error, _Unfound) else None, str(error), 0.0)
+            else:
+                return
+        self._free.append(batch.number)
+
+    def _start(self, task: dict[str, Any], batch: Batch) -> None:
+        number = task["task"]
+        folder = self._places.working(number)
+        out, err = self._places.printed(number, "stdout"), self._places.printed(number, "stderr")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if self._places.many:
+                out.parent.mkdir(exist_ok=True)
+            stage(task["inputs"], folder, self._common["stage"])
+            with out.open("wb") as stdout, err.open("wb") as stderr:
+                spans = task.get("hosts")
+                env = self._variables(task, batch)
+                process = self._popen(self._command(task), folder, env, subprocess.PIPE if spans else stdout, stderr)
+        except OSError as error:
+            raise Failed(f"{error.filename or folder}: {error.strerror or error}") from None
+        now = time.monotonic()
+        running = self._running[process.pid] = Running(task, batch, process, now)
+        if self._common["timeout"]:
+            running.deadline = now + self._common["timeout"]
+        if spans:
+            running.pump = threading.Thread(target=self._pump, args=(number, process, out), daemon=True)
+            running.pump.start()
+
+    def _command(self, task: dict[str, Any]) -> list[str]:
+        argv: list[str] = task["argv"]
+        ranks = self._common["ranks"]
+        if ranks is None:
+            return argv
+        self._find(argv[0], task["env"], self._places.working(task["task"]))
+        if self._mpi is None:
+            command = mpi.launcher(self._common["launcher"] or (), self._environment)
+            self._mpi = command, mpi.is_hydra(command)
+        command, hydra = self._mpi
+        argv = mpi.watched(argv, self._notes(task))
+        if not task.get("hosts"):
+            return mpi.on_one_node(command, hydra, ranks, argv)
+        if not hydra:
+            raise Failed(
+                f"{command[0]} can't span the nodes of a pilot: take mpich's mpiexec (launcher=), or fewer ranks"
+            )
+        return mpi.on_nodes(command, [(host, int(n)) for host, n in task["hosts"]], ranks, argv)
+
+    def _notes(self, task: dict[str, Any]) -> Path:
+        """Where ranks that fail are noted."""
+        return self._places.printed(task["task"], "ranks").with_suffix(".failed")
+
+    def _find(self, name: str, env: dict[str, str], folder: Path) -> None:
+        """An MPI launcher reports a missing program in its own way, or hangs: say it first."""
+        path = env.get("PATH") or self._environment.get("PATH")
+        if shutil.which(str(folder / name) if "/" in name else name, path=path) is None:
+            raise _Unfound(f"{name!r} was not found on {self._node} (PATH={path})")
+
+    def _variables(self, task: dict[str, Any], batch: Batch) -> dict[str, str]:
+        return {
+            **self._environment,
+            **mpi.threads(self._common["cores"]),
+            **mpi.visible_gpus(batch.gpus, batch.node_gpus, self._environment),
+            "PILOTHOUSE_TASK": str(task["task"]),
+            "PILOTHOUSE_ATTEMPT": str(task["attempt"]),
+            process_tree.MARK: self._mark_of(task),
+            **task["env"],
+        }
+
+    def _popen(
+        self, command: list[str], folder: Path, env: dict[str, str], stdout: Any, stderr: Any
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command, cwd=folder, env=env, stdin=self._nothing, stdout=stdout, stderr=stderr,
+                start_new_session=True, close_fds=False,  # ours are not inherited anyway, and vfork needs it so
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise _Unfound(f"{command[0]!r} was not found on {self._node} (PATH={env.get('PATH', '')})") from None
+        except PermissionError:
+            raise Failed(f"{command[0]!r} may not be executed on {self._node}: is it an executable file?") from None
+        except (OSError, ValueError) as error:
+            raise Failed(f"{command[0]!r} can't be executed on {self._node}: {error}") from None
+
+    def _start_proxy(self, task: dict[str, Any], command: list[str]) -> None:
+        """Start what an MPI launcher on another node wants to have here."""
+        batch = Batch(-1, task["gpus"], task["node_gpus"], deque())
+        log = self._places.printed(task["task"], "stderr").with_suffix(f".{self._node}.log")
+        try:
+            with log.open("ab") as file:
+                env = self._variables(task, batch)
+                process = self._popen(command, self._places.working(task["task"]), env, file, file)
+        except (Failed, OSError) as error:
+            self._channel.send({"proxy": task["task"], "error": f"on {self._node}: {error}"})
+        else:
+            self._running[process.pid] = Running(task, None, process, time.monotonic())
+
+    def _pump(self, number: int, process: subprocess.Popen[bytes], out: Path) -> None:
+        """Tell what is to be started on other nodes; the rest of what the launcher prints is the program's."""
+        lines: list[str] = []
+        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        with out.open("ab", buffering=0) as file:
+            while line := process.stdout.readline():
+                text = line.decode(errors="replace").strip()
+                if text == mpi.END:
+                    self._channel.send({"proxies": number, "commands": mpi.proxies(lines)})
+                    break
+                if text.startswith(mpi.LAUNCH):
+                    lines.append(text)
+                else:
+                    file.write(line)
+            while part := os.read(process.stdout.fileno(), 1 << 16):
+                file.write(part)
+
+    # ------------------------------------------------------------------ ending
+
+    def _reap(self) -> None:
+        """See who has ended. What it left ends with it, before its number can be another's.
+
+        An MPI launcher that is still there does not: it sees by itself that its part on this node has ended, and
+        has yet to say how.
+        """
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            running = self._running.pop(found.si_pid, None)
+            if running is not None:
+                if running.late or self._common["ranks"]:  # launchers of MPI may lose ranks
+                    process_tree.kill(self._tree(running, spared=self._running))
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(found.si_pid, signal.SIGKILL)
+                self._conclude(running, running.process.wait())
+            else:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(found.si_pid, 0)
+
+    def _conclude(self, running: Running, code: int) -> None:
+        task, batch = running.task, running.batch
+        if batch is None:
+            log = self._places.printed(task["task"], "stderr").with_suffix(f".{self._node}.log")
+            if log.exists() and not log.stat().st_size:
+                log.unlink()
+            return
+        seconds = time.monotonic() - running.started
+        if running.pump is not None:
+            running.pump.join(1.0)
+        error = running.why
+        if self._common["ranks"] and (failed := mpi.first_failure(self._notes(task))):
+            self._notes(task).unlink()
+            text = f"rank {failed[0]}: {ending(failed[1])}"
+            if error in ("", text):
+                code, error = failed[1], text
+        if code and not error:
+            error = ending(code)
+        elif not error and (gone := missing(self._places.working(task["task"]), task["outputs"])):
+            error = f"it ended well but left no {', '.join(map(repr, gone))}"
+        self._end(task, code, error, seconds)
+        self._advance(batch)
+
+    def _end(self, task: dict[str, Any], code: int | None, error: str, seconds: float) -> None:
+        number = task["task"]
+        err = self._places.printed(number, "stderr")
+        last = tail(err, 5) if error else ""
+        self._places.tidy(number)
+        self._ended.append({
+            "task": number, "attempt": task["attempt"], "code": code, "error": error, "seconds": round(seconds, 4),
+            "last": last,
+        })  # fmt: skip
+
+    def _check_deadlines(self) -> None:
+        """SIGTERM to what has to end, with all that it started; SIGKILL when that did not help."""
+        now = time.monotonic()
+        for running in self._running.values():
+            if running.pump and not running.why and (failed := mpi.first_failure(self._notes(running.task))):
+                running.why, running.deadline = f"rank {failed[0]}: {ending(failed[1])}", now + TIMEOUT_GRACE_S
+            if running.deadline > now:
+                continue
+            if not running.late:
+                running.late, running.deadline = True, now + TIMEOUT_GRACE_S
+                running.why = running.why or f"it took longer than timeout={self._common['timeout']:g} s"
+                process_tree.terminate(self._tree(running))
+            else:
+                running.deadline = now + 1.0
+                process_tree.kill(self._tree(running))
+
+    def _tree(self, running: Running, spared: Iterable[int] = ()) -> list[Any]:
+        return process_tree.tree(running.process.pid, self._mark_of(running.task), spared)
+
+    def _mark_of(self, task: dict[str, Any]) -> str:
+        """What tells this attempt's processes from those of any other."""
+        return f"{self._mark}/{task['task']}/{task['slot']}/{task['attempt']}"
+
+    def _report(self) -> None:
+        if self._free or (self._ended and time.monotonic() >= self._reported + REPORT_S):
+            self._channel.send({"ended": self._ended, "free": self._free})
+            self._ended, self._free = [], []
+            self._reported = time.monotonic()
+
+    def _end_all(self) -> None:
+        """End everything that descends from here: nothing is left on the node."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        process_tree.end(descendants, STOP_GRACE_S)
+
+
+def ending(code: int) -> str:
+    """How a process ended, for people; negative is a signal."""
+    return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def descendants() -> list[Any]:
+    """What descends from this process; those that have ended are reaped on the way."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    return list(psutil.Process().children(recursive=True))
+
+
+def main(channel: Channel) -> None:
+    """Be the launcher of one run on this node."""
+    process_tree.adopt()
+    if channel.config["sweep"]:  # the launcher before this one was killed: so are its tasks
+        process_tree.end(lambda: process_tree.marked(f"{channel.config['mark']}/"), STOP_GRACE_S)
+    Launcher(channel).serve()

@@ -1,0 +1,1 @@
+"""The bridge to RADICAL-Pilot: tasks run through it where the user asks for that."""
