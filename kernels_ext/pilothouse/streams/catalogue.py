@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
 from typing import Any
 
 from pilothouse.errors import InvalidInput
@@ -28,14 +27,6 @@ _KNOWN = {
         )
     },
 }
-
-
-class Listing(ModuleType):
-    """A folder of plug-ins whose call says what there is: `sources` is both the folder and the function."""
-
-    def __call__(self) -> dict[str, str]:
-        """What there is, by name, with a line about each."""
-        return _describe(self.__name__.rpartition(".")[2].removesuffix("s"))
 
 
 def sources() -> dict[str, str]:

@@ -13,7 +13,8 @@ from pilothouse.md.parts.driving import TASK
 if TYPE_CHECKING:
     import xarray
 
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 
 class Analyse:
