@@ -25,7 +25,8 @@ from pilothouse.market.learning import datasets
 from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.nostr import session as nostr
-from pilothouse.pilots import Pilot, Run
+from pilothouse.pilots import Pilot
+from pilothouse.runs.handle import Run
 
 STRANGER = Path(__file__).parent / "stranger.py"
 

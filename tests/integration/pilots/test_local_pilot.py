@@ -20,9 +20,10 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable, WaitTimeout
-from pilothouse.pilots import Pilot, Run
+from pilothouse.pilots import Pilot
 from pilothouse.registry.line import client as control
 from pilothouse.registry.records import PILOTS, PilotRecord
+from pilothouse.runs.handle import Run
 from pilothouse.state import utcnow
 
 

@@ -21,7 +21,8 @@ from pilothouse.registry.records import PILOTS, RUNS
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,8 @@ from pilothouse.errors import Failed
 from pilothouse.streams.brokers.log import Log
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 POINTS = 500
 #: Without decay the model's weights are the number of points that it has ever taken in.

@@ -122,7 +122,8 @@ def test_importing_the_room_is_light() -> None:
 def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
     code = (
         "import sys, pickle, numpy as np\n"
-        "from pilothouse.md import psa, psa_process\n"
+        "from pilothouse.md import psa\n"
+        "from pilothouse.md.psa import process\n"
         "from pilothouse.pilots import Pilot\n"
         "class Caught(Pilot):\n"
         "    def __init__(self): self.name = 'caught'\n"
@@ -131,9 +132,9 @@ def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
         "psa.submit(paths, pilot=pilot)\n"
         "given = pickle.loads(pilot.files.pop('task.pkl'))\n"
         "for name, data in pilot.files.items(): open(f'{sys.argv[1]}/{name}', 'wb').write(data)\n"
-        "paths = [psa_process.load_path(source, sys.argv[1], 'path') for source in given['sources']]\n"
-        "found, _ = psa_process.compare_block(paths, None, True)\n"
-        "psa_process.write_result(found, given['parameters'], given['sources'], {}, f'{sys.argv[1]}/out.zarr')\n"
+        "paths = [process.load_path(source, sys.argv[1], 'path') for source in given['sources']]\n"
+        "found, _ = process.compare_block(paths, None, True)\n"
+        "process.write_result(found, given['parameters'], given['sources'], {}, f'{sys.argv[1]}/out.zarr')\n"
         "print('MDAnalysis' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)

@@ -20,7 +20,7 @@ from pilothouse.pilots.node import node
 TOLD_TO_END = """
 import os, signal, sys
 from pathlib import Path
-from pilothouse.pilots import node
+from pilothouse.pilots.node import node
 
 make = Path.mkdir
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray
 
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 
 class Analyse:

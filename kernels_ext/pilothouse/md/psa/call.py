@@ -22,7 +22,8 @@ from pilothouse.md.superposing import apart
 if TYPE_CHECKING:
     import xarray
 
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 METRICS = ("hausdorff", "frechet")
 

@@ -26,6 +26,7 @@ import psutil
 
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots.node.node import QUIET
+from pilothouse.pilots.node.node import run as run_node
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
@@ -360,7 +361,7 @@ def main(name: str, first: str = "") -> None:
     try:
         importlib.import_module("distributed")  # once, for this process and all its nodes
         site = Site.model_validate(record.settings)
-        queue = LocalQueue(fork_template()) if site.system == "local" else queue_for(site)
+        queue = LocalQueue(fork_template(run_node)) if site.system == "local" else queue_for(site)
         asyncio.run(Supervisor(record, queue, first).run())
     except BaseException as error:
         logger.exception("the supervisor ends")
