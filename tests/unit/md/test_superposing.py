@@ -16,7 +16,7 @@ from pilothouse.md import psa
 from pilothouse.md.psa import process as psa_process
 from pilothouse.md.psa.call import as_path
 from pilothouse.md.psa.kernel import compare
-from pilothouse.md.superposing import apart, superpose
+from pilothouse.md.psa.superposing import apart, superpose
 
 mda = pytest.importorskip("MDAnalysis")
 from MDAnalysis.analysis.align import AlignTraj, rotation_matrix  # noqa: E402

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilothouse.errors import InvalidInput
-from pilothouse.md.arguments import check_atoms, check_function, check_keywords, check_selected
+from pilothouse.md.analyse.arguments import check_atoms, check_function, check_keywords, check_selected
 from pilothouse.md.parts.driving import TASK
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pilothouse.errors import InvalidInput
 from pilothouse.md.parts.driving import TASK
-from pilothouse.md.superposing import apart
+from pilothouse.md.psa.superposing import apart
 
 if TYPE_CHECKING:
     import xarray
@@ -342,7 +342,7 @@ def _reference(
 
 
 def _apart(groups: Sequence[Any], sources: Sequence[Source], labels: Sequence[str]) -> str:
-    """What :func:`pilothouse.md.superposing.apart` has to say of the trajectories, without reading any."""
+    """What :func:`pilothouse.md.psa.superposing.apart` has to say of the trajectories, without reading any."""
     structures = [
         group[source.frames[0]] if isinstance(group, np.ndarray) else group.positions
         for group, source in zip(groups, sources, strict=True)

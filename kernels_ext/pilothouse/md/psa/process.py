@@ -22,7 +22,7 @@ from pilothouse.md.parts.threads import single_threaded
 from pilothouse.md.psa.call import Source, as_path
 from pilothouse.md.psa.filtering import Array
 from pilothouse.md.psa.kernel import Similarity, compare, compare_between
-from pilothouse.md.superposing import superpose
+from pilothouse.md.psa.superposing import superpose
 from pilothouse.runs.channel import Channel, dask_client
 
 #: The most bytes of paths that one block task holds.
