@@ -21,7 +21,8 @@ from pilothouse.verbs.call import Call
 from pilothouse.verbs.verb import Verb, parse
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 #: Word on the command line -> verb.
 TOP: dict[str, Verb] = {

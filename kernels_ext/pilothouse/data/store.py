@@ -1,8 +1,8 @@
 """The node store: files in the memory of one node (tmpfs) that belong to a pilot and end with it.
 
 A pilot has a folder there, mode 0700; an object is a file of mode 0600 in it, written under a temporary name
-and renamed, read by mapping it. The supervisor removes the folder with the pilot; should it be killed, whoever
-looks at the pilot or writes next does.
+and renamed, read by mapping it. The supervisor removes the folder with the pilot. Should it be killed, the folder
+stays for the pilot's recovery; once the lease is over, whoever writes next removes it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ class NodeStore:
 
 
 def sweep() -> list[str]:
-    """Remove the folders of pilots that have ended or are lost, and what a killed writer left; the pilots' names."""
+    """Remove what pilots left that have ended, or are lost and their lease is over, and killed writers; the pilots' names."""
     swept = []
     for folder in root().iterdir():
         if not _PLACE.fullmatch(folder.name):
@@ -269,7 +270,8 @@ def _alive(folder: Path) -> bool:
         return False
     try:
         pilot = json.loads(record.read_bytes())
-        state = pilot["state"]
+        state, lease_end = pilot["state"], pilot.get("lease_end")
+        lasts = lease_end is not None and datetime.fromisoformat(lease_end) > datetime.now(UTC)
         supervisor = pilot["supervisor"] and ProcessRef.model_validate(pilot["supervisor"])
         if folder.name != _place(record, pilot["created"]):
             return False  # a younger pilot of the same name
@@ -277,9 +279,11 @@ def _alive(folder: Path) -> bool:
         return False
     except (OSError, ValueError, KeyError, TypeError):
         return True
+    if state == "lost":
+        return lasts  # it may be recovered
     if state in _ENDED:
         return False
-    return supervisor is None or supervisor.host != this_host() or is_alive(supervisor)
+    return lasts or supervisor is None or supervisor.host != this_host() or is_alive(supervisor)
 
 
 def _check_id(id: str) -> str:  # noqa: A002

@@ -191,7 +191,8 @@ class Market:
         name
             The run's name; made up when left out.
         training
-            Fields of :class:`~pilothouse.market.messages.events.Training`: ``trainer`` (``"mlp"``, ``"softmax"``), ``epochs``, …
+            Fields of :class:`~pilothouse.market.messages.events.Training`: ``trainer`` (``"mlp"``, ``"softmax"``),
+            ``epochs``, …
         validation
             Fields of :class:`~pilothouse.market.messages.events.Validation`, declared before anyone bids.
         held_out

@@ -28,7 +28,8 @@ from pilothouse.market.messages import events
 from pilothouse.market.messages.events import BlobRef
 from pilothouse.market.nostr import session as nostr
 from pilothouse.market.relay import EmbeddedRelay
-from pilothouse.pilots import Pilot, Run
+from pilothouse.pilots import Pilot
+from pilothouse.runs.handle import Run
 
 STRANGER = Path(__file__).parent / "stranger.py"
 

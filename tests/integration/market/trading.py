@@ -12,8 +12,9 @@ from pilothouse.market.lab_market.following import ledgers
 from pilothouse.market.market import Market
 from pilothouse.market.messages.parameters import JobParameters, ProviderParameters
 from pilothouse.market.money import ledger
-from pilothouse.pilots import Pilot, Run
+from pilothouse.pilots import Pilot
 from pilothouse.registry.records import PILOTS, RUNS
+from pilothouse.runs.handle import Run
 from tests.waiting import eventually
 
 SEND = "pilothouse.market.nostr.session:Session.send"

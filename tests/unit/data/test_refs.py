@@ -6,6 +6,7 @@ import os
 import pickle
 import stat
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pilothouse.data import Ref, codec, put, report, store, sweep
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
 from pilothouse.registry.liveness import remove_leftovers
 from pilothouse.registry.records import PILOTS, NodeRecord, State
+from pilothouse.state import utcnow
 
 Make = Callable[..., str]
 
@@ -188,7 +190,11 @@ def test_the_next_put_removes_what_ended_pilots_left(pilot_record: Make) -> None
         old.get()
 
 
-def test_a_pilot_whose_supervisor_was_killed_is_swept(pilot_record: Make) -> None:
+@pytest.mark.parametrize("state", [State.RUNNING, State.LOST])
+@pytest.mark.parametrize(("lease_s", "swept"), [(600, []), (-1, ["anna"])])
+def test_a_pilot_whose_supervisor_was_killed_is_swept_once_its_lease_is_over(
+    pilot_record: Make, state: State, lease_s: float, swept: list[str]
+) -> None:
     from pilothouse.registry.records import ProcessRef
 
     put(1, pilot=pilot_record())
@@ -199,9 +205,10 @@ def test_a_pilot_whose_supervisor_was_killed_is_swept(pilot_record: Make) -> Non
     pid = dead.pid
     dead.join()
     record.supervisor = ProcessRef(host=store.this_host(), pid=pid, started=1.0)
+    record.state, record.lease_end = state, utcnow() + timedelta(seconds=lease_s)
     PILOTS.write(record)
-    assert sweep() == ["anna"]
-    assert report() == []
+    assert sweep() == swept
+    assert len(report()) == 1 - len(swept)
 
 
 def test_a_younger_pilot_of_the_same_name_does_not_see_the_older_ones_data(pilot_record: Make) -> None:

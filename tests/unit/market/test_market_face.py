@@ -19,8 +19,8 @@ from pilothouse.market.messages import events
 from pilothouse.market.messages.message import Message
 from pilothouse.market.nostr import session as nostr
 from pilothouse.market.relay import EmbeddedRelay
-from pilothouse.pilots import runs
 from pilothouse.pilots.submission import pilots
+from pilothouse.runs.handle import runs
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,8 @@ def test_import_of_the_market_is_light() -> None:
 
 def test_drivers_leave_the_supervisor_light() -> None:
     program = (
-        "import sys, pilothouse.market.lab_market.driver, pilothouse.market.provider.driver, pilothouse.market.customer.driver\n"
+        "import sys, pilothouse.market.lab_market.driver\n"
+        "import pilothouse.market.provider.driver, pilothouse.market.customer.driver\n"
         "print(sorted({'nostr_sdk', 'sklearn', 'safetensors', 'tornado'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -71,6 +71,7 @@ class BlobHandler(_Route):
     """GET and HEAD of a blob by its hash (BUD-01)."""
 
     async def get(self, sha256: str) -> None:
+        """Send the bytes; for HEAD, their number."""
         path = self.blobs.root / sha256
         if not self.authorised("get", sha256):
             return
@@ -99,6 +100,7 @@ class UploadHandler(_Route):
     _file: IO[bytes] | None = None
 
     def prepare(self) -> None:
+        """Refuse what can be refused before a byte is taken."""
         # What is too large is answered, not cut off: it is read and thrown away.
         self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]
         headers = self.request.headers
@@ -121,12 +123,14 @@ class UploadHandler(_Route):
             self._file = os.fdopen(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def data_received(self, chunk: bytes) -> None:
+        """Write and hash what has come."""
         if self._file is not None:
             self._file.write(chunk)
             self._hash.update(chunk)
             self._size += len(chunk)
 
     def put(self) -> None:
+        """Keep the blob, once its hash is authorised."""
         if self._file is not None:
             self._file.close()
         sha256 = self._hash.hexdigest()
@@ -150,10 +154,12 @@ class UploadHandler(_Route):
         )
 
     def refuse(self, status: HTTPStatus, reason: str) -> None:
+        """Say no, and keep nothing."""
         self._discard()  # before the answer: whoever was refused finds nothing left behind
         super().refuse(status, reason)
 
     def on_connection_close(self) -> None:
+        """Keep nothing of a blob that broke off."""
         self._discard()
 
     def _discard(self) -> None:
