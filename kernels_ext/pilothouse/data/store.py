@@ -218,7 +218,10 @@ class NodeStore:
 
 
 def sweep() -> list[str]:
-    """Remove what pilots left that have ended, or are lost and their lease is over, and killed writers; the pilots' names."""
+    """Remove what pilots left that have ended, or are lost and their lease is over; the pilots' names.
+
+    What a killed writer of a live pilot left goes, too.
+    """
     swept = []
     for folder in root().iterdir():
         if not _PLACE.fullmatch(folder.name):

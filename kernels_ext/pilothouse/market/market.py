@@ -22,7 +22,7 @@ from pilothouse.runs.handle import Run, runs
 from pilothouse.state import check_name
 
 if TYPE_CHECKING:
-    from pilothouse.market.admission import Admission, ListedKey
+    from pilothouse.market.lab_market.admission import Admission, ListedKey
     from pilothouse.market.nostr.session import Session
     from pilothouse.pilots import Pilot
 
@@ -309,7 +309,7 @@ class Market:
                 f"{', '.join(self.relays)} let in whom they want: connect() without relays is the market that is yours",
                 field="relays",
             )
-        from pilothouse.market.admission import Admission
+        from pilothouse.market.lab_market.admission import Admission
 
         return Admission(self.run.folder)
 

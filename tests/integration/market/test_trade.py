@@ -27,7 +27,7 @@ from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.messages.events import BlobRef
 from pilothouse.market.nostr import session as nostr
-from pilothouse.market.relay import EmbeddedRelay
+from pilothouse.market.nostr.relay import EmbeddedRelay
 from pilothouse.pilots import Pilot
 from pilothouse.runs.handle import Run
 

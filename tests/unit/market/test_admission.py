@@ -11,14 +11,14 @@ import pytest
 
 from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound
 from pilothouse.market import connect
-from pilothouse.market.admission import ADMITTED, Admission
 from pilothouse.market.customer.hiring import Hiring
 from pilothouse.market.customer.state import Committed
+from pilothouse.market.lab_market.admission import ADMITTED, Admission
 from pilothouse.market.lab_market.following import key_file
 from pilothouse.market.messages import events
 from pilothouse.market.messages.parameters import JobParameters
 from pilothouse.market.nostr import session as nostr
-from pilothouse.market.relay import EmbeddedRelay
+from pilothouse.market.nostr.relay import EmbeddedRelay
 
 EVE = nostr.Identity.generate()
 

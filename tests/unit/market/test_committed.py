@@ -12,8 +12,8 @@ from pilothouse.market.blobs.server import BlobServer
 from pilothouse.market.customer.state import COMMITTED, Committed, OpenRound
 from pilothouse.market.learning.verdicts import Reason
 from pilothouse.market.messages import events
+from pilothouse.market.nostr.relay import EmbeddedRelay
 from pilothouse.market.provider.state import DEALS, Deal, Deals
-from pilothouse.market.relay import EmbeddedRelay
 
 KEY = "ab" * 32
 

@@ -18,7 +18,7 @@ from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.messages.message import Message
 from pilothouse.market.nostr import session as nostr
-from pilothouse.market.relay import EmbeddedRelay
+from pilothouse.market.nostr.relay import EmbeddedRelay
 from pilothouse.pilots.submission import pilots
 from pilothouse.runs.handle import runs
 

@@ -18,7 +18,7 @@ import pytest
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
 from pilothouse.market.messages import message
 from pilothouse.market.nostr import session as nostr
-from pilothouse.market.relay import EmbeddedRelay
+from pilothouse.market.nostr.relay import EmbeddedRelay
 from tests.library_relay import LibraryRelay
 
 
@@ -193,7 +193,8 @@ def test_publishing_fails_loudly_when_the_relay_is_gone() -> None:
 def test_process_that_leaves_its_sessions_open_ends_cleanly() -> None:
     """The library's threads call back into Python: unstopped, they crash an interpreter that is going."""
     program = (
-        "from pilothouse.market import nostr, relay\n"
+        "from pilothouse.market.nostr import relay\n"
+        "from pilothouse.market.nostr import session as nostr\n"
         "relay = relay.EmbeddedRelay(lambda pubkey: True)\n"
         "session = nostr.Session(nostr.Identity.generate(), [relay.url])\n"
         "session.listen({'kinds': [5701]})\n"

@@ -13,7 +13,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.market.nostr import session as nostr
-from pilothouse.market.relay import MOST_EVENT, EmbeddedRelay
+from pilothouse.market.nostr.relay import MOST_EVENT, EmbeddedRelay
 
 ALICE, BOB, EVE = (nostr.Identity.generate() for _ in range(3))
 NOTE = 5701
@@ -124,7 +124,7 @@ def test_client_with_a_key_of_its_own_reads_nothing_and_writes_nothing(relay: Em
 
 
 def _everything() -> Any:
-    from pilothouse.market.stored import Filter
+    from pilothouse.market.nostr.stored import Filter
 
     return Filter()
 

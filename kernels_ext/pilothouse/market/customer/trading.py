@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from pilothouse.errors import Failed, PilothouseError, Unavailable
-from pilothouse.market.admission import door
 from pilothouse.market.blobs.server import BlobClient
 from pilothouse.market.customer.hiring import Hiring
 from pilothouse.market.customer.result import Model
 from pilothouse.market.customer.result_file import Books
 from pilothouse.market.customer.state import BASE, Committed, OpenRound
+from pilothouse.market.lab_market.admission import door
 from pilothouse.market.lab_market.following import DONE, is_told_to_leave
 from pilothouse.market.learning import arrays, averaging, datasets, trainers, verdicts
 from pilothouse.market.learning.arrays import Shard, State

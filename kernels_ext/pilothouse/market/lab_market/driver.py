@@ -1,7 +1,7 @@
 """A market for one lab: an embedded relay and a blob server in one node process, found by every run of the user.
 
 Both listen on loopback, where every account of the host can come: they let in whom
-:mod:`pilothouse.market.admission` has.
+:mod:`pilothouse.market.lab_market.admission` has.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def _opened(channel: Channel, server: Callable[[], T]) -> T:
 
 def main(channel: Channel) -> None:
     """Serve until asked to stop."""
-    from pilothouse.market.admission import Admission
     from pilothouse.market.blobs.server import BlobServer
-    from pilothouse.market.relay import EmbeddedRelay
+    from pilothouse.market.lab_market.admission import Admission
+    from pilothouse.market.nostr.relay import EmbeddedRelay
 
     folder = Path(channel.config["folder"])
     before = json.loads((folder / WHERE).read_text()) if (folder / WHERE).exists() else {}

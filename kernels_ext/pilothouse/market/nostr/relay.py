@@ -24,7 +24,7 @@ from pilothouse.market.blobs.tokens import HOSTS
 from pilothouse.market.loopback import HOST, LoopbackServer
 from pilothouse.market.messages.message import Message
 from pilothouse.market.nostr import session as nostr
-from pilothouse.market.stored import EventStore, Filter, Stored, is_ephemeral
+from pilothouse.market.nostr.stored import EventStore, Filter, Stored, is_ephemeral
 
 AUTHENTICATION = 22242
 #: Seconds by which the date of an authentication may be off (NIP-42).
