@@ -1,7 +1,8 @@
 """Blobs by hash over loopback HTTP (Blossom, BUD-01/02/11): a server, a client that checks, and encryption.
 
 Uploads and downloads are both authorised by a signed event of kind 24242
-(:mod:`pilothouse.market.blobs.tokens`), and by the key that signed it being let in. The client believes nothing: what does not hash to its name is thrown away.
+(:mod:`pilothouse.market.blobs.tokens`), and by the key that signed it being let in. The client believes nothing: what
+does not hash to its name is thrown away.
 """
 
 from __future__ import annotations
