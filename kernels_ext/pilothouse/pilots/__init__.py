@@ -1,4 +1,4 @@
-"""Pilots: allocations that belong to the user, and the runs on them."""
+"""Pilots: allocations that belong to the user, and what asks for them."""
 
 from __future__ import annotations
 
@@ -10,53 +10,43 @@ if TYPE_CHECKING:
     from pilothouse.pilots.handle import Pilot as Pilot
     from pilothouse.pilots.previewing import preview as preview
     from pilothouse.pilots.previewing import script as script
-    from pilothouse.pilots.queues.discovery import sites as sites
     from pilothouse.pilots.sites.site import Site as Site
     from pilothouse.pilots.submission import attach as attach
     from pilothouse.pilots.submission import default_pilot as default_pilot
     from pilothouse.pilots.submission import pilot_for as pilot_for
     from pilothouse.pilots.submission import submit as submit
     from pilothouse.pilots.supervisor.orphans import sweep as sweep
-    from pilothouse.runs.handle import Run as Run
-    from pilothouse.runs.handle import runs as runs
 
 __all__ = [
     "Pilot",
-    "Run",
     "Site",
     "attach",
     "attach_dask",
     "default_pilot",
     "preview",
-    "runs",
     "script",
-    "sites",
     "submit",
     "sweep",
 ]
 
 _WHERE = {
     "Pilot": "pilots.handle",
-    "Run": "runs.handle",
     "Site": "pilots.sites.site",
     "attach": "pilots.submission",
     "attach_dask": "pilots.attached",
     "default_pilot": "pilots.submission",
     "pilot_for": "pilots.submission",
     "preview": "pilots.previewing",
-    "runs": "runs.handle",
     "script": "pilots.previewing",
-    "sites": "pilots.queues.discovery",
     "submit": "pilots.submission",
     "sweep": "pilots.supervisor.orphans",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        value = globals()[name] = getattr(importlib.import_module(f"pilothouse.{_WHERE[name]}"), name)
-        return value
-    raise AttributeError(f"module 'pilothouse.pilots' has no attribute {name!r}")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'pilothouse.pilots' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"pilothouse.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -260,14 +260,14 @@ class Pilot(Executes):
     def cancel(self, timeout: float = 20.0) -> Pilot:
         """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error.
 
-        Of a lost pilot, the jobs that it has left are ended.
+        Of a lost pilot, the jobs that it has left are ended and what it had is removed: it can't be recovered then.
         """
         self._close_client()
         record = self.record
         if record.state is State.LOST or (record.supervisor is None and record.awaited):
-            from pilothouse.pilots.supervisor.orphans import end_jobs
+            from pilothouse.pilots.supervisor.orphans import end_for_good
 
-            end_jobs(record)
+            end_for_good(record)
         if not self.state.ended:
             with contextlib.suppress(Conflict, Unavailable):
                 self._ask("cancel")

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from pilothouse.telemetry import Frame  # numpy, which a list of runs does without
 
 
-#: Kinds of runs whose handle can do more.
-HANDLES = {"tasks": "pilothouse.tasks.handle:Task"}
-
-
 class Run:
     """A run: parameters, telemetry, log, result, end. ``Run(name)`` is the handle that belongs to the run's kind.
 
@@ -44,10 +40,7 @@ class Run:
     def __new__(cls, name: str) -> Run:
         """The handle that belongs to the run's kind."""
         record = RUNS.read(name)
-        if cls is Run and record.kind in HANDLES:
-            module, _, own = HANDLES[record.kind].partition(":")
-            cls = getattr(importlib.import_module(module), own)
-        return super().__new__(cls)
+        return super().__new__(_handle(record.kind) if cls is Run else cls)
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -221,6 +214,14 @@ class Run:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
         return _mimebundle("run_mimebundle", self)
+
+
+def _handle(kind: str) -> type[Run]:
+    """The class of handles of a kind of run: its entry point of the group ``pilothouse.handles``, if it has one."""
+    for point in entry_points(group="pilothouse.handles", name=kind):
+        own: type[Run] = point.load()
+        return own
+    return Run
 
 
 def _mimebundle(function: str, handle: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput
+from pilothouse.pilots.sites.check import checked
 from pilothouse.pilots.sites.description import PilotDescription, check
 from pilothouse.registry.line.server import Handler
 from pilothouse.registry.records import FIRST, Adapt, State
@@ -84,7 +85,7 @@ class Requests:
             values["walltime"] = walltime
         else:
             values["kinds"] = {**values["kinds"], kind: {**values["kinds"][kind], "walltime": walltime}}
-        description = self._supervisor.site.check(check(PilotDescription, values))
+        description = checked(check(PilotDescription, values), self._supervisor.site)
         self._record.description = description.model_dump(mode="json", exclude={"name", "site"})
         self._supervisor.nodes.redescribe()
 

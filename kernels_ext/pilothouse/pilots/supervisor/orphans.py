@@ -15,7 +15,7 @@ from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.line.client import runtime_folder
-from pilothouse.registry.liveness import reconcile
+from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered, reconcile
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.state import Unreadable, home, utcnow
@@ -95,21 +95,31 @@ def _why(record: PilotRecord | Unreadable | None, job: str, site: Site, spare_lo
     return "" if spare_lost and recent else "its pilot is lost"
 
 
-def end_jobs(record: PilotRecord) -> None:
-    """End the jobs of a pilot that has no supervisor: it is lost, or its supervisor's own job waits in the queue."""
+def end_for_good(record: PilotRecord) -> None:
+    """End a pilot that has no supervisor: it is lost, or its supervisor's own job waits in the queue.
+
+    Its jobs are ended, and what a lost one had is removed: nobody can go on with it any more.
+    """
     site = Site.model_validate(record.settings)
-    if site.system == "local":
-        return
-    queue = queue_for(site)
-    blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
-    blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
+    if site.system != "local":
+        queue = queue_for(site)
+        blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
+        blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
     latest = PILOTS.read(record.name)
-    if latest.supervisor is None and not latest.state.ended:  # none has come up in the meantime
+    if latest.state is State.LOST:
+        if not claim_next(latest):  # somebody is recovering it
+            return
+        clear_away(latest)
+        latest.reason = f"cancelled; it was lost: {latest.reason}"
+    elif latest.supervisor is None and not latest.state.ended:  # none has come up in the meantime
         for node in latest.nodes:
             node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
-        latest.state, latest.reason, latest.ended = State.FINISHED, "cancelled", utcnow()
-        Journal(PILOTS.folder(record.name) / "events.jsonl").add("finished", reason="cancelled")
-        PILOTS.write(latest)
+        latest.reason = "cancelled"
+    else:
+        return
+    latest.state, latest.ended, latest.lease_end = State.FINISHED, utcnow(), None
+    Journal(PILOTS.folder(record.name) / "events.jsonl").add("finished", reason="cancelled")
+    PILOTS.write(latest)
 
 
 def sweep(*, end: bool = True) -> list[Orphan]:
@@ -157,7 +167,16 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
     if end:
         _remove_files(runtime_folder())
         remove_torn()
+        clear_lost()
     return found, unseen
+
+
+def clear_lost() -> None:
+    """Remove what lost pilots have left, once their lease is over and nobody can go on with them."""
+    for record in PILOTS:
+        if isinstance(record, PilotRecord) and record.state is State.LOST and not may_be_recovered(record):
+            with contextlib.suppress(OSError):
+                clear_away(record)
 
 
 def remove_torn() -> None:

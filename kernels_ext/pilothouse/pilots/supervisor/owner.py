@@ -26,6 +26,7 @@ import psutil
 
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots.node.node import QUIET
+from pilothouse.pilots.node.node import run as run_node
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
@@ -36,7 +37,7 @@ from pilothouse.pilots.sites.site import Site
 from pilothouse.pilots.supervisor.adaptive import Load
 from pilothouse.pilots.supervisor.first_node import FirstNode
 from pilothouse.pilots.supervisor.operations import Requests
-from pilothouse.pilots.supervisor.orphans import remove_torn, sweep_queue
+from pilothouse.pilots.supervisor.orphans import clear_lost, remove_torn, sweep_queue
 from pilothouse.pilots.supervisor.set_point import Nodes
 from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
 from pilothouse.registry.journal import Journal
@@ -224,8 +225,9 @@ class Supervisor:
         return look
 
     async def _sweep(self) -> None:
-        """End jobs of ours whose pilot has gone, and remove what killed processes were writing."""
+        """End jobs of ours whose pilot has gone, and remove what killed processes and lost pilots have left."""
         await asyncio.to_thread(remove_torn)
+        await asyncio.to_thread(clear_lost)
         if self.site.system != "local":
             try:
                 for orphan in await sweep_queue(self.queue, self.site):
@@ -367,7 +369,7 @@ def main(name: str, first: str = "") -> None:
     try:
         importlib.import_module("distributed")  # once, for this process and all its nodes
         site = Site.model_validate(record.settings)
-        queue = LocalQueue(fork_template()) if site.system == "local" else queue_for(site)
+        queue = LocalQueue(fork_template(run_node)) if site.system == "local" else queue_for(site)
         asyncio.run(Supervisor(record, queue, first).run())
     except BaseException as error:
         logger.exception("the supervisor ends")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
 from pilothouse.pilots.supervisor.launching import launch_here
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.liveness import reconcile
+from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile
 from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.state import utcnow
 
@@ -24,14 +23,11 @@ def recover(name: str) -> None:
     record = reconcile(PILOTS.read(name))
     if record.state is not State.LOST:
         raise Conflict(f"the pilot {name!r} is {record.state}: only a lost one can be recovered", field="pilot")
-    if record.lease_end is None or record.lease_end < utcnow():
+    if not may_be_recovered(record):
         raise Conflict(f"the lease of pilot {name!r} is over: submit a new one", field="pilot")
     folder = PILOTS.folder(name)
-    claimed = folder / f"generation-{record.generation + 1}"
-    try:
-        os.close(os.open(claimed, os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot") from None
+    if not claim_next(record):
+        raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot")
     record.generation += 1
     record.state, record.reason = State.STARTING, "a new supervisor is starting"
     record.supervisor, record.ended, record.begun = None, None, utcnow()
