@@ -331,7 +331,7 @@ class Pilot(Executes):
         Failed
             It ended its node, as a segmentation fault does; no other node is tried.
         """
-        from pilothouse.pilots.cells import run_cell
+        from pilothouse.pilots.node.cells import run_cell
 
         goes_on = f"What has begun on {self.name!r} runs to its end; ph.attach({self.name!r}).cancel() ends it."
         passing = self._client is None

@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import pilothouse as ph
-from pilothouse.pilots.cells import execute
+from pilothouse.pilots.node.cells import execute
 from tests.waiting import eventually
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pilothouse.pilots.exits import NodeEnds, Running, by_itself
+from pilothouse.pilots.node.exits import NodeEnds, Running, by_itself
 from pilothouse.pilots.node.pages import Scheduler, Worker
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow

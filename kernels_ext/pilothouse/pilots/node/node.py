@@ -144,7 +144,7 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     """Be a worker until the scheduler goes or `stop` is set."""
     import dask
 
-    from pilothouse.pilots.exits import Running
+    from pilothouse.pilots.node.exits import Running
     from pilothouse.pilots.node.pages import Worker
     from pilothouse.registry.line.tls import security
 

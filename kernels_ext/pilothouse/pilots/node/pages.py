@@ -19,7 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
 from pilothouse.errors import Unavailable
-from pilothouse.pilots.exits import Blaming, Guarding
+from pilothouse.pilots.node.exits import Blaming, Guarding
 
 #: Dask's routes beside the plots. Not among them: its proxy to other ports, and what changes something.
 ROUTES = [

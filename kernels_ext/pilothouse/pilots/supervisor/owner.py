@@ -158,8 +158,8 @@ class Supervisor:
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
 
-        from pilothouse.pilots.cells import pass_on
-        from pilothouse.pilots.exits import NodeEnds
+        from pilothouse.pilots.node.cells import pass_on
+        from pilothouse.pilots.node.exits import NodeEnds
         from pilothouse.pilots.node.pages import Dashboard, Scheduler
 
         dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
