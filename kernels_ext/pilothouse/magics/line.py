@@ -123,12 +123,12 @@ def make_on(shell: InteractiveShell) -> Callable[[str, str], Any]:
         name = line.strip()
         if not name or " " in name:
             raise UsageError("say which pilot: %%on NAME")
-        from pilothouse.pilots import Run, attach
+        import pilothouse as ph
 
         print(Call("ph.attach", (name,)).then("run_cell", cell).lines())  # noqa: T201 - for the user to keep
         try:
-            pilot = attach(name)
-            if isinstance(pilot, Run):
+            pilot = ph.attach(name)
+            if isinstance(pilot, ph.Run):
                 raise InvalidInput(f"name={name!r} is a run; %%on takes a pilot", field="name")
             number = len(shell.user_ns["In"]) - 1  # the counter may be ahead of it already
             # the line of the magic counts as the first one, as in the notebook
