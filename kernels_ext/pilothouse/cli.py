@@ -22,7 +22,8 @@ from pilothouse.verbs.call import Call
 from pilothouse.verbs.verb import Verb, parse
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 #: Word on the command line -> verb.
 TOP: dict[str, Verb] = {
@@ -52,9 +53,12 @@ NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
     "stream": ("streaming Mini-Apps", (streams.stream, runs.runs, runs.stop)),
     "market": (
         "the training market",
-        (market.connect, market.calls, market.offers, market.provide, market.post, market.receipts, market.ledger),
+        (
+            market.connect, market.calls, market.offers, market.provide, market.post, market.receipts, market.ledger,
+            market.admitted, market.admit, market.dismiss,
+        ),
     ),
-}
+}  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

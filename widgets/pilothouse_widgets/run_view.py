@@ -20,8 +20,8 @@ import traitlets
 from pilothouse.errors import PilothouseError
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
     from pilothouse.registry.records import RunRecord
+    from pilothouse.runs.handle import Run
     from pilothouse.telemetry import Frame
 
 STATIC = Path(__file__).parent / "static"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
+    from pilothouse.runs.handle import Run
 
 
 def accuracy_figure(job: Run) -> Any:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, InvalidInput, Lost, Unavailable, Untrusted
+from pilothouse.errors import Conflict, InvalidInput, Lost, NotFound, Unavailable, Untrusted
 from pilothouse.market.customer.job import Job
 from pilothouse.market.lab_market import driver as lab_market
 from pilothouse.market.lab_market.following import key_file, ledgers
@@ -23,6 +23,7 @@ from pilothouse.runs.handle import Run, runs
 from pilothouse.state import check_name
 
 if TYPE_CHECKING:
+    from pilothouse.market.lab_market.admission import Admission, ListedKey
     from pilothouse.market.nostr.session import Session
     from pilothouse.pilots import Pilot
 
@@ -34,7 +35,11 @@ CUSTOMER_KEY = "customer"
 
 
 def connect(
-    relays: Sequence[str] | str | None = None, *, blobs: str | None = None, pilot: Pilot | None = None
+    relays: Sequence[str] | str | None = None,
+    *,
+    blobs: str | None = None,
+    pilot: Pilot | None = None,
+    start: bool = True,
 ) -> Market:
     """Open a market.
 
@@ -42,21 +47,28 @@ def connect(
     ----------
     relays
         URLs (``wss://…``) of the Nostr relays to trade on. Left out: this user's lab market, an embedded relay
-        and blob server in a run of kind ``market``, found again if it is running and started if not.
+        and blob server in a run of kind ``market``, found again if it is running and started if not. It lets in this
+        user's own keys, and those that :meth:`Market.admit` names.
     blobs
         URL of a Blossom server for models and data; needed to buy on relays of one's own.
     pilot
         Where runs go; the user's local pilot when left out.
+    start
+        False: a lab market that does not run is not started, nor is a pilot for it.
 
     Raises
     ------
     InvalidInput
         A URL is none.
+    NotFound
+        No lab market runs, and `start` is False.
     Unavailable
         No relay can be reached; the message names each. Nothing was started.
+    Refused
+        Those that can be reached do not let this user's key in: a lab market of somebody who has not admitted it.
     """
     if relays is None:
-        run, where = _lab_market(pilot)
+        run, where = _lab_market(pilot, start)
         return Market([where["relay"]], blobs or where["blobs"], pilot, run)
     urls = [relays] if isinstance(relays, str) else list(relays)
     market = Market(urls, blobs, pilot, None)
@@ -97,9 +109,52 @@ class Market:
         chosen = [one for one in found if name is None or one.job == name]
         return Listing("receipts", sorted(chosen, key=lambda one: (one.job, one.round)))
 
+    def admitted(self) -> Listing[ListedKey]:
+        """The keys that this lab market lets in: your own by name, then those that you admitted.
+
+        Raises
+        ------
+        Conflict
+            This is no lab market of yours.
+        """
+        return Listing("keys", self._door().listed())
+
+    def admit(self, key: str) -> Listing[ListedKey]:
+        """Let somebody else trade on this lab market, and see what is public there; returns :meth:`admitted`.
+
+        Parameters
+        ----------
+        key
+            Their public key, ``npub1…`` or 64 hex digits.
+
+        Raises
+        ------
+        InvalidInput
+            It is no public key.
+        Conflict
+            This is no lab market of yours.
+        """
+        self._door().admit(key)
+        return self.admitted()
+
+    def dismiss(self, key: str) -> Listing[ListedKey]:
+        """Shut out again whom you admitted, at once; returns :meth:`admitted`.
+
+        Raises
+        ------
+        InvalidInput
+            It is no public key, or your own.
+        NotFound
+            It is not let in.
+        Conflict
+            This is no lab market of yours.
+        """
+        self._door().dismiss(key)
+        return self.admitted()
+
     def ledger(self) -> Accounts:
-        """The user's books: of each job bought, and of each key that sells."""
-        return Accounts.read(sorted(ledgers().glob("*.jsonl")))
+        """The user's books, on all markets; see :func:`pilothouse.market.ledger`."""
+        return ledger()
 
     def post(
         self,
@@ -138,7 +193,8 @@ class Market:
         name
             The run's name; made up when left out.
         training
-            Fields of :class:`~pilothouse.market.messages.events.Training`: ``trainer`` (``"mlp"``, ``"softmax"``), ``epochs``, …
+            Fields of :class:`~pilothouse.market.messages.events.Training`: ``trainer`` (``"mlp"``, ``"softmax"``),
+            ``epochs``, …
         validation
             Fields of :class:`~pilothouse.market.messages.events.Validation`, declared before anyone bids.
         held_out
@@ -183,6 +239,7 @@ class Market:
             "title": title or f"{call} on {dataset or 'my data'}",
             "relays": self.relays,
             "blobs": self.blobs,
+            "market": self.run.name if self.run is not None else None,
             "dataset": dataset,
             "rounds": rounds,
             "providers": providers,
@@ -262,6 +319,16 @@ class Market:
             self._open.close()
             self._open = None
 
+    def _door(self) -> Admission:
+        if self.run is None:
+            raise Conflict(
+                f"{', '.join(self.relays)} let in whom they want: connect() without relays is the market that is yours",
+                field="relays",
+            )
+        from pilothouse.market.lab_market.admission import Admission
+
+        return Admission(self.run.folder)
+
     def _where(self) -> Pilot:
         if self._pilot is None:
             from pilothouse.pilots import pilot_for
@@ -290,11 +357,18 @@ class Market:
         return f"<{what} on {', '.join(self.relays)}; blobs at {self.blobs or 'no server'}>"
 
 
-def _lab_market(pilot: Pilot | None) -> tuple[Run, dict[str, str]]:
+def ledger() -> Accounts:
+    """The user's books, on all markets: of each job bought, and of each key that sells."""
+    return Accounts.read(sorted(ledgers().glob("*.jsonl")))
+
+
+def _lab_market(pilot: Pilot | None, start: bool) -> tuple[Run, dict[str, str]]:
     """The user's lab market, the one that runs or a new one, and where it listens."""
     live = [run for run in runs() if run.kind == "market" and not run.state.ended and run.state != "stopping"]
     if live:
         run = live[0]
+    elif not start:
+        raise NotFound("you have no lab market that runs: ph.market.connect() opens one", field="relays")
     else:
         from pilothouse.pilots import pilot_for
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a client gives a supervisor to answer for the first time.
 ANSWER_S = 30.0
+#: Seconds for which a supervisor is asked to say that its pilot has changed, and between two looks where none answers.
+CHANGE_S, LOOK_S = 20.0, 0.05
 
 
 class Pilot(Executes):
@@ -159,9 +161,19 @@ class Pilot(Executes):
             what=what,
             goes_on=f"The pilot {self.name!r} goes on; ph.attach({self.name!r}).cancel() ends it.",
             timeout=timeout,
-            interval=0.02,
+            interval=CHANGE_S,
+            pause=self._until_changed,
         )
         return self
+
+    def _until_changed(self, seconds: float) -> None:
+        """Return when the record is a new one, or after `seconds`: its supervisor says when, else one has to look."""
+        record = PILOTS.read(self.name)
+        try:
+            since = record.heartbeat.isoformat() if record.heartbeat else ""
+            control.call(record, "changed", since=since, wait=seconds)
+        except PilothouseError:  # not there yet, or not any more
+            time.sleep(min(seconds, LOOK_S))
 
     def scale(self, nodes: int | None = None) -> Pilot:
         """Keep `nodes` nodes running from now on; without a number as many as now, which ends :meth:`adapt`."""
@@ -259,14 +271,14 @@ class Pilot(Executes):
     def cancel(self, timeout: float = 20.0) -> Pilot:
         """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error.
 
-        Of a lost pilot, the jobs that it has left are ended.
+        Of a lost pilot, the jobs that it has left are ended and what it had is removed: it can't be recovered then.
         """
         self._close_client()
         record = self.record
         if record.state is State.LOST or (record.supervisor is None and record.awaited):
-            from pilothouse.pilots.supervisor.orphans import end_jobs
+            from pilothouse.pilots.supervisor.orphans import end_for_good
 
-            end_jobs(record)
+            end_for_good(record)
         if not self.state.ended:
             with contextlib.suppress(Conflict, Unavailable):
                 self._ask("cancel")
@@ -334,6 +346,33 @@ class Pilot(Executes):
                 dashboard=proxied(record),
             )
         return self._client
+
+    def run_cell(self, source: str, *, name: str = "cell") -> Any:
+        """Run Python `source` on a node, as a cell: what it prints comes at once, then its last expression's value.
+
+        It has a namespace of its own, and sees nothing of this process. A value that does not pickle comes as text.
+
+        Parameters
+        ----------
+        name
+            How tracebacks call it.
+
+        Raises
+        ------
+        BaseException
+            What `source` raised, ``SystemExit`` too.
+        Failed
+            It ended its node, as a segmentation fault does; no other node is tried.
+        """
+        from pilothouse.pilots.node.cells import run_cell
+
+        goes_on = f"What has begun on {self.name!r} runs to its end; ph.attach({self.name!r}).cancel() ends it."
+        passing = self._client is None
+        try:
+            return run_cell(self.client(), source, f"{name} on {self.name}", goes_on)
+        finally:
+            if passing:  # nobody else has it
+                self._close_client()
 
     def launch(
         self, kind: str, parameters: dict[str, Any], *, name: str | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from pilothouse.state import utcnow
 
 logger = logging.getLogger(__name__)
 
+#: Seconds by which the clocks of this host and of the file system may differ.
+CLOCKS_S = 1.0
 #: A line that tells what went wrong: the end of a traceback, what was logged as an error, how systems end processes.
 _ERROR = re.compile(
     r"^[\w.]*(Error|Exception|Interrupt|Exit)\b|^Fatal Python error| (ERROR|CRITICAL) "
@@ -53,8 +56,21 @@ def tail(path: Path, number: int) -> str:
     return "\n".join(text.splitlines()[-number:])
 
 
-def last_error(path: Path) -> str:
-    """Of the last lines of a log, the last one that tells of an error; empty when none does."""
+def last_error(path: Path, since: datetime | None = None) -> str:
+    """Of the last lines of a log, the last one that tells of an error; empty when none does.
+
+    Parameters
+    ----------
+    since
+        What was written before counts no more.
+    """
+    if since is not None:
+        try:
+            written = path.stat().st_mtime
+        except FileNotFoundError:
+            return ""
+        if written < since.timestamp() - CLOCKS_S:
+            return ""
     return next((line for line in reversed(tail(path, 40).splitlines()) if _ERROR.search(line)), "")
 
 

@@ -1,4 +1,4 @@
-"""Is the owner still there? Records whose supervisor has gone are marked ``lost`` and swept up."""
+"""Is the owner still there? Records whose supervisor has gone are marked ``lost``; what they had stays for the next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.errors import PilothouseError
@@ -91,7 +91,8 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     if latest.state.ended or latest.supervisor != record.supervisor:
         return latest
     before = latest.model_copy()
-    error = last_error(PILOTS.root / record.name / SUPERVISOR_LOG)
+    # An error before its last sign of life was not what ended it.
+    error = last_error(PILOTS.root / record.name / SUPERVISOR_LOG, since=_last_sign(latest))
     latest.state, latest.ended = State.LOST, utcnow()
     latest.reason = "\n".join(part for part in (why, error) if part)
     for node in latest.nodes:
@@ -99,7 +100,8 @@ def reconcile(record: PilotRecord) -> PilotRecord:
             node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
     latest.forget_addresses()
     with contextlib.suppress(OSError, PilothouseError):  # a home that can't be written: it is lost all the same
-        clear_away(before)
+        if before.supervisor and before.supervisor.host == socket.gethostname():  # else it may only be out of reach
+            remove_addresses(before)
         Journal(PILOTS.folder(record.name) / EVENTS).add("lost", reason=why)
         PILOTS.write(latest)
         for run in runs_on(latest):
@@ -107,15 +109,44 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     return latest
 
 
-def clear_away(record: PilotRecord) -> None:
-    """Remove what must not outlive a pilot: its sockets, its secrets, its temporary files."""
+def _last_sign(record: PilotRecord) -> datetime:
+    """When its present supervisor was last known to live, or was asked for."""
+    return max(time for time in (record.heartbeat, record.begun, record.created) if time is not None)
+
+
+def may_be_recovered(record: PilotRecord) -> bool:
+    """Whether another supervisor could go on with it: it is lost, and its lease lasts."""
+    return record.state is State.LOST and record.lease_end is not None and record.lease_end > utcnow()
+
+
+def claim_next(record: PilotRecord) -> bool:
+    """Whether this process, and no other, decides what becomes of a lost pilot: it goes on, or ends for good."""
+    try:
+        os.close(
+            os.open(PILOTS.folder(record.name) / f"generation-{record.generation + 1}", os.O_CREAT | os.O_EXCL, 0o600)
+        )
+    except FileExistsError:
+        return False
+    return True
+
+
+def remove_addresses(record: PilotRecord) -> None:
+    """Remove what a supervisor has for itself and its successor makes anew: its sockets and its secrets."""
     folder = PILOTS.folder(record.name)
     for path in record.sockets:
         path.unlink(missing_ok=True)
     for name in (KEY, CERTIFICATE, SCHEDULER, TOKEN):
         (folder / name).unlink(missing_ok=True)
-    remove_leftovers(folder)
-    if record.scratch and record.supervisor and record.supervisor.host == socket.gethostname():
+
+
+def clear_away(record: PilotRecord) -> None:
+    """Remove what must not outlive a pilot that has ended for good: also its node store and its temporary files.
+
+    Never that of a lost one whose lease lasts: :func:`~pilothouse.pilots.supervisor.recovery.recover` goes on with it.
+    """
+    remove_addresses(record)
+    remove_leftovers(PILOTS.folder(record.name))
+    if record.scratch:
         shutil.rmtree(record.scratch, ignore_errors=True)
 
 

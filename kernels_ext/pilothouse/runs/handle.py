@@ -8,7 +8,7 @@ from collections.abc import Generator
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pilothouse.errors import Conflict, Failed, Lost, NotFound, Unavailable
 from pilothouse.registry.folders import EVENTS, TELEMETRY
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.telemetry import Frame  # numpy, which a list of runs does without
-
-
-#: Kinds of runs whose handle can do more.
-HANDLES = {"tasks": "pilothouse.tasks.handle:Task"}
 
 
 class Run:
@@ -47,10 +43,7 @@ class Run:
     def __new__(cls, name: str) -> Run:
         """The handle that belongs to the run's kind."""
         record = RUNS.read(name)
-        if cls is Run and record.kind in HANDLES:
-            module, _, own = HANDLES[record.kind].partition(":")
-            cls = getattr(importlib.import_module(module), own)
-        made = super().__new__(cls)
+        made = super().__new__(_handle(record.kind) if cls is Run else cls)
         made._created = record.created
         return made
 
@@ -165,7 +158,7 @@ class Run:
         """The last lines of the run's own log and of each of its processes."""
         return logs(self.folder, "run", tail)
 
-    def wait(self, timeout: float | None = None) -> Run:
+    def wait(self, timeout: float | None = None) -> Self:
         """Wait for the run to end. An interrupt ends the wait, not the run.
 
         Raises
@@ -209,7 +202,7 @@ class Run:
             raise NotFound(f"nothing installed can read the result of a run of kind {record.kind!r}", field="kind")
         return point.load().load_result(self.folder)
 
-    def stop(self, timeout: float = 15.0) -> Run:
+    def stop(self, timeout: float = 15.0) -> Self:
         """End the run, keeping what it has; returns when it has ended. Stopping an ended run is no error."""
         if not self.state.ended:
             try:
@@ -256,6 +249,14 @@ class Run:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
         return _mimebundle("run_mimebundle", self)
+
+
+def _handle(kind: str) -> type[Run]:
+    """The class of handles of a kind of run: its entry point of the group ``pilothouse.handles``, if it has one."""
+    for point in entry_points(group="pilothouse.handles", name=kind):
+        own: type[Run] = point.load()
+        return own
+    return Run
 
 
 def _mimebundle(function: str, handle: Any) -> dict[str, Any]:

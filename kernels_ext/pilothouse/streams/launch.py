@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from pilothouse.streams.description import StreamDescription
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
     from pilothouse.registry.naming import Exist
+    from pilothouse.runs.handle import Run
 
 
 def run(

@@ -231,8 +231,8 @@ def launch(
     pilot: Pilot, specification: dict[str, Any], work: str | None, name: str | None, exist: Exist = "number"
 ) -> Task:
     """Launch a run of the kind ``tasks``."""
-    from pilothouse.tasks.driver import SPECIFICATION
     from pilothouse.tasks.handle import Task
+    from pilothouse.tasks.places import SPECIFICATION
 
     tasks = specification["tasks"]
     shown = {key: specification[key] for key in ("cores", "gpus", "ranks", "retries", "stage", "timeout", "through")}

@@ -39,7 +39,7 @@ class Task(Run):
 
     @property
     def _specification(self) -> dict[str, Any]:
-        from pilothouse.tasks.driver import read_specification
+        from pilothouse.tasks.places import read_specification
 
         return read_specification(self.folder)
 

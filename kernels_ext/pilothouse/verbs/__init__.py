@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
         "The training market.",
         (
             market.offers, market.connect, market.calls, market.provide, market.post, market.receipts, market.ledger,
+            market.admitted, market.admit, market.dismiss,
         ),
     ),
 }  # fmt: skip

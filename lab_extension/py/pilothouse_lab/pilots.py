@@ -26,7 +26,7 @@ class Sites(Answer):
         """The sites with their limits, and what of site files can't be used."""
 
         def find() -> dict[str, Any]:
-            from pilothouse.pilots import sites
+            from pilothouse.pilots.queues.discovery import sites
 
             found = sites()
             return {

@@ -12,7 +12,7 @@ from pilothouse_lab.answers import Answer, in_thread
 from pilothouse_lab.records import as_json, listed, removed
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
+    from pilothouse.runs.handle import Run
 
 
 class Runs(Answer):
@@ -84,6 +84,6 @@ class RunLogs(Answer):
 
 def find_run(name: str) -> Run:
     """The user's run called `name`; :class:`NotFound` when there is none."""
-    from pilothouse.pilots import Run
+    from pilothouse.runs.handle import Run
 
     return Run(name)

@@ -26,7 +26,7 @@ from pilothouse_lab.records import as_json
 from pilothouse_lab.runs import find_run
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
+    from pilothouse.runs.handle import Run
 
 #: Seconds between frames, at least.
 INTERVAL = 0.1

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Conflict, NotFound
-from pilothouse.pilots.deriving import derived
-from pilothouse.pilots.owning import Superseded, change, check_owner, write
+from pilothouse.pilots.supervisor.deriving import derived
+from pilothouse.pilots.supervisor.owning import Superseded, change, check_owner, write
 from pilothouse.registry.naming import remove
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow

@@ -26,6 +26,7 @@ class JobParameters(BaseModel):
     title: Text
     relays: Relays
     blobs: Annotated[str, Field(pattern=r"^https?://", max_length=300)]
+    market: Name | None = None  # the run of the lab market that it trades on: only whom that admits is hired
     dataset: Name | None = None  # else the arrays lie in the run's folder
     rounds: Annotated[int, Field(ge=1, le=1000)]
     providers: Annotated[int, Field(ge=1, le=100)]
@@ -80,4 +81,8 @@ def checked(model: type[P], values: dict[str, Any], said: dict[str, str] | None 
         fault = first_fault(error)
         where = [str(part) for part in fault.path] or ["parameters"]
         field = (said or {}).get(where[0], where[-1] if where[0] in {"training", "validation"} else where[0])
-        raise InvalidInput(f"{field}={fault.value!r}: {fault.message}", field=field) from None
+        says = fault.message
+        if fault.kind == "extra_forbidden":
+            known = Training.model_fields if where[0] == "training" else Validation.model_fields
+            says = f"{where[0]} has no such field, but {', '.join(known)}"
+        raise InvalidInput(f"{field}={fault.value!r}: {says}", field=field) from None

@@ -19,6 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
 from pilothouse.errors import Unavailable
+from pilothouse.pilots.node.exits import Blaming, Guarding
 
 #: Dask's routes beside the plots. Not among them: its proxy to other ports, and what changes something.
 ROUTES = [
@@ -46,12 +47,12 @@ class _Portless:
         self.http_server = HTTPServer(self.http_application)
 
 
-class Scheduler(_Portless, distributed.Scheduler):  # type: ignore[misc]
-    """A scheduler without a port for pages."""
+class Scheduler(_Portless, Blaming, distributed.Scheduler):  # type: ignore[misc]
+    """A scheduler without a port for pages, which tries nothing again that ended a node."""
 
 
-class Worker(_Portless, distributed.Worker):  # type: ignore[misc]
-    """A worker without a port for pages."""
+class Worker(_Portless, Guarding, distributed.Worker):  # type: ignore[misc]
+    """A worker without a port for pages, which no ``sys.exit`` of a task ends."""
 
 
 class Client(distributed.Client):  # type: ignore[misc]

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from pilothouse.errors import Unavailable
-from pilothouse.pilots.owning import change
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import supervisor_job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.owning import change
 from pilothouse.registry.folders import SUPERVISOR_LOG
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State

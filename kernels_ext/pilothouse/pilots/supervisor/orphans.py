@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pilothouse.pilots.owning import change
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.owning import change
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.line.client import runtime_folder
+from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered, reconcile
 from pilothouse.registry.naming import remove_unused, tag
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.state import Unreadable, home, utcnow
@@ -98,25 +99,35 @@ def _why(record: PilotRecord | Unreadable | None, job: str, site: Site, spare_lo
     return "" if spare_lost and recent else "its pilot is lost"
 
 
-def end_jobs(record: PilotRecord) -> None:
-    """End the jobs of a pilot that has no supervisor: it is lost, or its supervisor's own job waits in the queue."""
-    site = Site.model_validate(record.settings)
-    if site.system == "local":
-        return
-    queue = queue_for(site)
-    blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
-    blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
+def end_for_good(record: PilotRecord) -> None:
+    """End a pilot that has no supervisor: it is lost, or its supervisor's own job waits in the queue.
 
-    def finish(latest: PilotRecord) -> bool:
-        if latest.supervisor is not None or latest.state.ended:  # one has come up in the meantime
+    Its jobs are ended, and what a lost one had is removed: nobody can go on with it any more.
+    """
+    site = Site.model_validate(record.settings)
+    if site.system != "local":
+        queue = queue_for(site)
+        blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
+        blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
+    change(PILOTS, record, _finish)
+
+
+def _finish(latest: PilotRecord) -> bool:
+    """Write that a pilot has ended, unless somebody recovers it, or a supervisor has come up in the meantime."""
+    if latest.state is State.LOST:
+        if not claim_next(latest):
             return False
+        clear_away(latest)
+        latest.reason = f"cancelled; it was lost: {latest.reason}"
+    elif latest.supervisor is None and not latest.state.ended:
         for node in latest.nodes:
             node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
-        latest.state, latest.reason, latest.ended = State.FINISHED, "cancelled", utcnow()
-        Journal(PILOTS.folder(record.name) / EVENTS).add("finished", reason="cancelled")
-        return True
-
-    change(PILOTS, record, finish)
+        latest.reason = "cancelled"
+    else:
+        return False
+    latest.state, latest.ended, latest.lease_end = State.FINISHED, utcnow(), None
+    Journal(PILOTS.folder(latest.name) / EVENTS).add("finished", reason="cancelled")
+    return True
 
 
 def sweep(*, end: bool = True) -> list[Orphan]:
@@ -149,10 +160,10 @@ def sweep(*, end: bool = True) -> list[Orphan]:
 def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
     """What :func:`sweep` does: the orphans, and which sites' jobs were not looked at and why."""
     from pilothouse.pilots.queues.discovery import sites
-    from pilothouse.pilots.submission import pilots
 
-    for pilot in pilots():  # finds out which are lost
-        assert pilot.record  # noqa: S101
+    for record in PILOTS:
+        if isinstance(record, PilotRecord):
+            reconcile(record)  # finds out which are lost
     found: list[Orphan] = []
     unseen: list[str] = []
     systems = {site.system: site for site in sites() if site.system != "local"}
@@ -164,7 +175,16 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
     if end:
         _remove_files(runtime_folder())
         remove_torn()
+        clear_lost()
     return found, unseen
+
+
+def clear_lost() -> None:
+    """Remove what lost pilots have left, once their lease is over and nobody can go on with them."""
+    for record in PILOTS:
+        if isinstance(record, PilotRecord) and record.state is State.LOST and not may_be_recovered(record):
+            with contextlib.suppress(OSError):
+                clear_away(record)
 
 
 def remove_torn() -> None:

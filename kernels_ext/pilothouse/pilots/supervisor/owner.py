@@ -25,9 +25,8 @@ from typing import Any
 import psutil
 
 from pilothouse.errors import PilothouseError, Unavailable
-from pilothouse.pilots import owning
-from pilothouse.pilots.deriving import derived
 from pilothouse.pilots.node.node import QUIET
+from pilothouse.pilots.node.node import run as run_node
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
@@ -35,10 +34,12 @@ from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.interfaces import supervisor_address
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor import owning
 from pilothouse.pilots.supervisor.adaptive import Load
+from pilothouse.pilots.supervisor.deriving import derived
 from pilothouse.pilots.supervisor.first_node import FirstNode
 from pilothouse.pilots.supervisor.operations import Requests
-from pilothouse.pilots.supervisor.orphans import remove_torn, sweep_queue
+from pilothouse.pilots.supervisor.orphans import clear_lost, remove_torn, sweep_queue
 from pilothouse.pilots.supervisor.set_point import Nodes
 from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
 from pilothouse.registry.folders import EVENTS, SCHEDULER, TOKEN
@@ -86,6 +87,7 @@ class Supervisor:
         self.first = FirstNode(self, first) if first else None
         self.ending = asyncio.Event()
         self.wake = asyncio.Event()
+        self.written, self.news = "", asyncio.Event()
         self.active = utcnow()
         self.scheduler: Any = None
         self.dashboard: Any = None
@@ -159,16 +161,20 @@ class Supervisor:
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
 
+        from pilothouse.pilots.node.cells import pass_on
+        from pilothouse.pilots.node.exits import NodeEnds
         from pilothouse.pilots.node.pages import Dashboard, Scheduler
 
         dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(
+            ends=NodeEnds(self.record, self.folder, self.wake.set),
             host=self._address(),
             port=0,
             security=security(tls),
             dashboard=False,
             scheduler_file=str(self.folder / SCHEDULER),
         )
+        pass_on(self.scheduler)
         self.record.scheduler = self.scheduler.address
         self.dashboard = Dashboard(self.scheduler)
 
@@ -222,8 +228,9 @@ class Supervisor:
         return look
 
     async def _sweep(self) -> None:
-        """End jobs of ours whose pilot has gone, and remove what killed processes were writing."""
+        """End jobs of ours whose pilot has gone, and remove what killed processes and lost pilots have left."""
         await asyncio.to_thread(remove_torn)
+        await asyncio.to_thread(clear_lost)
         if self.site.system != "local":
             try:
                 for orphan in await sweep_queue(self.queue, self.site):
@@ -322,6 +329,9 @@ class Supervisor:
         record.heartbeat = utcnow()
         try:
             owning.write(record)
+            self.written = record.heartbeat.isoformat()
+            self.news.set()
+            self.news.clear()
         except owning.Superseded as error:
             self._superseded(str(error))
         except OSError as error:
@@ -353,7 +363,7 @@ def main(name: str, first: str = "") -> None:
     try:
         importlib.import_module("distributed")  # once, for this process and all its nodes
         site = Site.model_validate(record.settings)
-        queue = LocalQueue(fork_template()) if site.system == "local" else queue_for(site)
+        queue = LocalQueue(fork_template(run_node)) if site.system == "local" else queue_for(site)
         asyncio.run(Supervisor(record, queue, first).run())
     except BaseException as error:
         logger.exception("the supervisor ends")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
-from pilothouse.pilots.owning import change
 from pilothouse.pilots.supervisor.launching import launch_here
+from pilothouse.pilots.supervisor.owning import change
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.liveness import reconcile
+from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.state import utcnow
 
@@ -26,14 +25,11 @@ def recover(name: str) -> None:
     record = reconcile(PILOTS.read(name))
     if record.state is not State.LOST:
         raise Conflict(f"the pilot {name!r} is {record.state}: only a lost one can be recovered", field="pilot")
-    if record.lease_end is None or record.lease_end < utcnow():
+    if not may_be_recovered(record):
         raise Conflict(f"the lease of pilot {name!r} is over: submit a new one", field="pilot")
     folder = PILOTS.folder(name)
-    claimed = folder / f"generation-{record.generation + 1}"
-    try:
-        os.close(os.open(claimed, os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot") from None
+    if not claim_next(record):
+        raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot")
     Journal(folder / EVENTS).add("recovering", generation=record.generation + 1)
     change(PILOTS, record, _begin)
     for run in runs_on(record):

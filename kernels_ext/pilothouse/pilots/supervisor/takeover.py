@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilothouse.pilots.owning import change
+from pilothouse.pilots.supervisor.owning import change
 from pilothouse.pilots.supervisor.recovery import is_resumable
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.records import RUNS, PilotRecord, RunRecord, State, runs_on
