@@ -32,7 +32,7 @@ class Room(Generic[P, T]):
         self.__doc__ = function.__doc__
 
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> T:
-        """Call the function."""
+        """Do what the function of this room does."""
         return self.__wrapped__(*arguments, **options)
 
     def __getattr__(self, name: str) -> Any:

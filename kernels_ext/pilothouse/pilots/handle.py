@@ -8,16 +8,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
-from pilothouse.pilots.dashboard_link import dashboard_link, proxied
+from pilothouse.registry.dashboard_link import dashboard_link
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import listed
 from pilothouse.registry.liveness import clear_away, reconcile
-from pilothouse.registry.naming import Exist, check_same, claim, remove
-from pilothouse.registry.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State, runs_on
+from pilothouse.registry.naming import Exist, check_same, remove
+from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, State, runs_on
 from pilothouse.runs.handle import Run, _mimebundle
-from pilothouse.state import check_name, utcnow, write_atomic
+from pilothouse.runs.launch import ANSWER_S, ask, launch
+from pilothouse.state import check_name
 from pilothouse.tasks.executing import Executes
 from pilothouse.waiting import wait_until
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from pilothouse.pilots.timeline import Timeline
 
-#: Seconds that a client gives a supervisor to answer for the first time.
-ANSWER_S = 30.0
 #: Seconds for which a supervisor is asked to say that its pilot has changed, and between two looks where none answers.
 CHANGE_S, LOOK_S = 20.0, 0.05
 
@@ -333,18 +332,10 @@ class Pilot(Executes):
             The pilot has ended.
         """
         if self._client is None or self._client.status != "running":
-            from pilothouse.pilots.node.pages import Client
-            from pilothouse.registry.line.tls import security, tls_files
+            from pilothouse.runs.dask import client_of
 
             self.wait(nodes=0, timeout=ANSWER_S)
-            record = self.record
-            tls = tls_files(PILOTS.folder(record.name))
-            self._client = Client(
-                record.scheduler,
-                security=security(tls),
-                name=f"pilothouse-{self.name}",
-                dashboard=proxied(record),
-            )
+            self._client = client_of(self._read())
         return self._client
 
     def run_cell(self, source: str, *, name: str = "cell") -> Any:
@@ -402,49 +393,10 @@ class Pilot(Executes):
             The pilot can't take it. Nothing is left behind.
         """
         self.wait(nodes=0, timeout=ANSWER_S)
-        record = claim(
-            RUNS, name, kind, lambda chosen: RunRecord(
-                name=chosen, kind=kind, pilot=self.name, pilot_created=self._created, created=utcnow(),
-                parameters=parameters,
-            ), exist,
-        )  # fmt: skip
-        try:
-            folder = RUNS.folder(record.name)
-            for file, data in (files or {}).items():
-                write_atomic(folder / file, data)
-            self._ask("launch", name=record.name)
-        except BaseException as error:
-            if isinstance(error, PilothouseError) or not self._has(record.name):
-                remove(RUNS, record)
-            raise
-        return Run(record.name)
-
-    def _has(self, run: str) -> bool:
-        """Whether the supervisor drives `run`: an interrupt may come between its yes and our hearing it."""
-        try:
-            self._ask("status", name=run)
-        except PilothouseError:
-            return False
-        return True
+        return launch(self._read(), kind, parameters, name=name, files=files, exist=exist)
 
     def _ask(self, op: str, **arguments: Any) -> Any:
-        deadline = time.monotonic() + ANSWER_S
-        while not (record := self._going_on()).answers:
-            if time.monotonic() > deadline:
-                raise Unavailable(f"the supervisor of pilot {self.name!r} did not start within {ANSWER_S:.0f} s")
-            time.sleep(0.02)
-        try:
-            return control.call(record, op, **arguments)[0]
-        except Unavailable:
-            self._going_on()  # it may have ended a moment ago
-            raise
-
-    def _going_on(self) -> PilotRecord:
-        record = self.record
-        if record.state.ended or record.state is State.DRAINING:
-            why = f": {record.reason}" if record.reason else ""
-            raise Conflict(f"the pilot {self.name!r} is {record.state}{why}", field="pilot")
-        return record
+        return ask(self.name, self._created, op, **arguments)
 
     def __enter__(self) -> Pilot:
         return self

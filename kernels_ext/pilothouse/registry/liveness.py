@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.errors import PilothouseError
+from pilothouse.registry import questions
 from pilothouse.registry.folders import CERTIFICATE, EVENTS, KEY, LEFTOVERS, SCHEDULER, SUPERVISOR_LOG, TOKEN
 from pilothouse.registry.journal import Journal, last_error
 from pilothouse.registry.line.client import answers
@@ -63,10 +64,7 @@ def why_lost(record: PilotRecord) -> str:
 
 def _why_not_awaited(record: PilotRecord, jobs: list[NodeRecord]) -> str:
     """Why none of the jobs that should bring a supervisor will; empty when one still may."""
-    from pilothouse.pilots.queues.statuses import known_statuses
-    from pilothouse.pilots.sites.site import Site
-
-    statuses = known_statuses(Site.model_validate(record.settings))
+    statuses = questions.known_statuses(record)
     if statuses is None:  # nothing can be said now
         return ""
     reasons = []

@@ -4,8 +4,8 @@ The names below are imported when they are first used: the node processes of a s
 start in a moment.
 
 >>> from pilothouse import streams
->>> sorted(streams.sources())
-['kmeans-random']
+>>> streams.sources()["kmeans-random"]
+'Blocks of points around random centres that stay'
 """
 
 from __future__ import annotations

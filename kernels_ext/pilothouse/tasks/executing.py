@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,6 @@ from pilothouse.errors import InvalidInput
 if TYPE_CHECKING:
     from distributed import Client
 
-    from pilothouse.pilots.handle import Pilot
     from pilothouse.registry.naming import Exist
     from pilothouse.registry.records import PilotRecord
     from pilothouse.runs.cores import Need
@@ -188,6 +186,7 @@ def _start(
     from pilothouse.registry.naming import check_exist
     from pilothouse.runs.cores import Need
     from pilothouse.state import check_name
+    from pilothouse.tasks.launching import launch_tasks
     from pilothouse.tasks.radical.settings import radical_settings
     from pilothouse.tasks.specification import Options, makers, one, predecessor
 
@@ -221,27 +220,10 @@ def _start(
         "holder": f"pilothouse-{os.urandom(8).hex()}" if keys else "",
     }  # fmt: skip
     work = None if folder is None else str(Path(folder).expanduser().absolute())
-    if not keys:
-        return launch(pilot, specification, work, name, exist)
-    with _held(pilot.client(), keys, specification["holder"]):
-        return launch(pilot, specification, work, name, exist)
-
-
-def launch(
-    pilot: Pilot, specification: dict[str, Any], work: str | None, name: str | None, exist: Exist = "number"
-) -> Task:
-    """Launch a run of the kind ``tasks``."""
-    from pilothouse.tasks.handle import Task
-    from pilothouse.tasks.places import SPECIFICATION
-
-    tasks = specification["tasks"]
-    shown = {key: specification[key] for key in ("cores", "gpus", "ranks", "retries", "stage", "timeout", "through")}
-    names = [each.get("run") or each["key"] for each in specification["after"]]
-    command = shlex.join(tasks[0]["argv"])
-    parameters = {"command": command[:500], "tasks": len(tasks), "after": names, **shown}
-    specification = {**specification, "work": work}
-    files = {SPECIFICATION: json.dumps(specification).encode()}
-    return Task(pilot.launch("tasks", parameters, name=name, files=files, exist=exist).name)
+    held = _held(pilot.client(), keys, specification["holder"]) if keys else contextlib.nullcontext()
+    with held:
+        task: Task = launch_tasks(pilot.launch, specification, work, name, exist)
+    return task
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import secrets
 import time
 from datetime import datetime
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput
 from pilothouse.registry.journal import tail as last_lines
-from pilothouse.registry.records import State
+from pilothouse.registry.records import PILOTS, State
 from pilothouse.runs.handle import Run, run_of
+from pilothouse.runs.launch import answering, launch
 from pilothouse.tasks.ends import Ends
+from pilothouse.tasks.launching import launch_tasks
 
 if TYPE_CHECKING:
     import xarray
@@ -158,9 +161,6 @@ class Task(Run):
         Conflict
             The run goes on, or nothing of it failed.
         """
-        from pilothouse.pilots.handle import Pilot
-        from pilothouse.tasks.executing import launch
-
         if not self.state.ended:
             raise Conflict(f"the run {self.name!r} goes on: retry it when it has ended", field="name")
         specification = self._specification
@@ -169,7 +169,9 @@ class Task(Run):
         if not tasks:
             raise Conflict(f"all tasks of the run {self.name!r} ended well: there is nothing to retry", field="name")
         folder = None if self.work.is_relative_to(self.folder) else specification["work"]
-        return launch(Pilot(self.pilot), {**specification, "tasks": tasks, "after": [], "holder": ""}, folder, name)
+        again = {**specification, "tasks": tasks, "after": [], "holder": ""}
+        task: Task = launch_tasks(functools.partial(launch, PILOTS.read(self.pilot)), again, folder, name, "number")
+        return task
 
     def future(self, client: Client | None = None) -> Future:
         """A Dask future with :meth:`result`, for Dask functions to depend on; it holds up no thread of a worker.
@@ -192,14 +194,15 @@ class Task(Run):
     def _client(self) -> Client:
         from distributed import default_client
 
-        from pilothouse.pilots.handle import Pilot
+        from pilothouse.runs.dask import client_of
 
-        pilot = Pilot(self.pilot)
+        own = PILOTS.read(self.pilot)
+        pilot = answering(own.name, own.created)
         with contextlib.suppress(ValueError):  # there is none
             client: Client = default_client()
-            if client.scheduler.address == pilot.record.scheduler:
+            if client.scheduler.address == pilot.scheduler:
                 return client
-        return pilot.client()
+        return client_of(pilot)
 
     def _only(self, task: int | None) -> int:
         number = len(self._specification["tasks"])

@@ -11,7 +11,7 @@ import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403 -- the hooks and fixtures of a plug-in, for this folder alone
 
 from pilothouse.errors import NotFound
-from pilothouse.pilots.dashboard_link import SERVER
+from pilothouse.registry.dashboard_link import SERVER
 
 
 class Answer(NamedTuple):

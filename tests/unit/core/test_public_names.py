@@ -53,9 +53,9 @@ CALLS = [
 
 def test_a_room_that_can_be_called_is_the_function_and_the_room(state_home: Path) -> None:
     code = (
-        "import pilothouse.registry.records as records, pilothouse.streams.brokers.log as log; import pilothouse as ph;"
+        "import pilothouse.pilots.attached as attached, pilothouse.streams.brokers.log as log; import pilothouse as ph;"
         "from pilothouse.pilots import Pilot; from pilothouse import pilots;"
-        "print(ph.pilots(), pilots.Pilot is Pilot is ph.Pilot, ph.pilots.records is records, pilots.__all__[0]);"
+        "print(ph.pilots(), pilots.Pilot is Pilot is ph.Pilot, ph.pilots.attached is attached, pilots.__all__[0]);"
         "print(ph.streams.brokers(), ph.streams.brokers.log is log)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -82,7 +82,7 @@ def test_tasks_go_on_elsewhere_unless_they_ended_their_node(
                 await stop.wait()
 
             futures: list[Any] = [client.submit(wait, key=f"wait-{number}") for number in (1, 2)]
-            while not worker.state.executing:
+            while not worker.state.executing or len(scheduler.tasks) < len(futures):
                 await asyncio.sleep(0.01)
             await scheduler.remove_worker(worker.address, stimulus_id="test", close=False)
             while scheduler._judging:

@@ -302,7 +302,7 @@ def test_a_run_on_a_host_with_a_slow_clock_is_its_pilots() -> None:
 
 KILLED = """
 import os
-from pilothouse.pilots import naming
+from pilothouse.registry import naming
 from pilothouse.registry.records import RUNS
 naming.claim(RUNS, "sim", "stem", lambda chosen: os._exit(9))
 """

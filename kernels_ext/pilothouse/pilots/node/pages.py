@@ -55,27 +55,6 @@ class Worker(_Portless, Guarding, distributed.Worker):  # type: ignore[misc]
     """A worker without a port for pages, which no ``sys.exit`` of a task ends."""
 
 
-class Client(distributed.Client):  # type: ignore[misc]
-    """A client that knows the pilot's dashboard: others ask the scheduler for its port, and it has none.
-
-    Parameters
-    ----------
-    dashboard
-        Its path on the Jupyter server; empty where there is none.
-    arguments, options
-        As for :class:`distributed.Client`.
-    """
-
-    def __init__(self, *arguments: Any, dashboard: str, **options: Any) -> None:
-        self._dashboard = dashboard
-        super().__init__(*arguments, **options)
-
-    @property
-    def dashboard_link(self) -> str | None:
-        """The dashboard's path on the Jupyter server, which Dask's own JupyterLab extension takes too."""
-        return self._dashboard or None
-
-
 class Dashboard:
     """The pages of one scheduler."""
 
