@@ -140,6 +140,12 @@ export class PilothouseModel implements IPilothouse {
     return this._act('runs', ['runs', name, 'stop'], { method: 'POST', body: {} });
   }
 
+  async remove(of: 'pilots' | 'runs', record: IPilotRecord | IRunRecord): Promise<void> {
+    const { name, created } = record;
+    const options = { method: 'POST', body: { created } } as const;
+    this._take(of, await this.api.request<IRecord>([of, name, 'remove'], options), 'removed');
+  }
+
   async logs(of: 'pilots' | 'runs', name: string, tail = 500): Promise<string> {
     const query = { tail: String(tail) };
     return (await this.api.request<{ text: string }>([of, name, 'logs'], { query })).text;

@@ -109,6 +109,22 @@ def test_a_run_opens_as_a_tab_whose_plot_moves(lab: Any, local_pilot: Any, event
     eventually(lambda: "finished" in tab.inner_text(), 10, "the end")
 
 
+def test_an_ended_run_is_removed_after_a_yes(lab: Any, local_pilot: Any, eventually: Any) -> None:
+    run = local_pilot.launch("count", {"to": 1})
+    run.wait(timeout=60)
+    lab.open()
+    lab.panel()
+    lab.page.locator(".pilothouse-Ended summary", has_text="ended run").click()
+    lab.item(run.name).get_by_title("Remove the run").click()
+    lab.page.keyboard.press("Enter")  # what is harmless has the focus
+    lab.page.locator(".jp-Dialog").wait_for(state="detached")
+    assert run.state == "finished"
+    lab.item(run.name).get_by_title("Remove the run").click()
+    lab.page.get_by_role("button", name="Remove it", exact=True).click()
+    eventually(lambda: lab.item(run.name).is_hidden(), 10, "its removal from the panel")
+    eventually(lambda: run.name not in [each.name for each in ph.runs()], 10, "its removal")
+
+
 def test_the_plot_follows_the_dark_theme(lab: Any, local_pilot: Any, eventually: Any) -> None:
     run = local_pilot.launch("count", {"to": 3000})
     lab.open()

@@ -21,8 +21,8 @@ from pilothouse.errors import PilothouseError
 from pilothouse.pilots.supervisor.recovery import may_return
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
     from pilothouse.registry.records import RunRecord
+    from pilothouse.runs.handle import Run
     from pilothouse.telemetry import Frame
 
 STATIC = Path(__file__).parent / "static"

@@ -9,7 +9,7 @@ import numpy as np
 from pilothouse.pictures import self_showing
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
+    from pilothouse.runs.handle import Run
 
 
 def accuracy_figure(job: Run) -> Any:

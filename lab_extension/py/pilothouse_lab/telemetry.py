@@ -27,8 +27,8 @@ from pilothouse_lab.records import as_json
 from pilothouse_lab.runs import find_run
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
     from pilothouse.registry.records import RunRecord
+    from pilothouse.runs.handle import Run
 
 #: Seconds between frames, at least.
 INTERVAL = 0.1

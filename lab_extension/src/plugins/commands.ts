@@ -142,7 +142,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       of: 'pilots',
       label: trans.__('End Lost Pilot…'),
       caption: trans.__('End the jobs that a lost pilot has left'),
-      icon: deleteIcon,
+      icon: closeIcon,
       lost: true,
       execute: async name => {
         const sure = await confirmEnd({
@@ -173,6 +173,34 @@ export const commands: JupyterFrontEndPlugin<void> = {
       icon: stopIcon,
       live: true,
       execute: name => model.stopRun(name)
+    });
+    named(CommandIDs.remove, {
+      of: 'both',
+      label: trans.__('Remove…'),
+      caption: trans.__('Remove a pilot or run that has ended, with its files'),
+      icon: deleteIcon,
+      over: true,
+      execute: async name => {
+        const pilot = model.pilots.find(each => each.name === name);
+        const record = pilot ?? model.runs.find(each => each.name === name);
+        if (!record) {
+          return;
+        }
+        const { button } = await showDialog({
+          title: trans.__('Remove %1?', name),
+          body: pilot
+            ? trans.__('Its logs and its history are deleted. Its runs stay.')
+            : trans.__('Its logs, its result and the files in its folder are deleted.'),
+          buttons: [
+            Dialog.cancelButton({ label: trans.__('Keep it') }),
+            Dialog.warnButton({ label: trans.__('Remove it') })
+          ],
+          defaultButton: 0
+        });
+        if (button.accept) {
+          await model.remove(pilot ? 'pilots' : 'runs', record);
+        }
+      }
     });
     named(CommandIDs.runLogs, {
       of: 'runs',
@@ -240,6 +268,8 @@ namespace Private {
     of: 'pilots' | 'runs' | 'both';
     /** Whether only things that have not ended are meant. */
     live?: boolean;
+    /** Whether only things that have ended are meant, and can be read. */
+    over?: boolean;
     /** Whether only lost pilots are meant. */
     lost?: boolean;
     execute: (name: string) => Promise<void>;
@@ -257,10 +287,13 @@ namespace Private {
     model: IPilothouse,
     trans: TranslationBundle
   ): IAdder {
-    const candidates = ({ of, live, lost }: INamed): IRecord[] => {
+    const candidates = ({ of, live, lost, over }: INamed): IRecord[] => {
       const all = [...(of === 'runs' ? [] : model.pilots), ...(of === 'pilots' ? [] : model.runs)];
       if (lost) {
         return all.filter(({ state }) => state === 'lost');
+      }
+      if (over) {
+        return all.filter(record => isOver(record) && record.state !== 'unreadable');
       }
       return live ? all.filter(record => !isOver(record)) : all;
     };

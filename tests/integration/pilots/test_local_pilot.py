@@ -20,9 +20,10 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable, WaitTimeout
-from pilothouse.pilots import Pilot, Run
+from pilothouse.pilots import Pilot
 from pilothouse.registry.line import client as control
 from pilothouse.registry.records import PILOTS, PilotRecord
+from pilothouse.runs.handle import Run
 from pilothouse.state import utcnow
 
 
@@ -198,8 +199,9 @@ def test_a_killed_supervisor_leaves_nothing_but_the_truth(state_home: Path) -> N
     with pytest.raises(Conflict, match="is lost"):
         pilot.extend()
     assert gone_sockets(pilot)
-    assert not scratch.exists() or not any(scratch.rglob("*"))
+    assert not [node.name for node in pilot.nodes if (scratch / node.name).exists()]  # which ended by themselves
     assert not list(PILOTS.folder("doomed").glob("tls.*"))
+    pilot.remove()
     assert ph.submit("local", name="doomed", nodes=1).wait().state == "running", "the name is free again"
 
 
@@ -239,8 +241,10 @@ def test_names_in_use_and_unknown_names(state_home: Path) -> None:
             pilot.launch("nonsense", {}, name="other")
         assert [found.name for found in ph.runs()] == ["mine-run"], "a refused run leaves no trace"
         run.stop()
-        assert pilot.launch("count", {"to": 1}, name="mine-run").result() == {"total": 1}
-        with pytest.raises(NotFound, match="there are mine, mine-run"):
+        with pytest.warns(UserWarning, match="this one is 'mine-run-2'"):
+            later = pilot.launch("count", {"to": 1}, name="mine-run")
+        assert later.result() == {"total": 1}
+        with pytest.raises(NotFound, match="there are mine, mine-run, mine-run-2"):
             ph.attach("yours")
         with pytest.raises(NotFound, match="no such node"):
             pilot.logs("mine-99")

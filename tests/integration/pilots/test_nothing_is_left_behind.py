@@ -91,6 +91,12 @@ def terminate_supervisor() -> None:
     os.kill(supervisor.pid, signal.SIGTERM)
 
 
+def kill_supervisor_then_cancel() -> None:
+    kill_supervisor()
+    until(lambda: ph.Pilot("busy").state == "lost", 60)
+    ph.Pilot("busy").cancel()  # until then everything stays for its recovery
+
+
 def kill_a_node_then_cancel() -> None:
     os.kill(PILOTS.read("busy").nodes[0].pid, signal.SIGKILL)
     ph.Pilot("busy").cancel()
@@ -106,7 +112,7 @@ ENDS: dict[str, tuple[Callable[[], object], str]] = {
     "idle": (stop_all_runs_and_wait_until_idle, "finished"),
     "node killed, then cancelled": (kill_a_node_then_cancel, "finished"),
     "supervisor terminated": (terminate_supervisor, "finished"),
-    "supervisor killed": (kill_supervisor, "lost"),
+    "supervisor killed, then cancelled": (kill_supervisor_then_cancel, "finished"),
 }
 
 

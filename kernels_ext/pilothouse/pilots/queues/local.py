@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +23,6 @@ from typing import Any, NoReturn
 import psutil
 
 from pilothouse.errors import Refused
-from pilothouse.pilots.node import node
 from pilothouse.pilots.queues.job_script import job_script
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.sites.site import QueueLimits
@@ -134,15 +133,20 @@ def _is_node(pid: str) -> bool:
         return False
 
 
-def fork_template() -> socket.socket:
+def fork_template(become: Callable[[list[str]], NoReturn]) -> socket.socket:
     """Fork this process, as it is, into a template for nodes; it lives as long as the socket returned.
 
     Call it before there are threads: a fork takes only one of them along.
+
+    Parameters
+    ----------
+    become
+        What each job's process does, with the arguments of the job's command.
     """
     ours, its = socket.socketpair()
     if os.fork() == 0:
         ours.close()
-        _serve(its)
+        _serve(its, become)
     its.close()
     ours.settimeout(30)
     return ours
@@ -163,7 +167,7 @@ def _read_line(line: socket.socket) -> bytes:
     return text
 
 
-def _serve(line: socket.socket) -> NoReturn:
+def _serve(line: socket.socket, become: Callable[[list[str]], NoReturn]) -> NoReturn:
     """Be the template: fork nodes, report their ends, go when the supervisor goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name_process("pilothouse-tmpl")
@@ -176,7 +180,7 @@ def _serve(line: socket.socket) -> NoReturn:
                 pid = os.fork()
                 if pid == 0:
                     line.close()
-                    _be_node(**request)
+                    _be_node(become, **request)
                 answer: dict[str, Any] = {"pid": pid}
             else:
                 answer = {"ended": _reap()}
@@ -192,7 +196,9 @@ def _reap() -> dict[str, int]:
     return ended
 
 
-def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder: str) -> NoReturn:
+def _be_node(
+    become: Callable[[list[str]], NoReturn], arguments: list[str], log: str, environment: dict[str, str], folder: str
+) -> NoReturn:
     """Turn the forked process into what the job's command line would have started."""
     try:
         os.setsid()
@@ -209,7 +215,7 @@ def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
-    node.run(arguments)
+    become(arguments)
 
 
 def name_process(name: str) -> None:
