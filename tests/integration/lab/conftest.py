@@ -30,6 +30,7 @@ def jp_server_config() -> dict[str, Any]:
         "ServerApp": {
             "jpserver_extensions": {"pilothouse_lab": True},
             "allow_unauthenticated_access": False,
+            "terminals_enabled": False,  # not ours, and not all of its endpoints say who may use them
         }
     }
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,9 +203,7 @@ def test_runs_are_stopped_by_name_and_keep_their_result(shell: InteractiveShell,
     shell.user_ns["ph"] = ph
     shell.run_cell("run = %stream run --name magic-stream --pilot tests rate=50").raise_error()
     run = shell.user_ns["run"]
-    deadline = time.monotonic() + 60
-    while not any(run.frame().columns.get("consumed", ())) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(lambda: any(run.frame().columns["consumed"]), "what has been consumed")
     shell.run_cell("%runs stop magic-stream").raise_error()
     assert run.state == "finished"
     shell.run_cell("result = %runs result magic-stream").raise_error()

@@ -30,16 +30,9 @@ from pilothouse.market.nostr import session as nostr
 from pilothouse.market.nostr.relay import EmbeddedRelay
 from pilothouse.pilots import Pilot
 from pilothouse.runs.handle import Run
+from tests.waiting import eventually, slowness
 
 STRANGER = Path(__file__).parent / "stranger.py"
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -50,7 +43,7 @@ def provider(market: Market) -> Iterator[Callable[..., Run]]:
     def start(name: str, **options: Any) -> Run:
         run = market.provide(name, **options)
         started.append(run)
-        wait_for(lambda: [one for one in market.offers() if one.name == name] or run.state.ended)
+        eventually(lambda: [one for one in market.offers() if one.name == name] or run.state.ended)
         assert not run.state.ended, run.reason
         return run
 
@@ -112,7 +105,9 @@ def test_two_providers_train_the_digits_and_are_paid_for_each_round(
     (balances,) = result["ledger"].balances().values()
     assert balances["purse"] == 10_000_000 - result["paid_msat"]
     assert balances["on-the-way"] == 0
-    wait_for(lambda: (alice.frame().columns["earned_msat"][-1], bob.frame().columns["earned_msat"][-1]) == (3e5, 3.6e5))
+    eventually(
+        lambda: (alice.frame().columns["earned_msat"][-1], bob.frame().columns["earned_msat"][-1]) == (3e5, 3.6e5)
+    )
     assert market.ledger().balanced
     assert alice.frame().columns["rounds"][-1] == 3
 
@@ -273,15 +268,15 @@ def test_job_that_is_stopped_keeps_the_rounds_that_it_has(market: Market, provid
     provider("hana", price=1)
     hana = ph.attach("hana")
     job = market.post("fedavg", data="digits", budget=10_000, rounds=1000, providers=1)
-    wait_for(lambda: (job.progress or {"done": 0})["done"] >= 2)
+    eventually(lambda: (job.progress or {"done": 0})["done"] >= 2)
     begun = time.monotonic()
     job.stop()
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 4 * slowness()
     result = job.result()
     assert 2 <= len(result["rounds"]) < 1000
     assert result["paid_msat"] == 1000 * len(result["rounds"])
     assert job.model().predict(np.zeros((1, 64))).shape == (1,)
-    wait_for(lambda: "contract ended" in {event["what"] for event in hana.events()})  # free for others
+    eventually(lambda: "contract ended" in {event["what"] for event in hana.events()})  # free for others
 
 
 @pytest.mark.slow
@@ -314,7 +309,7 @@ def test_job_whose_relay_goes_ends_with_the_reason(local_pilot: Pilot) -> None:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) != 0
 
-    wait_for(gone)
+    eventually(gone)
     job = market.post("fedavg", data="digits", budget=1000)
     with pytest.raises(Failed, match=re.escape(relay.url)):
         job.result(timeout=60)
@@ -326,16 +321,16 @@ def test_unreachable_relay_starts_nothing(local_pilot: Pilot) -> None:
     begun = time.monotonic()
     with pytest.raises(Unavailable, match=re.escape("ws://127.0.0.1:9")):
         ph.market.connect(["ws://127.0.0.1:9"], pilot=local_pilot)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 10 * slowness()
     assert {run.name for run in ph.runs()} == before
 
 
 def test_market_and_providers_outlive_the_process_that_started_them(market: Market, local_pilot: Pilot) -> None:
     program = "import pilothouse as ph; ph.market.connect().provide('kate', pilot=ph.attach('tests'))"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=dict(os.environ))
-    wait_for(lambda: [one for one in market.offers() if one.name == "kate"])
+    eventually(lambda: [one for one in market.offers() if one.name == "kate"])
     kate = ph.attach("kate")
     assert isinstance(kate, Run)
     kate.stop()
     assert kate.result() == {"rounds": 0, "rejected": 0, "earned_msat": 0}
-    wait_for(lambda: not [one for one in market.offers() if one.name == "kate"])
+    eventually(lambda: not [one for one in market.offers() if one.name == "kate"])

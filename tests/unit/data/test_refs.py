@@ -19,6 +19,7 @@ from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError,
 from pilothouse.registry.liveness import remove_leftovers
 from pilothouse.registry.records import PILOTS, NodeRecord, State
 from pilothouse.state import utcnow
+from tests.waiting import eventually
 
 Make = Callable[..., str]
 
@@ -256,11 +257,7 @@ def test_a_writer_killed_half_way_leaves_no_object_that_is_not_whole(pilot_recor
     folder = store.NodeStore(ref.place).folder
     process = multiprocessing.get_context("spawn").Process(target=_write_until_killed, args=(ref.place,))
     process.start()
-    import time
-
-    deadline = time.monotonic() + 60
-    while len(list(folder.iterdir())) < 3 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    eventually(lambda: len(list(folder.iterdir())) >= 3, "the third write")
     process.kill()
     process.join()
     found = [path for path in folder.iterdir() if not path.name.startswith((".", "owner")) and path.name != ref.id]
