@@ -246,7 +246,7 @@ def test_provider_is_free_again_when_the_blob_server_is_away(
     with pytest.raises(Failed, match="blob server"):
         job.result(timeout=120)
     astray.close()
-    wait_for(lambda: "contract ended" in {event["what"] for event in olaf.events()})
+    eventually(lambda: "contract ended" in {event["what"] for event in olaf.events()})
 
 
 def test_job_without_providers_fails_with_the_reason_and_spends_nothing(market: Market) -> None:

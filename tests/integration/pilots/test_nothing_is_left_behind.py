@@ -86,7 +86,7 @@ def terminate_supervisor() -> None:
 
 def kill_supervisor_then_cancel() -> None:
     kill_supervisor()
-    until(lambda: ph.Pilot("busy").state == "lost", 60)
+    eventually(lambda: ph.Pilot("busy").state == "lost")
     ph.Pilot("busy").cancel()  # until then everything stays for its recovery
 
 

@@ -114,19 +114,19 @@ def test_a_killed_process_goes_on_where_it_was(local_pilot: Pilot, label: str) -
 
 def test_lag_grows_while_a_consumer_hangs(local_pilot: Pilot) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=100, consumers=2, partitions=2, **SMALL)
-    until(lambda: last(run, "consumed") > 50)
+    eventually(lambda: last(run, "consumed") > 50)
     (hung,) = pids(run, "consumer-1")
     os.kill(hung, signal.SIGSTOP)
     try:
         before = last(run, "produced")
-        until(lambda: last(run, "lag") > 50)
+        eventually(lambda: last(run, "lag") > 50)
         assert last(run, "produced") > before + 50
         frame = run.frame()
     finally:
         os.kill(hung, signal.SIGCONT)
     columns = frame.columns
     assert (columns["lag"] == columns["produced"] - columns["consumed"]).all()
-    until(lambda: last(run, "lag") < 10)
+    eventually(lambda: last(run, "lag") < 10)
     run.stop()
     assert_exact(run, run.result(timeout=30))
 
