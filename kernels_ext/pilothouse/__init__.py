@@ -8,19 +8,43 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pilothouse.room import Room
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from pilothouse import data, market, md, pilots, streams
-    from pilothouse.pilots import Pilot, Run, attach, attach_dask, preview, runs, script, sites, submit, sweep
+    from pilothouse import data, market, md, streams
+    from pilothouse.pilots import Pilot, Site, attach, attach_dask, preview, script, submit, sweep
+    from pilothouse.pilots.queues.discovery import sites
+    from pilothouse.registry.listing import Handles
+    from pilothouse.runs.handle import Run
 
 __all__ = [
-    "Pilot", "Run", "attach", "attach_dask", "data", "market", "md", "pilots", "preview", "runs", "script", "sites",
-    "streams", "submit", "sweep",
+    "Pilot", "Run", "Site", "attach", "attach_dask", "data", "market", "md", "pilots", "preview", "runs", "script",
+    "sites", "streams", "submit", "sweep",
 ]  # fmt: skip
 
-_MODULES = {"data", "errors", "market", "md", "pilots", "streams"}
-_FROM_PILOTS = {"Pilot", "Run", "attach", "attach_dask", "preview", "runs", "script", "sites", "submit", "sweep"}
+_MODULES = {"data", "errors", "market", "md", "streams"}
+_FROM_PILOTS = {"Pilot", "Site", "attach", "attach_dask", "preview", "script", "submit", "sweep"}
+_ELSEWHERE = {"Run": "runs.handle", "sites": "pilots.queues.discovery"}
+
+
+def _pilots() -> Handles[Pilot]:
+    """The user's pilots, the latest first; records that can't be read are in ``.unreadable``."""
+    from pilothouse.pilots.submission import pilots
+
+    return pilots()
+
+
+def _runs() -> Handles[Run]:
+    """The user's runs, the latest first, ended ones too; records that can't be read are in ``.unreadable``."""
+    from pilothouse.runs.handle import runs
+
+    return runs()
+
+
+pilots = Room("pilothouse.pilots", _pilots)
+runs = Room("pilothouse.runs", _runs)
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +52,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"pilothouse.{name}")
     if name in _FROM_PILOTS:
         return getattr(importlib.import_module("pilothouse.pilots"), name)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"pilothouse.{_ELSEWHERE[name]}"), name)
     if name == "__version__":
         from importlib.metadata import version
 

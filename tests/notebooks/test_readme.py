@@ -26,7 +26,7 @@ def test_the_examples_run_in_order(state_home: Path, capsys: pytest.CaptureFixtu
     for number, block in enumerate(found, 1):
         exec(compile(block, f"README.md, example {number}", "exec"), namespace)
     assert namespace["rmsd"]["rmsd"].attrs["units"] == "Å"
-    assert float(namespace["distances"]["hausdorff"].max()) > 0
+    assert float(namespace["distances"]["hausdorff"].max()) == pytest.approx(1.28, abs=0.01)
     assert float(namespace["array"].mean()) == pytest.approx(float(namespace["ref"].get().mean()))
     assert namespace["job"].result()["accuracy"] > 0.9
     assert namespace["job"].result()["ledger"].balanced

@@ -9,8 +9,9 @@ from pilothouse.errors import PilothouseError
 from pilothouse_widgets.html import pilot_html, run_html
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
     from pilothouse.pilots.attached import AttachedPilot
+    from pilothouse.runs.handle import Run
     from pilothouse_widgets.run_view import RunView
 
 #: The live view of each run shown in this process: a run shown twice has one model with two views, and one feed.

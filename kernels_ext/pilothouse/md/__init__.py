@@ -8,15 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# At once: else their rooms, of the same names, would take their places.
+from pilothouse.md.analyse.call import analyse
+from pilothouse.md.psa.call import psa
+
 if TYPE_CHECKING:
     from pilothouse.md.analyse.backend import PilotBackend
-    from pilothouse.md.analyse.call import analyse
     from pilothouse.md.pictures import heatmap
-    from pilothouse.md.psa.call import psa
 
 __all__ = ["PilotBackend", "analyse", "heatmap", "psa"]
 
-_HOMES = {"PilotBackend": "analyse.backend", "analyse": "analyse.call", "heatmap": "pictures", "psa": "psa.call"}
+_HOMES = {"PilotBackend": "analyse.backend", "heatmap": "pictures"}
 
 
 def __getattr__(name: str) -> Any:

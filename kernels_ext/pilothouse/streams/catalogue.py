@@ -1,70 +1,77 @@
-"""The sources, processors and brokers that there are, by name; their modules are imported when they are used."""
+"""The sources, processors and brokers that there are, by name: entry points, so that a package can bring its own.
+
+Their groups are ``pilothouse.sources``, ``pilothouse.processors`` and ``pilothouse.brokers``; each names a class of
+:mod:`pilothouse.streams.protocols`. It is imported when it is used.
+"""
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
+import functools
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from pilothouse.errors import InvalidInput
-
-_KNOWN = {
-    "source": {
-        "kmeans-random": (
-            "pilothouse.streams.sources.kmeans_random:KMeansRandom",
-            "Blocks of points around random centres that stay",
-        )
-    },
-    "processor": {
-        "kmeans": (
-            "pilothouse.streams.processors.kmeans:KMeans",
-            "Streaming k-means: decayed mini-batches, the update rule of Spark MLlib",
-        )
-    },
-    "broker": {
-        "log": (
-            "pilothouse.streams.brokers.log:Log",
-            "Embedded log on one node's disk (LMDB): no server, zero-copy reads",
-        )
-    },
-}
-
-
-class Listing(ModuleType):
-    """A folder of plug-ins whose call says what there is: `sources` is both the folder and the function."""
-
-    def __call__(self) -> dict[str, str]:
-        """What there is, by name, with a line about each."""
-        return _describe(self.__name__.rpartition(".")[2].removesuffix("s"))
+from pilothouse.errors import InvalidInput, Unavailable
 
 
 def sources() -> dict[str, str]:
     """The sources by name, with a line about each."""
-    return _describe("source")
+    return _described("source")
 
 
 def processors() -> dict[str, str]:
     """The processors by name, with a line about each."""
-    return _describe("processor")
+    return _described("processor")
 
 
 def brokers() -> dict[str, str]:
     """The brokers by name, with a line about each."""
-    return _describe("broker")
+    return _described("broker")
 
 
-def _describe(kind: str) -> dict[str, str]:
-    return {name: title for name, (_, title) in _KNOWN[kind].items()}
+@functools.cache
+def _known(kind: str) -> dict[str, EntryPoint]:
+    found = {point.name: point for point in entry_points(group=f"pilothouse.{kind}s")}
+    return dict(sorted(found.items()))
+
+
+def _described(kind: str) -> dict[str, str]:
+    return {name: _line_about(kind, name) for name in _known(kind)}
+
+
+def _line_about(kind: str, name: str) -> str:
+    """The first line of its class's docstring, or why it can't be used here."""
+    try:
+        said = (load(kind, name).__doc__ or "").strip()
+    except Unavailable as error:
+        return str(error)
+    return said.partition("\n")[0].removesuffix(".")
 
 
 def check(kind: str, name: str) -> str:
-    """`name` itself, or :class:`InvalidInput` that lists what there is of this kind."""
-    if name not in _KNOWN[kind]:
-        raise InvalidInput(f"{kind}={name!r} is not known; there is {', '.join(sorted(_KNOWN[kind]))}", field=kind)
+    """`name` itself.
+
+    Raises
+    ------
+    InvalidInput
+        There is none of this `kind` called so; the message lists what there is.
+    """
+    if name not in _known(kind):
+        raise InvalidInput(f"{kind}={name!r} is not known; there is {', '.join(_known(kind))}", field=kind)
     return name
 
 
 def load(kind: str, name: str) -> Any:
-    """The class called `name`."""
-    module, _, attribute = _KNOWN[kind][check(kind, name)][0].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    """The class called `name`.
+
+    Raises
+    ------
+    InvalidInput
+        There is none.
+    Unavailable
+        It can't be imported here.
+    """
+    point = _known(kind)[check(kind, name)]
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise Unavailable(f"{kind} {name!r} ({point.value}) can't be used: {error}") from error

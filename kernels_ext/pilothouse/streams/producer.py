@@ -13,6 +13,8 @@ BATCH = 64
 BATCH_BYTES = 8 << 20
 #: Seconds until a producer looks again at a full partition.
 PATIENCE = 0.002
+#: Seconds after the end of its time in which a producer that is behind its schedule still sends what is due.
+OVERTIME = 2.0
 
 
 def main(channel: Channel) -> None:
@@ -82,10 +84,15 @@ class Producer:
         messages, seconds = self.parameters["messages"], self.parameters["seconds"]
         if messages is not None and seq >= messages:
             return True
+        return seconds is not None and (self._is_over() or (self.rate is not None and seq / self.rate >= seconds))
+
+    def _is_over(self) -> bool:
+        """Whether the time of the run is over, by the clock: a schedule that can't be kept does not make it longer."""
+        seconds: float | None = self.parameters["seconds"]
         if seconds is None:
             return False
-        elapsed = (time.time_ns() - self.origin) / 1e9 if self.rate is None else seq / self.rate
-        return bool(elapsed >= seconds)
+        elapsed = (time.time_ns() - self.origin) / 1e9
+        return elapsed >= seconds + (0.0 if self.rate is None else OVERTIME)
 
     def _batch(self, seq: int) -> tuple[dict[int, list[tuple[bytes, Any]]], int, float]:
         """The messages that are due, by partition; the next sequence number; seconds until it is due."""
@@ -126,7 +133,7 @@ class Producer:
                 self.broker.drop(partition, producer=self.name, sent=self.sent[partition])
                 return
             self._report()
-            if self.channel.stopping.wait(PATIENCE):
+            if self.channel.stopping.wait(PATIENCE) or self._is_over():
                 return  # never acknowledged, so never produced
 
     def _report(self, *, last: bool = False) -> None:

@@ -30,6 +30,7 @@ class Tally:
         self.warmup: dict[str, int] = {}
         self._latest: dict[str, dict[str, int]] = {}
         self._new = False
+        self._silent = 0
         self._fresh = Histogram()
         self._window: deque[dict[int, int]] = deque(maxlen=WINDOW)
         self._figures = [0.0, 0]
@@ -46,18 +47,26 @@ class Tally:
         self._latest[process] = values
 
     def total(self, counter: str) -> int:
-        """The sum of a counter over all processes."""
+        """The sum of a counter over all processes.
+
+        What a consumer reports as its lag is of the moment of its report: one that hangs reports no more. So the lag
+        of the run is what its producers, who go on, have produced, without what is consumed.
+        """
         if counter == "produced":  # a consumer may have seen messages that their producer is yet to report
             return max(self._sum("produced"), self._sum("consumed") + self._sum("lag"))
-        if counter == "lag" and not any("lag" in values for values in self._latest.values()):
-            return self._sum("produced")
+        if counter == "lag":
+            return self.total("produced") - self._sum("consumed")
         return self._sum(counter)
 
     def sample(self) -> dict[str, float] | None:
-        """The values of a sample; None when nothing new was reported since the last one."""
-        if not self._new:
+        """The values of a sample; None when nothing new was reported since the last one.
+
+        A run in which nothing happens says so every `WINDOW` samples: its rates are 0, not what they were.
+        """
+        self._silent += 1
+        if not self._new and (self._silent < WINDOW or not self._latest):
             return None
-        self._new = False
+        self._new, self._silent = False, 0
         self._window.append(self._fresh.take())
         values: dict[str, float] = {name: self.total(name) for name in _COUNTERS}
         recent = Histogram()

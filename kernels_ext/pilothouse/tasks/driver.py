@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from collections import Counter
 from collections.abc import Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Failed
@@ -19,8 +17,6 @@ from pilothouse.tasks.board import Board
 from pilothouse.tasks.ends import Ends
 from pilothouse.tasks.station import Slot, Station
 
-#: The specification, in the run's folder.
-SPECIFICATION = "tasks.json"
 #: Seconds between two samples.
 SAMPLE_S = 0.1
 #: Seconds that launchers have to end what runs, when the run is stopped.
@@ -38,20 +34,9 @@ class TaskDriver:
     not run again when the run is driven a second time.
     """
 
-    resumable = True
     #: The module of the node processes, and what of the specification they are told.
     launcher = "pilothouse.tasks.launcher"
     common: tuple[str, ...] = ("stage", "cores", "ranks", "timeout", "launcher")
-
-    async def run(self, context: RunContext) -> None:
-        """Drive the run to its end."""
-        spec = await asyncio.to_thread(read_specification, context.folder)
-        if spec.get("through") == "radical":
-            from pilothouse.tasks.radical.driver import RadicalDriver
-
-            await RadicalDriver().drive(context, spec)
-        else:
-            await self.drive(context, spec)
 
     async def drive(self, context: RunContext, spec: dict[str, Any]) -> None:
         """Drive the run with this specification to its end."""
@@ -284,17 +269,3 @@ class TaskDriver:
             time.time(), {"running": float(self._running()), "done": len(board.ended) - failed, "failed": failed}
         )
         self.context.progress(len(board.ended), board.total, "tasks")
-
-    @staticmethod
-    def load_result(folder: Path) -> Any:
-        """The files that a task left, by name; the table of many tasks: see :meth:`Task.result`."""
-        from pilothouse.tasks.table import outputs, table
-
-        return table(folder) if read_specification(folder)["many"] else outputs(folder, 0)
-
-
-def read_specification(folder: Path) -> dict[str, Any]:
-    """What the run in `folder` is."""
-    found: dict[str, Any] = json.loads((folder / SPECIFICATION).read_bytes())
-    found["work"] = found["work"] or str(folder / "work")
-    return found

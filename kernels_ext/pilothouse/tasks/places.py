@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+#: The specification, in the run's folder.
+SPECIFICATION = "tasks.json"
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,10 @@ def found(folder: Path, name: str) -> dict[str, Path]:
     if not is_pattern(name):
         return {name: folder / name} if (folder / name).exists() else {}
     return {match: folder / match for match in sorted(glob.glob(name, root_dir=folder, recursive=True))}
+
+
+def read_specification(folder: Path) -> dict[str, Any]:
+    """What the run in `folder` is."""
+    found: dict[str, Any] = json.loads((folder / SPECIFICATION).read_bytes())
+    found["work"] = found["work"] or str(folder / "work")
+    return found

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.tasks.driver import read_specification
 from pilothouse.tasks.ends import Ends
-from pilothouse.tasks.places import Places, found, is_pattern
+from pilothouse.tasks.places import Places, found, is_pattern, read_specification
 
 if TYPE_CHECKING:
     import xarray

@@ -40,7 +40,7 @@ class _Open:
 
     def find(self) -> market.Market | None:
         """The user's lab market; None where none runs, or it is not open yet."""
-        from pilothouse.pilots import runs
+        from pilothouse.runs.handle import runs
 
         live = next((run for run in runs() if run.kind == "market" and run.state == "running"), None)
         if self._market is not None and (live is None or live.name != self._run):

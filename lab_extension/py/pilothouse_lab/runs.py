@@ -9,10 +9,10 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from pilothouse_lab.answers import Answer, in_thread
-from pilothouse_lab.records import as_json, listed
+from pilothouse_lab.records import as_json, listed, removed
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Run
+    from pilothouse.runs.handle import Run
 
 
 class Runs(Answer):
@@ -61,6 +61,16 @@ class RunStop(Answer):
         self.answer(await in_thread(stop), 202)
 
 
+class RunRemove(Answer):
+    """A run for good."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Remove the ended run, the one that was ``{"created": …}``: 200 and its record as it last was."""
+        self.answer(await in_thread(removed, find_run, name, self.body("created")))
+
+
 class RunLogs(Answer):
     """What a run's processes wrote."""
 
@@ -74,6 +84,6 @@ class RunLogs(Answer):
 
 def find_run(name: str) -> Run:
     """The user's run called `name`; :class:`NotFound` when there is none."""
-    from pilothouse.pilots import Run
+    from pilothouse.runs.handle import Run
 
     return Run(name)

@@ -186,8 +186,8 @@ def test_a_waiting_consumer_is_woken_by_another_process(make: Make, tmp_path: Pa
     writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path / "log")], stdout=-3)
     try:
         started = time.monotonic()
-        broker.wait([0], 60)
-        assert time.monotonic() - started < 50
+        broker.wait([0], 250)  # longer than a machine, however slow, takes to start the writer
+        assert time.monotonic() - started < 240
         assert seqs(broker)[0] == 0
     finally:
         writer.kill()

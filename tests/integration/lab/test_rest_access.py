@@ -10,6 +10,7 @@ import yaml
 from jupyter_server.auth.authorizer import Authorizer
 from tornado.httpclient import HTTPClientError
 
+from pilothouse.pilots.queues import discovery
 from pilothouse_lab.routes import PATHS, PREFIX
 
 API = Path(__file__).parents[3] / "lab_extension" / "py" / "pilothouse_lab" / "openapi.yaml"
@@ -71,12 +72,10 @@ async def test_who_may_only_read_changes_nothing(
 async def test_an_error_nobody_foresaw_tells_nothing_of_the_inside(
     ask: Any, state_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pilothouse.pilots
-
     def broken() -> list[Any]:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(pilothouse.pilots, "sites", broken)
+    monkeypatch.setattr(discovery, "sites", broken)
     status, answer = await ask("GET", "sites")
     assert (status, answer["code"]) == (500, "http-500")
     assert "secret" not in answer["message"]

@@ -17,8 +17,9 @@ from pilothouse.market.lab_market.following import ledgers
 from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.money import ledger
-from pilothouse.pilots import Pilot, Run
+from pilothouse.pilots import Pilot
 from pilothouse.registry.records import RUNS
+from pilothouse.runs.handle import Run
 from tests.integration.market.trading import (
     BUDGET,
     CHEAP,

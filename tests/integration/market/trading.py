@@ -12,8 +12,9 @@ from pilothouse.market.lab_market.following import ledgers
 from pilothouse.market.market import Market
 from pilothouse.market.messages.parameters import JobParameters, ProviderParameters
 from pilothouse.market.money import ledger
-from pilothouse.pilots import Pilot, Run
+from pilothouse.pilots import Pilot
 from pilothouse.registry.records import PILOTS, RUNS
+from pilothouse.runs.handle import Run
 from tests.waiting import eventually
 
 SEND = "pilothouse.market.nostr.session:Session.send"
@@ -37,6 +38,7 @@ def provider(market: Market, pilot: Pilot, name: str, **options: Any) -> Run:
 def job(market: Market, pilot: Pilot, name: str, *, providers: int = 2, **options: Any) -> Run:
     """The same job each time, but for its name."""
     values = {"job": name, "key": "customer", "title": name, "relays": market.relays, "blobs": market.blobs}
+    values |= {"market": market.run.name if market.run is not None else None}
     values |= {
         "dataset": "digits",
         "rounds": ROUNDS,

@@ -12,6 +12,7 @@ import pytest
 
 from pilothouse.errors import Failed
 from pilothouse.md import PilotBackend, analyse
+from tests.waiting import eventually
 
 mda = pytest.importorskip("MDAnalysis")
 from MDAnalysis.analysis.base import AnalysisBase, AnalysisFromFunction  # noqa: E402
@@ -81,6 +82,15 @@ def test_a_function_and_a_class_of_the_notebook(local_pilot: Pilot, universe: An
     assert (found.timeseries.values == AnalysisFromFunction(centre, calpha).run(stop=9).results.timeseries).all()
 
 
+def test_given_frames_are_those_that_are_analysed(local_pilot: Pilot, universe: Any) -> None:
+    found = analyse(RMSD, universe.atoms, select="name CA", frames=[1, 5, 9], pilot=local_pilot)
+    serial = RMSD(universe.atoms, select="name CA").run(frames=[1, 5, 9])
+    assert (found.rmsd.values == serial.results.rmsd[:, 2]).all()
+    assert (found.frame.values == [1, 5, 9]).all()
+    assert (found.time.values == serial.times).all()
+    assert found.attrs["frames_given"] == "[1, 5, 9]"
+
+
 def test_the_backend_works_within_mdanalysis_itself(local_pilot: Pilot, universe: Any) -> None:
     frames: list[int] = []
     backend = PilotBackend(local_pilot.client(), tick=frames.append)
@@ -95,8 +105,8 @@ def test_stopping_ends_it_soon_and_says_so(local_pilot: Pilot, universe: Any) ->
         return len(atoms)
 
     run = analyse.submit(AnalysisFromFunction, slow, universe.atoms, pilot=local_pilot)
-    while not (run.progress or {}).get("done"):
-        assert not run.state.ended, run.reason
+    eventually(lambda: (run.progress or {}).get("done") or run.state.ended, "progress")
+    assert not run.state.ended, run.reason
     run.stop()
     assert run.state == "finished"
     assert not (run.folder / "result.zarr").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,22 @@ def test_universes_have_the_bits_of_the_kernel_and_the_trajectory_s_frame_number
     assert found.attrs["blocks"] == 6
     run = local_pilot.runs()[0]
     assert run.progress == {"done": 10.0, "total": 10.0, "unit": "pairs"}
+
+
+def test_paths_are_put_on_one_reference_on_the_nodes(local_pilot: Pilot) -> None:
+    universes = [mda.Universe(PSF, DCD), mda.Universe(PSF, DCD2)]
+    apart = psa(universes, "name CA", pilot=local_pilot)
+    assert float(apart.hausdorff.max()) == pytest.approx(60.8, abs=0.1)
+    assert "lie apart before a fit" in apart.attrs["notes"]
+    assert apart.attrs["align"] == ""
+    found = psa(universes, "name CA", align=mda.Universe(PSF, DCD), metric="frechet", pilot=local_pilot)
+    assert float(found.hausdorff.max()) == pytest.approx(1.28, abs=0.01)
+    assert found.attrs["align"] == f"frame 0 of {DCD}"
+    assert "lie apart" not in found.attrs["notes"]
+    assert len(json.loads(found.attrs["files"])) == 3
+    first = psa(universes, "name CA", align=True, metric="frechet", pilot=local_pilot)
+    assert (first.hausdorff.values == found.hausdorff.values).all()
+    assert (first.frechet.values == found.frechet.values).all()
 
 
 def test_without_a_pilot_the_local_one_is_started_and_stays(state_home: Path) -> None:

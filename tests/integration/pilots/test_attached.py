@@ -10,6 +10,7 @@ from distributed import LocalCluster
 
 import pilothouse as ph
 from pilothouse.errors import InvalidInput, Lost, Unavailable, WaitTimeout
+from pilothouse.pilots import attached
 from pilothouse.pilots.submission import pilots
 from tests.waiting import eventually
 
@@ -73,7 +74,7 @@ def test_it_is_lost_with_its_scheduler(tcp_cluster: Any) -> None:
 
 
 def test_a_wrong_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilothouse.pilots.attached.ANSWER_S", 0.3)
+    monkeypatch.setattr(attached, "ANSWER_S", 0.3)
     for address in ("tcp://127.0.0.1:1", "tcp://nowhere.invalid:8786", "nonsense://x"):
         with pytest.raises(Unavailable, match="no Dask scheduler answers") as caught:
             ph.attach_dask(address)

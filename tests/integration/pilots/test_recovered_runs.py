@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +16,13 @@ import psutil
 import pytest
 
 import pilothouse as ph
-from pilothouse.errors import Failed
+from pilothouse.errors import Failed, NotFound
 from pilothouse.registry.records import PILOTS, RUNS
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 pytestmark = pytest.mark.slow
 
@@ -132,15 +136,53 @@ def test_what_can_not_go_on_is_named(pilot: Pilot) -> None:
     assert counting.state == "lost"
 
 
-def test_a_log_that_died_with_its_nodes_is_said_to_be_lost(pilot: Pilot) -> None:
-    run = ph.streams.run(pilot=pilot, name="gone", messages=100_000, **STREAM)
-    eventually(lambda: last(run, "consumed") > 100, "messages")
+def kill_everything(pilot: Pilot, run: Run) -> None:
+    """Kill supervisor, nodes and the run's processes, as a power cut does, and wait until the loss is known."""
     record = PILOTS.read(pilot.name)
     assert record.supervisor is not None
     started = [event["pid"] for event in events(run, "process started")]
-    for pid in (*started, *(node.pid for node in record.nodes), record.supervisor.pid):
+    for pid in (record.supervisor.pid, *(node.pid for node in record.nodes), *started):
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: pilot.state == "lost", "the loss to be seen")
+
+
+LOOK = """
+import pilothouse as ph
+
+print(ph.pilots(), ph.runs())
+pilot = ph.attach("frail")
+assert pilot.state == "lost"
+print(pilot, pilot.nodes, pilot.logs(), pilot.events(), pilot.runs(), pilot.timeline())
+assert ph.attach("torn").state == "lost"
+"""
+
+
+def test_a_stream_whose_nodes_were_killed_too_goes_on_after_others_have_looked(pilot: Pilot) -> None:
+    ref = ph.data.put(np.arange(10.0), pilot=pilot)
+    run = ph.streams.run(pilot=pilot, name="torn", messages=400, consumers=2, **STREAM)
+    eventually(lambda: last(run, "consumed") > 100, "messages")
+    kill_everything(pilot, run)
+    subprocess.run([sys.executable, "-c", LOOK], check=True, stdout=subprocess.DEVNULL)
+    with ph.submit("local", name="another") as another:  # what it sweeps and puts is not ours
+        ph.data.put(1, pilot=another.wait(timeout=60))
+    assert ref.view().sum() == 45
+    pilot.recover()
+    assert_exact(run, run.result(timeout=120), 400)
+    assert len(events(run, "log restored")) == 1
+    assert ref.view().sum() == 45
+    scratch = Path(PILOTS.read(pilot.name).scratch)
+    pilot.cancel()
+    assert not scratch.exists()
+    with pytest.raises(NotFound):
+        ref.get()
+
+
+def test_a_log_that_died_with_its_nodes_is_said_to_be_lost(pilot: Pilot) -> None:
+    run = ph.streams.run(pilot=pilot, name="gone", messages=100_000, **STREAM)
+    eventually(lambda: last(run, "consumed") > 100, "messages")
+    kill_everything(pilot, run)
+    (placed,) = events(run, "log placed")
+    shutil.rmtree(placed["path"])  # with the disk of its node
     pilot.recover()
     with pytest.raises(Failed, match=r"log.*is gone with that node"):
         run.result(timeout=90)

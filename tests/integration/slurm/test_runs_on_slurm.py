@@ -14,7 +14,8 @@ from tests.slurm.login_node import LoginNode, kill_supervisor
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 MESSAGES, POINTS = 900, 300
 

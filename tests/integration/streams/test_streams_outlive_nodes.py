@@ -15,7 +15,8 @@ import pilothouse as ph
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
 
 POINTS = 100
 

@@ -74,7 +74,7 @@ def test_payer_killed_in_the_middle_pays_once(tmp_path: Path, delivered: bool) -
     program = f"""
 import os, signal
 from pathlib import Path
-from pilothouse.market import nostr
+from pilothouse.market.nostr import session as nostr
 from pilothouse.market.money.ledger import ISSUED, Ledger
 from pilothouse.market.money.notes import NoteWallet
 from pilothouse.market.money.protocols import Purpose

@@ -55,6 +55,23 @@ def test_trajectory_that_ended_early_is_noted(universe: Any) -> None:
     assert "98 frames, all whole, where the header promises 500" in note
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_dcd_whose_title_has_another_length_than_it_says(tmp_path: Path, whole: bool) -> None:
+    from pilothouse.md.universes.files import check_complete
+
+    data = bytearray(Path(DCD).read_bytes())
+    data[92:96] = (84).to_bytes(4, "little")  # of the record; its lines are more
+    path = tmp_path / "title.dcd"
+    path.write_bytes(data if whole else data[:-1000])
+    reader = mda.Universe(PSF, path).trajectory
+    if whole:
+        (note,) = check_complete(reader, field="trajectory")
+        assert "98 frames, all whole" in note
+    else:
+        with pytest.raises(InvalidInput, match="after 97 whole"):
+            check_complete(reader, field="trajectory")
+
+
 def test_file_that_has_gone(tmp_path: Path) -> None:
     path = tmp_path / "gone.dcd"
     path.write_bytes(Path(DCD).read_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,8 @@ def test_importing_the_room_is_light() -> None:
 def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
     code = (
         "import sys, pickle, numpy as np\n"
-        "from pilothouse.md import psa, psa_process\n"
+        "from pilothouse.md import psa\n"
+        "from pilothouse.md.psa import process\n"
         "from pilothouse.pilots import Pilot\n"
         "class Caught(Pilot):\n"
         "    def __init__(self): self.name = 'caught'\n"
@@ -130,9 +132,9 @@ def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
         "psa.submit(paths, pilot=pilot)\n"
         "given = pickle.loads(pilot.files.pop('task.pkl'))\n"
         "for name, data in pilot.files.items(): open(f'{sys.argv[1]}/{name}', 'wb').write(data)\n"
-        "paths = [psa_process.load_path(source, sys.argv[1], 'path') for source in given['sources']]\n"
-        "found, _ = psa_process.compare_block(paths, None, True)\n"
-        "psa_process.write_result(found, given['parameters'], given['sources'], {}, f'{sys.argv[1]}/out.zarr')\n"
+        "paths = [process.load_path(source, sys.argv[1], 'path') for source in given['sources']]\n"
+        "found, _ = process.compare_block(paths, None, True)\n"
+        "process.write_result(found, given['parameters'], given['sources'], {}, f'{sys.argv[1]}/out.zarr')\n"
         "print('MDAnalysis' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
@@ -156,3 +158,28 @@ def test_frames_are_cut_as_mdanalysis_cuts_them(slicing: tuple[int | None, ...],
     ours = cut(range(98)[slice(*slicing)], n_parts)
     assert all(map(np.array_equal, ours, theirs))
     assert len(ours) == len(theirs)
+
+
+@pytest.mark.parametrize("files", [DCD2, [DCD, DCD2]], ids=["one", "several"])
+def test_what_load_new_was_given_is_given_on_the_node_too(files: Any) -> None:
+    universe = mda.Universe(PSF, DCD)
+    universe.load_new(files, dt=5.0, time_offset=100.0)
+    with unpack(pack(universe.atoms)) as atoms:
+        there = atoms.universe.trajectory
+        assert len(there) == len(universe.trajectory)
+        assert [ts.time for ts in there[:3]] == [ts.time for ts in universe.trajectory[:3]]
+        assert there[0].time >= 100
+
+
+@pytest.mark.parametrize("option", ["format", "topology_format"])
+def test_one_file_that_is_topology_and_trajectory_keeps_its_format(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "conf.txt"  # which tells nothing
+    path.write_bytes(Path(GRO).read_bytes())
+    universe = mda.Universe(path, **{option: "GRO"})
+    with unpack(pack(universe.atoms)) as atoms:
+        assert (atoms.positions == universe.atoms.positions).all()
+        assert (atoms.names == universe.atoms.names).all()
+
+
+def test_parts_are_counted_where_the_reader_counts_atoms_in_32_bits() -> None:
+    assert count_parts(3000, np.uint32(3_000_000)) == count_parts(3000, 3_000_000) == 900  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import pytest
 
 mda = pytest.importorskip("MDAnalysis")
 from MDAnalysis.analysis import contacts, dihedrals, dssp, gnm, rms  # noqa: E402
-from MDAnalysis.analysis.base import AnalysisFromFunction  # noqa: E402
+from MDAnalysis.analysis.base import AnalysisBase, AnalysisFromFunction  # noqa: E402
 from MDAnalysis.analysis.hydrogenbonds import HydrogenBondAnalysis  # noqa: E402
 from MDAnalysis.analysis.lineardensity import LinearDensity  # noqa: E402
 from MDAnalysis.analysis.rdf import InterRDF, InterRDF_s  # noqa: E402
@@ -127,3 +127,34 @@ def test_provenance_and_text_survive_the_disk(protein: Any, tmp_path: Path) -> N
         assert json.loads(read.attrs["versions"])["MDAnalysis"] == mda.__version__
     assert (tmp_path / "result.zarr" / "zarr.json").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["result.zarr"]
+
+
+def test_what_is_summed_over_parts_is_not_labelled_with_frames(protein: Any) -> None:
+    """Also where it happens to be as long as the frames are many; and names of the class's own stay its own."""
+    from MDAnalysis.analysis.results import ResultsGroup
+
+    class Histogram(AnalysisBase):
+        _analysis_algorithm_is_parallelizable = True
+
+        def __init__(self, atoms: Any) -> None:
+            super().__init__(atoms.universe.trajectory)
+            self.atoms = atoms
+
+        def _prepare(self) -> None:
+            self.results.counts, self.results.z = np.zeros(5), []
+            self.results._note = np.zeros(5)
+
+        def _single_frame(self) -> None:
+            self.results.counts += np.histogram(self.atoms.positions[:, 2], bins=5)[0]
+            self.results.z.append(self.atoms.positions[0, 2])
+
+        def _get_aggregator(self) -> Any:
+            return ResultsGroup({
+                "counts": ResultsGroup.ndarray_sum, "_note": ResultsGroup.ndarray_sum,
+                "z": ResultsGroup.flatten_sequence,
+            })  # fmt: skip
+
+    found = to_dataset(Histogram(protein.atoms).run(stop=5), {})
+    assert found.counts.dims == ("counts_0",)
+    assert found.z.dims == ("frame",)
+    assert "_note" not in found

@@ -11,7 +11,7 @@ import pilothouse as ph
 from pilothouse.errors import InvalidInput
 from pilothouse.pilots.queues import discovery
 from pilothouse.pilots.queues.discovery import describe, site_named
-from pilothouse.pilots.sites.check import shown
+from pilothouse.pilots.sites.check import checked, shown
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.schema import form_schema
 from tests.unit.pilots.fake_commands import SINFO, FakeCommands
@@ -52,7 +52,8 @@ def test_a_bad_value_is_named_and_nothing_is_started(
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("90s", 90), ("30min", 1800), ("1.5 h", 5400), ("1d", 86400), (45, 45), ("45", 45)]
+    ("given", "seconds"),
+    [("90s", 90), ("30min", 1800), ("1.5 h", 5400), ("1d", 86400), (45, 45), pytest.param("45", 45, id="text")],
 )
 def test_durations_are_read_as_people_write_them(given: object, seconds: float) -> None:
     assert describe(idle_timeout=given)[0].idle_timeout == seconds
@@ -196,7 +197,7 @@ def test_what_is_left_out_is_as_the_site_says_and_within_its_limits(cluster: Fak
     assert description.environment.modules == ["python"]
     assert description.lease == 28_800  # 12 h is too long here
     assert description.idle_timeout == 1800
-    assert site.check(description) == description  # what is stored is checked again when it changes
+    assert checked(description, site) == description  # what is stored is checked again when it changes
 
 
 def test_a_default_is_lowered_to_what_the_queue_allows(host: FakeCommands, admin: Callable[[str], Path]) -> None:
@@ -208,7 +209,7 @@ def test_a_default_is_lowered_to_what_the_queue_allows(host: FakeCommands, admin
     mixed = describe(site="slurm", queue="gpu", kinds={"d": {"queue": "debug"}})[0]
     assert (mixed.walltime, mixed.cores) == (3600, 64)
     assert (mixed.kind("d").walltime, mixed.kind("d").cores) == (300, 4)
-    assert site.check(mixed) == mixed
+    assert checked(mixed, site) == mixed
 
 
 def test_users_add_to_the_environment_of_a_site(host: FakeCommands, admin: Callable[[str], Path]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,13 @@ def test_the_last_line_that_tells_of_an_error_is_found(tmp_path: Path, text: str
 
 def test_a_log_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     assert last_error(tmp_path / "supervisor.log") == ""
+
+
+def test_an_error_before_the_last_sign_of_life_is_not_the_last_word(tmp_path: Path) -> None:
+    log = tmp_path / "supervisor.log"
+    log.write_text(CHATTER + TRACEBACK)
+    now = datetime.now(UTC)
+    os.utime(log, times=(now.timestamp() - 60,) * 2)
+    assert last_error(log, since=now) == ""
+    assert "CommClosedError" in last_error(log, since=now - timedelta(seconds=90))
+    assert last_error(tmp_path / "none.log", since=now) == ""

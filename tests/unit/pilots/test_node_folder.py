@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from pilothouse.pilots.node import node
 
@@ -16,7 +20,7 @@ from pilothouse.pilots.node import node
 TOLD_TO_END = """
 import os, signal, sys
 from pathlib import Path
-from pilothouse.pilots import node
+from pilothouse.pilots.node import node
 
 make = Path.mkdir
 
@@ -51,3 +55,26 @@ def test_what_killed_nodes_of_this_host_left_is_removed_and_nothing_else(tmp_pat
     own = node._own_folder(argparse.Namespace(scratch=str(tmp_path), name="p-4"))
     assert own.name == f"p-4.{os.getpid()}@{here}"
     assert {path.name for path in parent.iterdir()} == {alive, elsewhere}
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "kept"),
+    [("lost", 5, True), ("running", 5, True), ("lost", -5, False), ("finished", 5, False), ("failed", None, False)],
+)
+def test_what_a_killed_node_left_stays_as_long_as_its_pilot_can_go_on(
+    tmp_path: Path, state: str, minutes: float | None, kept: bool
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    dead = tmp_path / f"pilothouse-{os.getuid()}" / "nodes" / f"p-1.{gone.pid}@{socket.gethostname()}"
+    log, spilled = dead / "pilothouse-0123" / "data.mdb", dead / "dask-scratch-space" / "x"
+    for path in (log, spilled):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    record = tmp_path / "p.json"
+    end = None if minutes is None else (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+    record.write_text(json.dumps({"state": state, "lease_end": end}))
+    (dead / node.OWNER).write_text(json.dumps({"record": str(record)}))
+    node._own_folder(argparse.Namespace(scratch=str(tmp_path), name="p-4"))
+    assert log.exists() is kept
+    assert not spilled.exists()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from pilothouse.pilots import walltimes
+from pilothouse.pilots.supervisor import walltimes
 from pilothouse.registry.records import NodeRecord
 from pilothouse.state import utcnow
 

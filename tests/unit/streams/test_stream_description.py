@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pilothouse import streams
-from pilothouse.errors import InvalidInput
+from pilothouse.errors import InvalidInput, Unavailable
 from pilothouse.streams import StreamDescription
+from pilothouse.streams.catalogue import load
 
 
 @pytest.mark.parametrize(
@@ -62,9 +63,17 @@ def test_listings_stay_callable_after_their_modules_are_used() -> None:
     import pilothouse.streams.processors.kmeans
     import pilothouse.streams.sources.kmeans_random  # noqa: F401
 
-    assert list(streams.sources()) == ["kmeans-random"]
+    assert list(streams.sources()) == ["kmeans-random", "steps", "without-its-library"]
     assert list(streams.processors()) == ["kmeans"]
     assert list(streams.brokers()) == ["log"]
+
+
+def test_an_installed_package_brings_a_source_and_one_that_lacks_a_library_says_so() -> None:
+    assert streams.sources()["steps"] == "Payloads of one step each: 0, 1, 2"
+    assert StreamDescription(source="steps").source == "steps"
+    assert "No module named 'a_library_that_nobody_has'" in streams.sources()["without-its-library"]
+    with pytest.raises(Unavailable, match=r"without-its-library.*can't be used"):
+        load("source", "without-its-library")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pilothouse.streams.tally import Tally
+from pilothouse.streams.tally import WINDOW, Tally
 
 
 def test_reports_of_many_processes_add_up_and_a_restarted_one_counts_once() -> None:
@@ -31,6 +31,42 @@ def test_all_is_lag_until_a_consumer_reports() -> None:
     tally = Tally("cost")
     tally.report("producer-0", {"produced": 4})
     assert tally.total("lag") == 4
+
+
+def test_lag_grows_while_a_consumer_hangs() -> None:
+    tally = Tally("cost")
+    tally.report("producer-0", {"produced": 10})
+    tally.report("consumer-0", {"consumed": 5, "lag": 0})
+    tally.report("consumer-1", {"consumed": 5, "lag": 0})  # and no more from now on
+    lags = []
+    for produced in (20, 30, 40):
+        tally.report("producer-0", {"produced": produced})
+        tally.report("consumer-0", {"consumed": produced // 2, "lag": 0})
+        sample = tally.sample()
+        assert sample is not None
+        assert sample["lag"] == sample["produced"] - sample["consumed"]
+        lags.append(sample["lag"])
+    assert lags == [5, 10, 15]
+
+
+def test_lag_is_never_negative() -> None:
+    tally = Tally("cost")
+    tally.report("consumer-0", {"consumed": 6, "lag": 1})
+    assert (tally.total("produced"), tally.total("lag")) == (7, 1)
+    tally.report("producer-0", {"produced": 4})
+    assert (tally.total("produced"), tally.total("lag")) == (7, 1)
+    tally.report("producer-0", {"produced": 9})
+    assert (tally.total("produced"), tally.total("lag")) == (9, 3)
+
+
+def test_a_run_in_which_nothing_happens_says_so_once_a_second() -> None:
+    tally = Tally("cost")
+    assert [tally.sample() for _ in range(3 * WINDOW)] == [None] * 3 * WINDOW, "nobody has reported yet"
+    tally.report("producer-0", {"produced": 3})
+    first, *silent = [tally.sample() for _ in range(2 * WINDOW + 1)]
+    said = [sample for sample in silent if sample is not None]
+    assert first is not None
+    assert [sample["produced"] for sample in said] == [3, 3]
 
 
 def test_messages_seen_by_consumers_before_their_producer_reports_are_produced() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ class PartResult:
     cpu_s: float
 
 
-def compute_part(task: Task, part: Part, slicing: tuple[Any, Any, Any] | None = None) -> PartResult:
+def compute_part(task: Task, part: Part, slicing: Mapping[str, Any] | None = None) -> PartResult:
     """Run one part on a worker.
 
     Parameters
@@ -55,12 +55,12 @@ def compute_part(task: Task, part: Part, slicing: tuple[Any, Any, Any] | None = 
     part
         Position among the analysed frames and frame number, shape (n, 2).
     slicing
-        For an analysis: start, stop and step of its frames.
+        For an analysis: its frames, as for ``AnalysisBase.run``.
     """
     began = time.thread_time()
     with single_threaded(), unpack(task) as function:
         if slicing is not None:
-            function._setup_frames(function._trajectory, *slicing)
+            function._setup_frames(function._trajectory, **slicing)
             function = partial(function._compute, verbose=False)
         try:
             analysis = function(part)
@@ -138,8 +138,14 @@ def _quiet(func: Callable[[Part], Any]) -> Callable[[Part], Any]:
 
 def analyse_part(packed: bytes, parameters: dict[str, Any], part: Part) -> PartResult:
     """One part of a packed analysis, on a worker."""
-    slicing = parameters["start"], parameters["stop"], parameters["step"]
-    return compute_part(pickle.loads(packed), part, slicing)  # noqa: S301 - the user's own
+    return compute_part(pickle.loads(packed), part, _slicing(parameters, [part]))  # noqa: S301 - the user's own
+
+
+def _slicing(parameters: Mapping[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
+    """The frames of `parts` as the arguments of ``AnalysisBase.run`` that the user gave."""
+    if parameters.get("frames_given") is not None:
+        return {"frames": np.concatenate(parts)[:, 1]}
+    return {name: parameters[name] for name in ("start", "stop", "step")}
 
 
 def conclude(
@@ -156,7 +162,7 @@ def conclude(
     task = pickle.loads(packed)  # noqa: S301 - the user's own
     with single_threaded(), unpack(task) as analysis:
         analysis.run(
-            start=parameters["start"], stop=parameters["stop"], step=parameters["step"],
+            **_slicing(parameters, parts),
             backend=_Computed(parts, results), unsupported_backend=True, n_parts=len(parts),
         )  # fmt: skip
         attrs = provenance(

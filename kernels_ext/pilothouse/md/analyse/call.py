@@ -5,15 +5,22 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pilothouse.errors import InvalidInput
+from pilothouse.md.analyse.arguments import check_atoms, check_function, check_keywords, check_selected
 from pilothouse.md.parts.driving import TASK
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray
 
-    from pilothouse.pilots import Pilot, Run
+    from pilothouse.pilots import Pilot
+    from pilothouse.registry.naming import Exist
+    from pilothouse.runs.handle import Run
 
 
 class Analyse:
@@ -27,8 +34,10 @@ class Analyse:
         start: int | None = None,
         stop: int | None = None,
         step: int | None = None,
+        frames: Sequence[int] | npt.NDArray[Any] | None = None,
         n_parts: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
         **kwargs: Any,
     ) -> xarray.Dataset:
         """Run an analysis on a pilot and return what it found, with the bits of a serial run.
@@ -40,16 +49,22 @@ class Analyse:
             MDAnalysis's own (RMSD, InterRDF, Contacts, HydrogenBondAnalysis, Ramachandran, DSSP ...),
             ``AnalysisFromFunction`` with any function, or your own, defined in the notebook if you like.
         *args, **kwargs
-            For `analysis`: AtomGroups and parameters. Universes are built again on the nodes from their files,
-            so the nodes must see these under the same paths; Universes in memory travel whole (256 MiB at most).
+            For `analysis`: AtomGroups and parameters; a keyword that it would not look at is refused. Universes are
+            built again on the nodes from their files, so the nodes must see these under the same paths; Universes in
+            memory travel whole (256 MiB at most).
         pilot
             Where to compute; by default the local pilot, which is started if need be.
         start, stop, step
             Frames of the trajectory, as in ``AnalysisBase.run``.
+        frames
+            Instead: the numbers of the frames, in any order; or a truth for each frame of the trajectory.
         n_parts
             Into how many parts to cut the frames; by default as many as the input is worth.
         name
             Of the run.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Returns
         -------
@@ -59,8 +74,8 @@ class Analyse:
         Raises
         ------
         InvalidInput
-            The class can't be computed in parts, the arguments don't fit, a trajectory is missing, truncated or
-            empty: nothing was launched.
+            The class can't be computed in parts, the arguments don't fit, a keyword is not known, a trajectory is
+            missing, truncated or empty: nothing was launched.
         Failed
             A node found fault with the input or the analysis; the message says what.
 
@@ -77,8 +92,10 @@ class Analyse:
         >>> found.rmsd.plot()                                       # doctest: +SKIP
         """
         run = self.submit(
-            analysis, *args, pilot=pilot, start=start, stop=stop, step=step, n_parts=n_parts, name=name, **kwargs
-        )
+            analysis, *args, pilot=pilot, start=start, stop=stop, step=step, frames=frames, n_parts=n_parts, name=name,
+            exist=exist,
+            **kwargs,
+        )  # fmt: skip
         return run.result()  # type: ignore[no-any-return]
 
     def submit(
@@ -89,16 +106,19 @@ class Analyse:
         start: int | None = None,
         stop: int | None = None,
         step: int | None = None,
+        frames: Sequence[int] | npt.NDArray[Any] | None = None,
         n_parts: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
         **kwargs: Any,
     ) -> Run:
         """Launch the analysis and return its run at once; ``run.result()`` or ``await run`` is the dataset."""
         from pilothouse.md.parts.gathering import count_parts
         from pilothouse.md.universes.recipe import pack
 
-        prepared = _prepare(analysis, args, kwargs)
-        frames = range(*check_slice(len(prepared._trajectory), start, stop, step))
+        given = {"pilot": pilot, "start": start, "stop": stop, "step": step, "frames": frames, "n_parts": n_parts}
+        prepared = _prepare(analysis, args, kwargs, {**given, "name": name})
+        numbers = check_frames(len(prepared._trajectory), start, stop, step, frames)
         _whole_number(n_parts, "n_parts", least=1)
         parameters: dict[str, Any] = {
             "analysis": f"{analysis.__module__}.{analysis.__qualname__}",
@@ -106,25 +126,26 @@ class Analyse:
             "stop": stop,
             "step": step,
             "n_parts": n_parts,
-            "frames": len(frames),
+            "frames": len(numbers),
+            "frames_given": None if frames is None else _short(list(numbers)),
             "arguments": _describe(args, kwargs),
         }
-        parts = min(n_parts or count_parts(len(frames), prepared._trajectory.n_atoms), len(frames))
+        parts = min(n_parts or count_parts(len(numbers), prepared._trajectory.n_atoms), len(numbers))
         task = pickle.dumps(
-            {"task": pickle.dumps(pack(prepared)), "parameters": parameters, "frames": frames, "parts": parts}
+            {"task": pickle.dumps(pack(prepared)), "parameters": parameters, "frames": numbers, "parts": parts}
         )
         from pilothouse.pilots import pilot_for
 
-        return pilot_for(pilot, name).launch("analysis", parameters, name=name, files={TASK: task})
+        found = pilot_for(pilot, name, exist)
+        return found.launch("analysis", parameters, name=name, files={TASK: task}, exist=exist)
 
 
 analyse = Analyse()
 
 
-def _prepare(analysis: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _prepare(analysis: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
     """The analysis, made in the user's process, where its own checks of the arguments raise."""
     from MDAnalysis.analysis.base import AnalysisBase
-    from MDAnalysis.core.groups import AtomGroup
     from MDAnalysis.exceptions import NoDataError, SelectionError
 
     if not (inspect.isclass(analysis) and issubclass(analysis, AnalysisBase)):
@@ -139,16 +160,60 @@ def _prepare(analysis: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
             "once, so it can't be cut into parts; run it with .run() in the notebook",
             field="analysis",
         )
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, AtomGroup) and not len(value):
-            raise InvalidInput(
-                f"{analysis.__name__}: an AtomGroup without atoms was given; its selection matched nothing",
-                field="atoms",
-            )
+    check_atoms(analysis, (args, kwargs))
     try:
-        return analysis(*args, **kwargs)
+        check_keywords(analysis, args, kwargs, options)
+        prepared = analysis(*args, **kwargs)
     except (TypeError, ValueError, AttributeError, NoDataError, SelectionError) as error:
         raise InvalidInput(f"{analysis.__name__} refuses its arguments: {error}", field="arguments") from error
+    check_function(prepared, options)
+    check_selected(prepared)
+    return prepared
+
+
+def check_frames(
+    n_frames: int, start: int | None, stop: int | None, step: int | None, frames: Any = None
+) -> Sequence[int]:
+    """The numbers of the frames to analyse, as ``AnalysisBase.run`` understands these arguments.
+
+    Parameters
+    ----------
+    n_frames
+        Of the trajectory.
+    frames
+        Numbers, negative ones from the end; or a truth for each frame.
+
+    Raises
+    ------
+    InvalidInput
+        Neither numbers nor truths, a frame that there is not, no frame at all, or `frames` beside `start`, `stop`
+        or `step`.
+    """
+    if frames is None:
+        return range(*check_slice(n_frames, start, stop, step))
+    if not (start is None and stop is None and step is None):
+        raise InvalidInput("frames: give either frames or start, stop and step, not both", field="frames")
+    wanted = f"whole numbers from 0 to {n_frames - 1}, such as [1, 5, 9], or a truth for each of the {n_frames} frames"
+    try:
+        values = np.asarray(frames if hasattr(frames, "__array__") or not np.iterable(frames) else list(frames))
+    except ValueError:  # lists of different lengths
+        values = np.zeros(())
+    if values.ndim != 1:
+        raise InvalidInput(f"frames={_short(frames)}: {wanted}", field="frames")
+    if not len(values):
+        raise InvalidInput(f"frames: none is given; {wanted}", field="frames")
+    if values.dtype == bool:
+        if len(values) != n_frames:
+            raise InvalidInput(f"frames: {len(values)} truths for {n_frames} frames; {wanted}", field="frames")
+        values = np.flatnonzero(values)
+        if not len(values):
+            raise InvalidInput(f"frames: none of the {n_frames} frames is chosen", field="frames")
+    elif values.dtype.kind not in "iu":
+        raise InvalidInput(f"frames={_short(frames)}: {wanted}", field="frames")
+    for value in values:
+        if not -n_frames <= value < n_frames:
+            raise InvalidInput(f"frames: there is no frame {value}; {wanted}", field="frames")
+    return [int(value) % n_frames for value in values]
 
 
 def check_slice(

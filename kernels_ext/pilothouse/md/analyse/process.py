@@ -60,7 +60,7 @@ def _run(channel: Channel, folder: Path) -> None:
 
 
 def analyse_part(packed: bytes, parameters: dict[str, Any], part: Any, folder: str, number: int) -> Any:
-    """On a worker: one part of the analysis, see :func:`pilothouse.md.analyse.backend.analyse_part`; its file is kept."""
+    """On a worker: one part, see :func:`pilothouse.md.analyse.backend.analyse_part`; its file is kept."""
     from pilothouse.md.analyse.backend import analyse_part
 
     result = analyse_part(packed, parameters, part)

@@ -85,10 +85,11 @@ def to_dataset(analysis: Any, attrs: Mapping[str, Any]) -> xarray.Dataset:
     -------
     xarray.Dataset
         Every array in ``analysis.results`` under its own name (nested ones joined with ``_``), with the values
-        and the type that MDAnalysis gave it. An axis as long as the analysed frames is ``frame`` (coordinates:
-        frame number, ``time`` in ps), one as long as the only AtomGroup is ``atom``; others have names of their
-        own. Of ``RMSD``, whose array repeats frame and time, ``rmsd`` is the third column and ``rmsd_group``
-        the ones after it. What is no array is listed in ``attrs["left_out"]``.
+        and the type that MDAnalysis gave it, but for private names. A first axis as long as the analysed frames is
+        ``frame`` (coordinates: frame number, ``time`` in ps), unless parts of it are summed up; one as long as the
+        only AtomGroup is ``atom``; others have names of their own. Of ``RMSD``, whose array repeats frame and time,
+        ``rmsd`` is the third column and ``rmsd_group`` the ones after it. What is no array is listed in
+        ``attrs["left_out"]``.
     """
     import xarray
 
@@ -101,6 +102,7 @@ def to_dataset(analysis: Any, attrs: Mapping[str, Any]) -> xarray.Dataset:
         "time": ("frame", times, {"units": "ps", "long_name": "time"}),
     }
     left_out: list[str] = []
+    summed = _summed(analysis)
     for key, value in _flatten(analysis, name):
         array = _array(value)
         if array is None:
@@ -108,7 +110,8 @@ def to_dataset(analysis: Any, attrs: Mapping[str, Any]) -> xarray.Dataset:
             continue
         if key in ("frames", "times") and array.shape == frames.shape:
             continue  # the coordinates say so already
-        dims = _dims(name, key, array.shape, len(frames), 0 if atoms is None else len(atoms))
+        per_frame = not any(key == whole or key.startswith(f"{whole}_") for whole in summed)
+        dims = _dims(name, key, array.shape, len(frames) if per_frame else -1, 0 if atoms is None else len(atoms))
         marks = {"long_name": _LONG_NAMES.get(key, key.replace("_", " "))}
         if (name, key) in _UNITS:
             marks["units"] = _UNITS[name, key]
@@ -145,8 +148,19 @@ def _atoms(analysis: Any) -> Any:
     return groups[0] if len(groups) == 1 else None
 
 
+def _summed(analysis: Any) -> set[str]:
+    """The results of which the parts are summed or averaged: they have no axis of frames, however long one is."""
+    from MDAnalysis.analysis.results import ResultsGroup
+
+    lookup = getattr(analysis._get_aggregator(), "_lookup", None) or {}
+    sums = (ResultsGroup.ndarray_sum, ResultsGroup.ndarray_mean, ResultsGroup.float_mean)
+    return {str(key) for key, how in lookup.items() if how in sums}
+
+
 def _flatten(analysis: Any, name: str) -> Iterator[tuple[str, Any]]:
     for key, value in analysis.results.items():
+        if str(key).startswith("_"):  # what the class notes for itself
+            continue
         if name == "RMSD" and key == "rmsd":
             yield key, value[:, 2]
             if value.shape[1] > 3:

@@ -31,13 +31,13 @@ def count_parts(n_frames: int, n_atoms: int) -> int:
 
     It depends on the input alone, never on the workers, so that sums over parts have the same bits on 1 or 100.
     """
-    wanted = -(-n_frames * n_atoms // _WORK)
+    wanted = -(-int(n_frames) * int(n_atoms) // _WORK)  # some readers count in 32 bits
     return max(1, min(n_frames, max(_FEWEST, min(_MOST, wanted))))
 
 
-def cut(frames: range, n_parts: int) -> list[Part]:
+def cut(frames: Sequence[int], n_parts: int) -> list[Part]:
     """The parts that MDAnalysis makes of these frames."""
-    numbers = np.arange(frames.start, frames.stop, frames.step)
+    numbers = np.array(frames, dtype=np.int64)
     return np.array_split(np.stack([np.arange(len(numbers)), numbers], axis=1), n_parts)
 
 

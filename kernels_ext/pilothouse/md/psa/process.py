@@ -5,6 +5,7 @@ Each block is a file once it is done. After the supervisor's death only the othe
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from pilothouse.md.parts.threads import single_threaded
 from pilothouse.md.psa.call import Source, as_path
 from pilothouse.md.psa.filtering import Array
 from pilothouse.md.psa.kernel import Similarity, compare, compare_between
+from pilothouse.md.psa.superposing import superpose
 from pilothouse.runs.channel import DONE, Channel, dask_client
 
 #: The most bytes of paths that one block task holds.
@@ -40,9 +42,25 @@ def main(channel: Channel) -> None:
     channel.send(DONE)
 
 
-def load_path(packed: bytes, folder: str, which: str) -> Array:
-    """One path, on a worker: shape (frames, 3 x atoms), Å, float32 from trajectories, as given from arrays."""
+def load_path(packed: bytes, folder: str, which: str, reference: Array | None = None) -> Array:
+    """One path, on a worker: shape (frames, 3 x atoms), Å, float32 from trajectories, as given from arrays.
+
+    Its frames are put on the `reference`, shape (3 x atoms,), where there is one.
+    """
+    path = _read(pickle.loads(packed), folder, which)  # noqa: S301 - the user's own
+    return path if reference is None else superpose(path, reference)
+
+
+def load_reference(packed: bytes, folder: str) -> Array:
+    """What all frames are put on, on a worker: the first frame of a source, shape (3 x atoms,), Å."""
     source: Source = pickle.loads(packed)  # noqa: S301 - the user's own
+    first, _, step = source.frames
+    only = dataclasses.replace(source, frames=(first, first + step, step))
+    reference: Array = _read(only, folder, "align")[0]
+    return reference
+
+
+def _read(source: Source, folder: str, which: str) -> Array:
     frames = range(*source.frames)
     if source.file:
         return as_path(np.load(Path(folder, source.file), allow_pickle=False)[list(frames)], which)
@@ -88,6 +106,7 @@ def _run(channel: Channel, folder: Path) -> None:
     # Written by the user's own process into a folder of mode 0700.
     given = pickle.loads((folder / TASK).read_bytes())  # noqa: S301
     parameters, sources = given["parameters"], given["sources"]
+    put_on: int | bytes | None = given.get("reference")  # one of the sources, or one of its own
     labels, n = parameters["labels"], len(sources)
     with_frechet = parameters["metric"] == "frechet"
     found = Similarity.zeros(n, n, with_frechet=with_frechet)
@@ -107,7 +126,11 @@ def _run(channel: Channel, folder: Path) -> None:
         names = [f"trajectories[{i}] ({label})" for i, label in enumerate(labels)]
         missing = [number for number in range(len(squares)) if number not in before]
         wanted = sorted({i for number in missing for side in squares[number] for i in side})
-        paths = {i: client.submit(load_path, sources[i], str(folder), names[i], pure=False) for i in wanted}
+        reference = None
+        if put_on is not None:
+            whose = sources[put_on] if isinstance(put_on, int) else put_on
+            reference = client.submit(load_reference, whose, str(folder), pure=False)
+        paths = {i: client.submit(load_path, sources[i], str(folder), names[i], reference, pure=False) for i in wanted}
         tasks = {}
         for number in missing:
             rows, columns = squares[number]
@@ -122,7 +145,8 @@ def _run(channel: Channel, folder: Path) -> None:
             cpu_s += seconds
             progress(_pairs(rows, columns))
         extra = {"blocks": len(squares), "wall_s": time.monotonic() - began, "cpu_s": cpu_s}
-        last = client.submit(write_result, found, parameters, sources, extra, str(folder / RESULT), pure=False)
+        read = [*sources, put_on] if isinstance(put_on, bytes) else sources
+        last = client.submit(write_result, found, parameters, read, extra, str(folder / RESULT), pure=False)
         for _ in as_done(client, [last], stopping):
             pass
 
@@ -174,8 +198,9 @@ def to_dataset(found: Similarity, parameters: dict[str, Any], sources: Sequence[
         select=parameters["select"] or "",
         atoms=parameters["atoms"],
         step=step,
+        align=parameters.get("align") or "",
         files=describe_files(recipes),
-        notes=[note for recipe in recipes for note in recipe.notes],
+        notes=[*filter(None, [parameters.get("note")]), *(note for recipe in recipes for note in recipe.notes)],
         **extra,
     )
     return xarray.Dataset(data, coords=coords, attrs={key: plain(value) for key, value in attrs.items()})

@@ -111,7 +111,11 @@ def check_complete(reader: Any, *, field: str) -> list[str]:
         if n_frames == 0:
             raise InvalidInput(f"{field}: the trajectory {path} has no frames", field=field)
         if part.format == "DCD":
-            promised, rest = _dcd_promise(Path(path), n_frames)
+            found = _dcd_promise(Path(path), n_frames, int(part.n_atoms))
+            if found is None:
+                notes.append(f"{path}: its header can't be followed, so it is not known whether frames are missing")
+                continue
+            promised, rest = found
             if rest:
                 said = f"its header promises {promised} frames" if promised else "its header promises nothing"
                 raise _truncated(field, path, f"ends within a frame, after {n_frames} whole ones ({said})")
@@ -136,15 +140,24 @@ def _truncated(field: str, path: str, what: str) -> InvalidInput:
     )
 
 
-def _dcd_promise(path: Path, n_frames: int) -> tuple[int, int]:
-    """Frames that a DCD's header promises (0: it says nothing), and bytes left over after the last whole frame."""
+def _dcd_promise(path: Path, n_frames: int, n_atoms: int) -> tuple[int, int] | None:
+    """Frames that a DCD's header promises (0: it says nothing), and bytes left over after the last whole frame.
+
+    None where the header is not as it should be. Some programs write a length of the title that is not its own; its
+    number of lines of 80 characters, which MDAnalysis goes by, counts then.
+    """
     with path.open("rb") as file:
         head = file.read(92)
         order = "<" if struct.unpack_from("<i", head)[0] == 84 else ">"
         control = struct.unpack_from(f"{order}20i", head, 8)
-        (length,) = struct.unpack(f"{order}i", file.read(4))
-        file.seek(length + 4, os.SEEK_CUR)
-        _, n_atoms, _ = struct.unpack(f"{order}3i", file.read(12))
+        length, lines = struct.unpack(f"{order}2i", file.read(8))
+        title = file.tell() - 4
+        for size_of_title in (4 + 80 * lines, length):
+            file.seek(title + max(size_of_title, 0) + 4)
+            if file.read(12) == struct.pack(f"{order}3i", 4, n_atoms, 4):
+                break
+        else:
+            return None
         fixed = control[8]
         if fixed:
             file.seek(4 * (n_atoms - fixed) + 8, os.SEEK_CUR)

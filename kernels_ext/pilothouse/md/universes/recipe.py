@@ -37,6 +37,8 @@ _BYTES_PER_ATOM = 500
 
 #: Arguments of Universe that are not the reader's or the parser's own.
 _REBUILT = {"transformations", "in_memory", "in_memory_step", "all_coordinates"}
+#: Arguments of a reader that follow from the others.
+_OF_FILES = {"filename", "filenames", "n_atoms"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class UniverseRecipe:
         Its files; no trajectories when the topology file holds the coordinates too.
     options
         Pickled keyword arguments of ``MDAnalysis.Universe``.
+    reading
+        Pickled keyword arguments of its reader: ``load_new`` may have been given others (``dt``, ``time_offset``).
     n_atoms, n_frames, frame
         What must come out, and the frame to stand at.
     attributes
@@ -62,6 +66,7 @@ class UniverseRecipe:
     topology: FileStamp
     trajectories: tuple[FileStamp, ...]
     options: bytes
+    reading: bytes
     n_atoms: int
     n_frames: int
     frame: int
@@ -94,6 +99,7 @@ class UniverseRecipe:
             topology=topology,
             trajectories=trajectories,
             options=cloudpickle.dumps(options),
+            reading=cloudpickle.dumps(_reading(reader)),
             n_atoms=len(universe.atoms),
             n_frames=len(reader),
             frame=int(reader.ts.frame),
@@ -105,7 +111,7 @@ class UniverseRecipe:
     @property
     def key(self) -> str:
         """Equal for recipes of Universes that differ at most in the frame that they stand at."""
-        text = repr((self.topology, self.trajectories, self.options, self.attributes))
+        text = repr((self.topology, self.trajectories, self.options, self.reading, self.attributes))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def build(self) -> Any:
@@ -119,9 +125,12 @@ class UniverseRecipe:
         self.topology.check(field="topology")
         for stamp in self.trajectories:
             stamp.check(field="trajectory")
-        universe = MDAnalysis.Universe(
-            self.topology.path, *[stamp.path for stamp in self.trajectories], **pickle.loads(self.options)  # noqa: S301 - the user's own
-        )  # fmt: skip
+        options, reading = pickle.loads(self.options), pickle.loads(self.reading)  # noqa: S301 - the user's own
+        paths = [stamp.path for stamp in self.trajectories]
+        # Of one file that is both, the format of either is the format of the other.
+        universe = MDAnalysis.Universe(self.topology.path, *(() if paths == [self.topology.path] else paths), **options)
+        if _reading(universe.trajectory) != reading:
+            universe.load_new(paths if len(paths) > 1 else paths[0], **reading)
         check_complete(universe.trajectory, field="trajectory")
         if len(universe.trajectory) != self.n_frames:
             raise InvalidInput(
@@ -145,6 +154,10 @@ class UniverseRecipe:
                 f"{self.trajectories[0].path}; call universe.transfer_to_memory() to send them as they are",
                 field="trajectory",
             )
+
+
+def _reading(reader: Any) -> dict[str, Any]:
+    return {key: value for key, value in getattr(reader, "_kwargs", {}).items() if key not in _OF_FILES}
 
 
 def _attributes_digest(universe: Any) -> str:

@@ -22,13 +22,14 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import psutil
 
 from pilothouse import remains
-from pilothouse.runs.channel import FINISH_S, FINISHING, SAVING
+from pilothouse.runs.channel import FINISH_S, FINISHING, PILOT_VARIABLE, SAVING
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ LEASE_SLACK_S = 120.0
 ORPHANS_S = 8.0
 #: Seconds that node processes have to end, or to say what they have to finish, when their supervisor has gone.
 SAVE_S = 4.0
+
+#: The file in a node's folder that says whose it is.
+OWNER = "owner.json"
 
 #: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
 QUIET = {
@@ -157,13 +161,16 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     """Be a worker until the scheduler goes or `stop` is set."""
     import dask
 
+    from pilothouse.pilots.node.exits import Running
     from pilothouse.pilots.node.pages import Worker
     from pilothouse.registry.line.tls import security
 
     dask.config.set(QUIET)
     tls = {"tls_ca": arguments.tls_cert, "tls_cert": arguments.tls_cert, "tls_key": arguments.tls_key}
     where = {"interface": arguments.interface} if arguments.interface else {"host": arguments.host or None}
+    running = Running(Running.path(Path(arguments.scheduler_file).parent, arguments.name))
     worker = Worker(
+        running=running,
         scheduler_file=arguments.scheduler_file,
         name=arguments.name,
         nthreads=arguments.cores,
@@ -189,6 +196,7 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
         await worker.finished()
     finally:
         closing.cancel()
+        running.close()
         await host.close()
 
 
@@ -242,10 +250,21 @@ async def _main(arguments: argparse.Namespace) -> None:
             return
 
 
+def _may_be_wanted(folder: Path) -> bool:
+    """Whether the pilot of a killed node goes on, or can be gone on with until its lease is over."""
+    try:
+        record = json.loads(Path(json.loads((folder / OWNER).read_bytes())["record"]).read_bytes())
+        lease_end = datetime.fromisoformat(record["lease_end"] or "")
+        return record["state"] not in ("finished", "failed") and lease_end > datetime.now(UTC)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _own_folder(arguments: argparse.Namespace) -> Path:
     """Where the node has its temporary files, below `scratch` (variables of the node's host are filled in).
 
-    Its name says whose it is, for hosts may share `scratch`. What killed nodes left on this host is removed.
+    Its name says whose it is, for hosts may share `scratch`. What killed nodes left on this host is removed, once
+    their pilot can't be gone on with.
     """
     base = Path(os.path.expandvars(arguments.scratch) if arguments.scratch else tempfile.gettempdir())
     parent = base / f"pilothouse-{os.getuid()}" / "nodes"
@@ -254,7 +273,8 @@ def _own_folder(arguments: argparse.Namespace) -> Path:
     for path in parent.glob(f"*{glob.escape(here)}"):
         pid = path.name.removesuffix(here).rpartition(".")[2]
         if pid.isdecimal() and not Path("/proc", pid).exists():
-            shutil.rmtree(path, ignore_errors=True)
+            # What Dask put aside is worth nothing without its worker; a stream's log is, to who goes on with it.
+            shutil.rmtree(path / "dask-scratch-space" if _may_be_wanted(path) else path, ignore_errors=True)
     return parent / f"{arguments.name}.{os.getpid()}{here}"
 
 
@@ -306,9 +326,11 @@ def main(line: Sequence[str] | None = None) -> None:
 
     folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
     arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
+    os.environ[PILOT_VARIABLE] = Path(arguments.record).stem
     tempfile.tempdir = None
     try:
         folder.mkdir(mode=0o700, exist_ok=bool(arguments.folder))
+        (folder / OWNER).write_text(json.dumps({"record": arguments.record}))
         os.chdir(folder)
         asyncio.run(_main(arguments))
     finally:
@@ -319,7 +341,7 @@ def main(line: Sequence[str] | None = None) -> None:
 
 def run(line: Sequence[str] | None = None) -> NoReturn:
     """As :func:`main`, and end without the interpreter's own clean-up: when many end, it takes longer than all else."""
-    code: object = 1
+    code: object = os.EX_SOFTWARE  # a failure of ours: no task of the node is to blame
     try:
         main(line)
         code = 0
@@ -330,7 +352,7 @@ def run(line: Sequence[str] | None = None) -> NoReturn:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
+        os._exit(code if isinstance(code, int) else os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pydantic import ByteSize
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable
 from pilothouse.pilots.queues import queue_for
+from pilothouse.pilots.sites.check import checked
 from pilothouse.pilots.sites.description import PilotDescription, check, near
 from pilothouse.pilots.sites.files import BrokenFile, SiteTable, read_site_files, systems
 from pilothouse.pilots.sites.listing import Sites
@@ -79,7 +80,7 @@ def describe(**values: object) -> tuple[PilotDescription, Site]:
     """
     description: PilotDescription = check(PilotDescription, values)
     site = site_named(description.site)
-    return site.check(description), site
+    return checked(description, site), site
 
 
 def site_named(name: str) -> Site:

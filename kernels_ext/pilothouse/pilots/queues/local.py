@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +24,6 @@ import psutil
 
 from pilothouse import remains
 from pilothouse.errors import Refused
-from pilothouse.pilots.node import node
 from pilothouse.pilots.queues.job_script import job_script
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.sites.site import QueueLimits
@@ -42,9 +41,12 @@ class LocalQueue:
     ----------
     template
         From :func:`fork_template`.
+    after_death
+        Awaited with a node's name and process number when it has died without a word.
     """
 
-    def __init__(self, template: socket.socket) -> None:
+    def __init__(self, template: socket.socket, after_death: Callable[[str, int], Awaitable[None]]) -> None:
+        self._after_death = after_death
         self._template = template
         self._jobs: dict[str, Job] = {}
         self._ended: dict[str, int] = {}
@@ -121,7 +123,7 @@ class LocalQueue:
 
     async def _clear(self, pid: str, job: Job) -> None:
         """A node has died without a word: let its processes save what they have, then end what is left."""
-        await node.after_death(job.name, int(pid))
+        await self._after_death(job.name, int(pid))
         await self._end(pid, job)
 
     async def _end(self, pid: str, job: Job) -> None:
@@ -146,15 +148,20 @@ def _is_node(pid: str) -> bool:
         return False
 
 
-def fork_template() -> socket.socket:
+def fork_template(become: Callable[[list[str]], NoReturn]) -> socket.socket:
     """Fork this process, as it is, into a template for nodes; it lives as long as the socket returned.
 
     Call it before there are threads: a fork takes only one of them along.
+
+    Parameters
+    ----------
+    become
+        What each job's process does, with the arguments of the job's command.
     """
     ours, its = socket.socketpair()
     if os.fork() == 0:
         ours.close()
-        _serve(its)
+        _serve(its, become)
     its.close()
     ours.settimeout(30)
     return ours
@@ -175,7 +182,7 @@ def _read_line(line: socket.socket) -> bytes:
     return text
 
 
-def _serve(line: socket.socket) -> NoReturn:
+def _serve(line: socket.socket, become: Callable[[list[str]], NoReturn]) -> NoReturn:
     """Be the template: fork nodes, report their ends, go when the supervisor goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name_process("pilothouse-tmpl")
@@ -188,7 +195,7 @@ def _serve(line: socket.socket) -> NoReturn:
                 pid = os.fork()
                 if pid == 0:
                     line.close()
-                    _be_node(**request)
+                    _be_node(become, **request)
                 answer: dict[str, Any] = {"pid": pid}
             else:
                 answer = {"ended": _reap()}
@@ -204,7 +211,9 @@ def _reap() -> dict[str, int]:
     return ended
 
 
-def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder: str) -> NoReturn:
+def _be_node(
+    become: Callable[[list[str]], NoReturn], arguments: list[str], log: str, environment: dict[str, str], folder: str
+) -> NoReturn:
     """Turn the forked process into what the job's command line would have started."""
     try:
         os.setsid()
@@ -221,7 +230,7 @@ def _be_node(arguments: list[str], log: str, environment: dict[str, str], folder
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
-    node.run(arguments)
+    become(arguments)
 
 
 def name_process(name: str) -> None:

@@ -23,7 +23,15 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 def checked(description: PilotDescription, site: Site) -> PilotDescription:
-    """What :meth:`pilothouse.pilots.sites.site.Site.check` does."""
+    """`description` with what it leaves out filled in.
+
+    Defaults of the site are taken first; one that is more than the chosen queue allows is lowered to that.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the field, the value and the limit.
+    """
     said = description.model_fields_set
     description = _with_defaults(description, site)
     description = _lowered(description, site, said)

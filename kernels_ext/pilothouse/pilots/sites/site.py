@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
-from pilothouse.pilots.sites.description import Duration, Line, PilotDescription, Word
+from pilothouse.pilots.sites.description import Duration, Line, Word
 
 #: One line, which may be empty.
 Text = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
@@ -81,17 +81,3 @@ class Site(BaseModel):
         """The most that `field` of a description may be, in `queue` where one is given; None is no limit."""
         limits = [getattr(self, field, None), getattr(queue, field, None)]
         return min((limit for limit in limits if limit is not None), default=None)
-
-    def check(self, description: PilotDescription) -> PilotDescription:
-        """`description` with what it leaves out filled in.
-
-        Defaults of the site are taken first; one that is more than the chosen queue allows is lowered to that.
-
-        Raises
-        ------
-        InvalidInput
-            Naming the field, the value and the limit.
-        """
-        from pilothouse.pilots.sites.check import checked
-
-        return checked(description, self)

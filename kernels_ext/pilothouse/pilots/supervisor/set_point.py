@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import PilothouseError, Refused, Unavailable
-from pilothouse.pilots import walltimes
-from pilothouse.pilots.departing import Departing
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor import walltimes
+from pilothouse.pilots.supervisor.departing import Departing
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.supervisor.node_words import waiting, why_failed
 from pilothouse.registry.journal import Journal
@@ -212,7 +212,8 @@ class Nodes:
             node.host, node.pid = status.host or node.host, status.pid or node.pid
             node.ends = status.ends or node.ends
             if status.state.ended:
-                node.exit_code = status.exit_code
+                cut_off = status.state is State.FAILED and status.exit_code == 0  # so batch systems write of those
+                node.exit_code = None if cut_off else status.exit_code
                 if node.state is not State.DRAINING:
                     self.failed(node, status)
             elif status.state is State.PENDING and node.state is State.PENDING:

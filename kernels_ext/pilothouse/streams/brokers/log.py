@@ -96,7 +96,9 @@ class _Partition:
 
 
 class Log:
-    """The log as a broker; see :class:`pilothouse.streams.protocols.Broker`.
+    """Embedded log on one node's disk (LMDB): no server, zero-copy reads.
+
+    It is a :class:`pilothouse.streams.protocols.Broker`.
 
     Parameters
     ----------

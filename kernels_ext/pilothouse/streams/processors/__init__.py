@@ -1,12 +1,1 @@
-"""Processors: what consumers do with each message (MASA in the Streaming Mini-Apps).
-
-The module can be called: ``ph.streams.processors()`` says what there is.
-"""
-
-from __future__ import annotations
-
-import sys
-
-from pilothouse.streams.catalogue import Listing
-
-sys.modules[__name__].__class__ = Listing
+"""Processors: what consumers do with each message (MASA in the Streaming Mini-Apps)."""

@@ -100,7 +100,9 @@ def choose(points: npt.NDArray[np.float32], k: int, seed: int) -> Floats:
 
 
 class KMeans:
-    """The k-means of one partition. Begins with :func:`choose` on the first message.
+    """Streaming k-means: decayed mini-batches, the update rule of Spark MLlib.
+
+    The model is that of one partition. It begins with :func:`choose` on the first message.
 
     Parameters
     ----------

@@ -15,8 +15,9 @@ BOX = 20.0
 
 
 class KMeansRandom:
-    """Gaussian clouds of deviation 1 around `clusters` centres, uniform in a box of side 40.
+    """Blocks of points around random centres that stay.
 
+    Gaussian clouds of deviation 1 around `clusters` centres, uniform in a box of side 40.
     The original made a new mean for each cluster and message, so that no model could settle; here the centres
     stay, and the cost of a good model tends to `dim` (the mean squared distance of a point to its centre).
 

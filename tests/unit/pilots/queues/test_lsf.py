@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import Unavailable
+from pilothouse.pilots.queues import lsf
 from pilothouse.pilots.queues.lsf import LSFQueue, parse_bjobs, parse_limits
 from pilothouse.registry.records import State
 from tests.unit.pilots.queues.jobs import job
@@ -40,7 +41,7 @@ def test_a_date_without_its_year_is_the_nearest(monkeypatch: pytest.MonkeyPatch,
         def now(cls, tz: Any = None) -> datetime:
             return datetime(2027, 1, 1, 0, 30, tzinfo=tz)
 
-    monkeypatch.setattr("pilothouse.pilots.queues.lsf.datetime", NewYear)
+    monkeypatch.setattr(lsf, "datetime", NewYear)
     ends = parse_bjobs(listing({"STAT": "RUN", "FINISH_TIME": f"{word} 12:00 L"}))["101"].ends
     assert ends is not None
     assert ends.astimezone().year == 2027 + years

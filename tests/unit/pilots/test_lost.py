@@ -1,0 +1,116 @@
+"""Looking at a lost pilot deletes nothing that its recovery needs; its end for good, or that of its lease, does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import pilothouse as ph
+from pilothouse.errors import Conflict
+from pilothouse.pilots.supervisor.orphans import clear_lost
+from pilothouse.registry.liveness import reconcile
+from pilothouse.registry.records import PILOTS, PilotRecord, ProcessRef, State
+from pilothouse.state import utcnow
+
+
+@pytest.fixture
+def had(state_home: Path, tmp_path: Path) -> Callable[..., list[Path]]:
+    """A pilot whose supervisor has died, and what it had: an object, a log."""
+
+    def make(lease_s: float = 600.0, error_s: float | None = None) -> list[Path]:
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        now = utcnow()
+        scratch, store = tmp_path / "scratch", tmp_path / "store"
+        for folder in (scratch, store):
+            folder.mkdir()
+        (store / "owner.json").touch()
+        record = PilotRecord(
+            name="frail", site="local", state=State.RUNNING, created=now, begun=now, heartbeat=now,
+            settings={"name": "local", "system": "local"}, scratch=str(scratch),
+            lease_end=now + timedelta(seconds=lease_s),
+            supervisor=ProcessRef(host=socket.gethostname(), pid=gone.pid, started=1.0),
+        )  # fmt: skip
+        PILOTS.create(record)
+        folder = PILOTS.folder("frail")
+        (folder / "leftovers").write_text(f"{store}\n")
+        (folder / "tls.key").touch()
+        log = folder / "supervisor.log"
+        log.write_text("OSError: [Errno 5] a disk that hung\n")
+        if error_s is not None:
+            os.utime(log, times=(now.timestamp() - error_s,) * 2)
+        (scratch / "log").touch()
+        return [scratch / "log", store / "owner.json"]
+
+    return make
+
+
+def test_looking_deletes_only_what_a_supervisor_makes_anew(had: Callable[..., list[Path]]) -> None:
+    left = had()
+    for look in (
+        lambda: repr(ph.pilots()),
+        lambda: ph.attach("frail").state,
+        lambda: reconcile(PILOTS.read("frail")),
+        clear_lost,
+    ):
+        look()
+        assert PILOTS.read("frail").state is State.LOST
+        assert all(path.exists() for path in left)
+    assert not (PILOTS.folder("frail") / "tls.key").exists()
+
+
+def test_what_was_found_out_about_another_host_deletes_nothing_at_all(had: Callable[..., list[Path]]) -> None:
+    left = had()
+    record = PILOTS.read("frail")
+    assert record.supervisor is not None
+    record.supervisor = record.supervisor.model_copy(update={"host": "elsewhere"})
+    record.heartbeat = utcnow() - timedelta(hours=1)
+    PILOTS.write(record)
+    assert ph.attach("frail").state == "lost"
+    assert all(path.exists() for path in [*left, PILOTS.folder("frail") / "tls.key"])
+
+
+def test_cancelling_a_lost_pilot_ends_it_for_good(had: Callable[..., list[Path]]) -> None:
+    left = had()
+    pilot = ph.attach("frail")
+    assert pilot.state == "lost"
+    pilot.cancel()
+    assert pilot.state == "finished"
+    assert "cancelled; it was lost: the supervisor" in pilot.reason
+    assert not any(path.exists() for path in left)
+    with pytest.raises(Conflict, match="only a lost one"):
+        pilot.recover()
+
+
+def test_a_pilot_that_is_being_recovered_is_not_cleared_away(had: Callable[..., list[Path]]) -> None:
+    left = had()
+    pilot = ph.attach("frail")
+    assert pilot.state == "lost"
+    (PILOTS.folder("frail") / "generation-2").touch()
+    pilot.cancel()
+    assert pilot.state == "lost"
+    assert all(path.exists() for path in left)
+
+
+def test_the_end_of_the_lease_clears_away_what_was_lost(had: Callable[..., list[Path]]) -> None:
+    left = had(lease_s=-1.0)
+    assert ph.attach("frail").state == "lost"
+    assert all(path.exists() for path in left), "looking never deletes"
+    clear_lost()
+    assert not any(path.exists() for path in left)
+
+
+def test_the_last_word_of_a_killed_supervisor_is_not_an_old_error(had: Callable[..., list[Path]]) -> None:
+    had(error_s=3600.0)
+    assert ph.attach("frail").reason.endswith("was killed or crashed")
+
+
+def test_the_last_word_of_a_crashed_supervisor_is_its_error(had: Callable[..., list[Path]]) -> None:
+    had(error_s=0.0)
+    assert ph.attach("frail").reason.endswith("a disk that hung")
