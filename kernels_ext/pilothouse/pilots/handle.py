@@ -13,7 +13,7 @@ from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import listed
-from pilothouse.registry.liveness import clear_away, reconcile
+from pilothouse.registry.liveness import clear_away, reconcile, seen
 from pilothouse.registry.naming import Exist, check_same, remove
 from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, State, runs_on
 from pilothouse.runs.handle import Run, _mimebundle
@@ -65,7 +65,7 @@ class Pilot(Executes):
         NotFound
             The pilot was removed.
         """
-        return reconcile(self._read())
+        return seen(self._read())
 
     @property
     def site(self) -> str:
@@ -273,7 +273,7 @@ class Pilot(Executes):
         Of a lost pilot, the jobs that it has left are ended and what it had is removed: it can't be recovered then.
         """
         self._close_client()
-        record = self.record
+        record = reconcile(self._read())
         if record.state is State.LOST or (record.supervisor is None and record.awaited):
             from pilothouse.pilots.supervisor.orphans import end_for_good
 
@@ -300,7 +300,7 @@ class Pilot(Executes):
         Conflict
             It goes on.
         """
-        record = self.record
+        record = reconcile(self._read())
         if not record.state.ended:
             raise Conflict(
                 f"the pilot {self.name!r} is {record.state}: end it first, ph.attach({self.name!r}).cancel()",

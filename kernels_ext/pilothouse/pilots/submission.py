@@ -15,10 +15,11 @@ from pilothouse.errors import Conflict, InvalidInput, NotFound
 from pilothouse.pilots.attached import AttachedPilot
 from pilothouse.pilots.handle import Pilot
 from pilothouse.registry.listing import Handles, listed
+from pilothouse.registry.liveness import reconcile, reconcile_run
 from pilothouse.registry.naming import Exist, check_exist, claim, numbered, remove
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.runs.handle import Run
-from pilothouse.state import check_name, utcnow
+from pilothouse.state import Unreadable, check_name, utcnow
 
 #: Seconds that a name may be taken before its record is there.
 QUICKER_S = 1.0
@@ -151,7 +152,8 @@ def pilots() -> Handles[Pilot]:
 
     Records that can't be read are in the list's ``unreadable``, and shown with it.
     """
-    return listed(PILOTS, Pilot)
+    found = [record if isinstance(record, Unreadable) else reconcile(record) for record in PILOTS]
+    return listed(found, Pilot)
 
 
 def attach(name: str) -> Pilot | Run:
@@ -162,9 +164,12 @@ def attach(name: str) -> Pilot | Run:
     NotFound
         There is neither.
     """
-    for handle in (Pilot, Run):
-        with contextlib.suppress(NotFound):
-            return handle(name)
+    with contextlib.suppress(NotFound):
+        reconcile(PILOTS.read(name))
+        return Pilot(name)
+    with contextlib.suppress(NotFound):
+        reconcile_run(RUNS.read(name))
+        return Run(name)
     known = sorted(path.stem for records in (PILOTS, RUNS) for path in records.root.glob("[!.]*.json"))
     there = f"there are {', '.join(known)}" if known else "there are none"
     raise NotFound(f"name={name!r}: no pilot or run has that name; {there}", field="name")

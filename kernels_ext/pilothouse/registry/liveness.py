@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -78,25 +79,41 @@ def _why_not_awaited(record: PilotRecord, jobs: list[NodeRecord]) -> str:
     return "; ".join(reasons)
 
 
-def reconcile(record: PilotRecord) -> PilotRecord:
-    """`record`, marked ``lost`` (on disk, its runs too) when its supervisor has gone without saying so."""
+def seen(record: PilotRecord) -> PilotRecord:
+    """`record` as it is at this moment: ``lost`` when its supervisor has gone without saying so. Nothing is written."""
+    return _look(record)[0]
+
+
+def _look(record: PilotRecord) -> tuple[PilotRecord, PilotRecord | None, str]:
+    """`record` as it is; and, where it is lost and nobody has written that yet, as it was, and why."""
     if record.state.ended:
-        return record
+        return record, None, ""
     why = why_lost(record)
     if not why:
-        return record
+        return record, None, ""
     latest = PILOTS.read(record.name)  # it may have ended properly between the reading and the look
     if latest.state.ended or latest.supervisor != record.supervisor:
-        return latest
+        return latest, None, ""
     before = latest.model_copy()
     # An error before its last sign of life was not what ended it.
     error = last_error(PILOTS.root / record.name / SUPERVISOR_LOG, since=_last_sign(latest))
     latest.state, latest.ended = State.LOST, utcnow()
     latest.reason = "\n".join(part for part in (why, error) if part)
-    for node in latest.nodes:
-        if not node.state.ended:
-            node.state, node.reason, node.since = State.LOST, "its supervisor has gone", utcnow()
+    latest.nodes = [
+        node
+        if node.state.ended
+        else node.model_copy(update={"state": State.LOST, "reason": "its supervisor has gone", "since": utcnow()})
+        for node in latest.nodes
+    ]
     latest.forget_addresses()
+    return latest, before, why
+
+
+def reconcile(record: PilotRecord) -> PilotRecord:
+    """As :func:`seen`, and a loss is written down, in its runs' records too: what lists, attaches and recovers does."""
+    latest, before, why = _look(record)
+    if before is None:
+        return latest
     with contextlib.suppress(OSError, PilothouseError):  # a home that can't be written: it is lost all the same
         if before.supervisor and before.supervisor.host == socket.gethostname():  # else it may only be out of reach
             remove_addresses(before)
@@ -148,27 +165,40 @@ def clear_away(record: PilotRecord) -> None:
         shutil.rmtree(record.scratch, ignore_errors=True)
 
 
+def seen_run(record: RunRecord) -> RunRecord:
+    """`record` as it is at this moment: ``lost`` when its pilot has ended without ending it. Nothing is written."""
+    return _look_at_run(record, seen)[0]
+
+
 def reconcile_run(record: RunRecord) -> RunRecord:
-    """`record`, marked ``lost`` when its pilot has ended without ending it."""
-    if record.state.ended:
-        return record
-    pilot = PILOTS.find(record.pilot)
-    if isinstance(pilot, Unreadable):
-        return record
-    if pilot is not None and not record.is_on(pilot):  # a later pilot has that name
-        pilot = None
-    if pilot is not None:
-        pilot = reconcile(pilot)
-        if not pilot.state.ended:
-            return record
-    latest = RUNS.read(record.name)
-    if not latest.state.ended:
-        latest.state, latest.ended = State.LOST, utcnow()
-        latest.reason = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
+    """As :func:`seen_run`, and a loss is written down, of its pilot too."""
+    latest, is_new = _look_at_run(record, reconcile)
+    if is_new:
         with contextlib.suppress(OSError):
             Journal(RUNS.folder(record.name) / EVENTS).add("lost", reason=latest.reason)
         RUNS.write(latest)
     return latest
+
+
+def _look_at_run(record: RunRecord, look: Callable[[PilotRecord], PilotRecord]) -> tuple[RunRecord, bool]:
+    """`record` as it is, and whether it is lost and nobody has written that yet; `look` looks at its pilot."""
+    if record.state.ended:
+        return record, False
+    pilot = PILOTS.find(record.pilot)
+    if isinstance(pilot, Unreadable):
+        return record, False
+    if pilot is not None and not record.is_on(pilot):  # a later pilot has that name
+        pilot = None
+    if pilot is not None:
+        pilot = look(pilot)
+        if not pilot.state.ended:
+            return record, False
+    latest = RUNS.read(record.name)
+    if latest.state.ended:
+        return latest, False
+    latest.state, latest.ended = State.LOST, utcnow()
+    latest.reason = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
+    return latest, True
 
 
 def scratch_folder(pilot: str) -> Path:

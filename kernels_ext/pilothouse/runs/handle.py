@@ -15,9 +15,10 @@ from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import Handles, listed
-from pilothouse.registry.liveness import reconcile_run
+from pilothouse.registry.liveness import reconcile_run, seen_run
 from pilothouse.registry.naming import check_same, remove
 from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
+from pilothouse.state import Unreadable
 from pilothouse.waiting import wait_until, wait_until_awaited
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Run:
         NotFound
             The run was removed.
         """
-        return reconcile_run(self._read())
+        return seen_run(self._read())
 
     @property
     def kind(self) -> str:
@@ -287,4 +288,5 @@ def runs() -> Handles[Run]:
 
     Records that can't be read are in the list's ``unreadable``, and shown with it.
     """
-    return listed(RUNS, Run)
+    found = [record if isinstance(record, Unreadable) else reconcile_run(record) for record in RUNS]
+    return listed(found, Run)

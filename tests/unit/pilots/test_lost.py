@@ -15,7 +15,7 @@ import pilothouse as ph
 from pilothouse.errors import Conflict
 from pilothouse.pilots.supervisor.orphans import clear_lost
 from pilothouse.registry.liveness import reconcile
-from pilothouse.registry.records import PILOTS, PilotRecord, ProcessRef, State
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
 
 
@@ -114,3 +114,33 @@ def test_the_last_word_of_a_killed_supervisor_is_not_an_old_error(had: Callable[
 def test_the_last_word_of_a_crashed_supervisor_is_its_error(had: Callable[..., list[Path]]) -> None:
     had(error_s=0.0)
     assert ph.attach("frail").reason.endswith("a disk that hung")
+
+
+def test_what_is_read_of_a_lost_pilot_writes_nothing_and_a_listing_does(state_home: Path) -> None:
+    now = utcnow()
+    gone = ProcessRef(host=socket.gethostname(), pid=2**22 + 1, started=1.0)
+    PILOTS.write(
+        PilotRecord(
+            name="dead",
+            site="local",
+            state=State.RUNNING,
+            created=now,
+            begun=now,
+            supervisor=gone,
+            heartbeat=now,
+            settings={"name": "local", "system": "local"},
+        )
+    )
+    RUNS.write(RunRecord(name="r", kind="stream", pilot="dead", pilot_created=now, state=State.RUNNING, created=now))
+    before = files(state_home)
+    pilot, run = ph.Pilot("dead"), ph.Run("r")
+    assert (pilot.state, run.state) == (State.LOST, State.LOST)
+    for read in (pilot.reason, pilot.nodes, repr(pilot), pilot.cost(), pilot.events(), run.reason, repr(run)):
+        assert read is not None
+    assert files(state_home) == before
+    assert [each.state for each in ph.pilots()] == [State.LOST]
+    assert [PILOTS.read("dead").state, RUNS.read("r").state] == [State.LOST, State.LOST]
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
