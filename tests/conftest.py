@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
 
-pytest_plugins = ["tests.slurm.fixtures"]
+pytest_plugins = ["tests.slurm.fixtures", "pilothouse.testing.fixtures"]
 
 PLUGIN = Path(__file__).parent / "plugin"
 
@@ -35,18 +35,6 @@ def _private_places() -> Iterator[None]:
         pilot.cancel()
     patch.undo()
     shutil.rmtree(root, ignore_errors=True)
-
-
-@pytest.fixture
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty state folder; pilots left in it are ended."""
-    home = tmp_path / "state"
-    monkeypatch.setenv("PILOTHOUSE_HOME", str(home))
-    yield home
-    from pilothouse.pilots.submission import pilots
-
-    for pilot in pilots():
-        pilot.cancel()
 
 
 @pytest.fixture(scope="session")

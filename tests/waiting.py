@@ -1,0 +1,7 @@
+"""Waiting in tests; it ships with the contract suites, for they wait too."""
+
+from __future__ import annotations
+
+from pilothouse.testing.waiting import eventually
+
+__all__ = ["eventually"]
