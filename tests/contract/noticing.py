@@ -20,12 +20,12 @@ def unnoticed(pytester: pytest.Pytester, imports: str, suite: str, wrong: Mappin
     imports, suite
         Text of a test file: its head, and a class ``Test{wrong}`` that inherits the suite, for each of `wrong`.
     wrong
-        Name of something wrong -> a part of the name of the test that has to fail. Only that one is run, for a suite
-        over something wrong may wait for long in others.
+        Name of something wrong -> a part of the name of the test that has to fail, or some with ``or`` between. Only
+        these are run, for a suite over something wrong may wait for long in others.
     """
     classes = (textwrap.dedent(suite).replace("{wrong}", name) for name in wrong)
     pytester.makepyfile("\n".join([textwrap.dedent(imports), *classes]))
-    chosen = " or ".join(f"(Test{name} and {test})" for name, test in wrong.items())
+    chosen = " or ".join(f"(Test{name} and ({test}))" for name, test in wrong.items())
     found = pytester.runpytest_subprocess(
         "-o", f"pythonpath={ROOT}", "-p", "pilothouse.testing.fixtures", "-p", "no:cacheprovider", "-rf", "-k", chosen
     )

@@ -8,7 +8,9 @@ from tests.contract.noticing import unnoticed
 
 pytest_plugins = ["pytester"]
 
+#: Wrong implementation -> what notices; a sound one is not called wrong by what has to do with other processes.
 WRONG_BROKERS = {
+    "Sound": "killed_producer or is_woken or keeps_the_others_out",
     "Repeats": "killed_producer",
     "Boundless": "full_partition",
     "Overtaken": "lost_its_partition",
@@ -18,6 +20,7 @@ WRONG_BROKERS = {
     "Punctual": "what_was_saved",
 }
 WRONG_SOURCES = {
+    "Sound": "any_process",
     "Drifting": "depend_on_those_made_before",
     "Local": "any_process",
     "Transposed": "what_its_schema_says",
@@ -27,6 +30,7 @@ WRONG_SOURCES = {
     "Steady": "different_messages",
 }
 WRONG_PROCESSORS = {
+    "Sound": "another_process or before_it_is_warm",
     "Forgetful": "going_on_from_a_state",
     "Pickling": "never_unpickled",
     "Keeping": "payloads_are_not_kept",
@@ -43,7 +47,7 @@ def test_wrong_brokers_are_noticed(pytester: pytest.Pytester) -> None:
         class Test{wrong}(PortableContract):
             broker = "tests.contract.streams.wrong_brokers:{wrong}"
     """
-    assert not unnoticed(pytester, imports, suite, WRONG_BROKERS)
+    assert unnoticed(pytester, imports, suite, WRONG_BROKERS) == {"Sound"}
 
 
 def test_wrong_sources_are_noticed(pytester: pytest.Pytester) -> None:
@@ -52,7 +56,7 @@ def test_wrong_sources_are_noticed(pytester: pytest.Pytester) -> None:
         class Test{wrong}(Right):
             source = "tests.contract.streams.wrong_sources:{wrong}"
     """
-    assert not unnoticed(pytester, imports, suite, WRONG_SOURCES)
+    assert unnoticed(pytester, imports, suite, WRONG_SOURCES) == {"Sound"}
 
 
 def test_wrong_processors_are_noticed(pytester: pytest.Pytester) -> None:
@@ -61,4 +65,4 @@ def test_wrong_processors_are_noticed(pytester: pytest.Pytester) -> None:
         class Test{wrong}(Right):
             processor = "tests.contract.streams.wrong_processors:{wrong}"
     """
-    assert not unnoticed(pytester, imports, suite, WRONG_PROCESSORS)
+    assert unnoticed(pytester, imports, suite, WRONG_PROCESSORS) == {"Sound"}

@@ -12,6 +12,10 @@ from pilothouse.streams.messages import Header
 from pilothouse.streams.protocols import Message, Position, Sent
 
 
+class Sound(Log):
+    """Nothing is wrong with it."""
+
+
 class Repeats(Log):
     """Remembers what a producer has sent one append later: a killed one would send it again."""
 

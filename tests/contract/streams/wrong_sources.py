@@ -12,6 +12,10 @@ from pilothouse.streams.messages import Schema
 from pilothouse.streams.sources.kmeans_random import KMeansRandom
 
 
+class Sound(KMeansRandom):
+    """Nothing is wrong with it."""
+
+
 class Drifting(KMeansRandom):
     """Goes through one stream of random numbers: a message depends on those before."""
 
