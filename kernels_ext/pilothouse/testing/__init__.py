@@ -21,6 +21,5 @@ except ImportError as error:
     raise PilothouseError("the contract suites need pytest: pip install 'pilothouse[testing]'") from error
 
 # Their assertions then say what was compared, as those of a test file do.
-pytest.register_assert_rewrite(
-    *(f"{__name__}.{suite}" for suite in ("brokers", "pilots", "processors", "queues", "sources", "stores", "waiting"))
-)
+SUITES = ("brokers", "pilots", "processors", "queues", "sources", "stores")
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in (*SUITES, "elsewhere", "waiting")))

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 from pilothouse.pilots.queues.pbs import PBSQueue
 from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.pilots.sites.site import QueueLimits
 from pilothouse.registry.records import State
+
+
+class Sound(PBSQueue):
+    """Nothing is wrong with it."""
 
 
 class Optimist(PBSQueue):
@@ -38,5 +43,12 @@ class Anonymous(PBSQueue):
 class Limitless(PBSQueue):
     """Knows no limits of its queues."""
 
-    async def limits(self) -> list:  # type: ignore[type-arg]
-        return [dataclasses.replace(queue, cores=None) for queue in await super().limits()]
+    async def limits(self) -> list[QueueLimits]:
+        return [queue.model_copy(update={"cores": None}) for queue in await super().limits()]
+
+
+class Nameless(PBSQueue):
+    """Does not say which queues there are."""
+
+    async def limits(self) -> list[QueueLimits]:
+        return []
