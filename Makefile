@@ -5,8 +5,11 @@ BIN := .venv/bin
 SOURCES := pyproject.toml lab_extension/hatch_build.py lab_extension/package-lock.json \
   $(shell find lab_extension/src lab_extension/style lab_extension/schema widgets/js -type f 2>/dev/null)
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
+# Tests beside each other (0: one after the other), in the order of tests/schedule.py.
+WORKERS ?= 5
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS)
 
-.PHONY: setup lab tour test test-fast test-batch bench lint clean debian
+.PHONY: setup lab tour test test-fast test-batch test-nightly bench lint clean debian debian-batch
 
 setup: .venv/.ready
 
@@ -25,18 +28,27 @@ tour: setup
 debian:
 	@sh .ci/debian
 
+# What a user's change can break. Most tests wait: more of them run beside each other than there are cores.
 test: setup debian
-	$(BIN)/pytest
+	$(PYTEST) --junitxml build/junit.xml --durations 15
 
 test-fast: setup
-	$(BIN)/pytest tests/unit tests/contract -m "not slow and not ui"
+	$(PYTEST) tests/unit tests/contract -m "not slow and not ui"
 
 # Pilots on a real Grid Engine and a real OAR, each on three hosts of its own inside this one: needs root.
-test-batch: setup
+test-batch: setup debian-batch
+	@$(BIN)/python .ci/beside.py \
+	  gridengine "$(BIN)/python -m tests.gridengine --junitxml build/junit-gridengine.xml" \
+	  oar "$(BIN)/python -m tests.oar --junitxml build/junit-oar.xml"
+
+debian-batch: debian
 	@sh .ci/debian gridengine-master gridengine-exec gridengine-client iproute2 postgresql libdbd-pg-perl openssh-server \
 	  oar-server oar-server-pgsql oar-user oar-user-pgsql oar-node
-	$(BIN)/python -m tests.gridengine
-	$(BIN)/python -m tests.oar
+
+# Long chaos and many seeds; then what is quick, with the lowest versions that pyproject.toml names.
+test-nightly: setup debian
+	$(PYTEST) -m nightly --junitxml build/junit-nightly.xml --durations 15
+	@sh .ci/lowest
 
 bench: setup
 	for name in start pilots streams md; do $(BIN)/python -m benchmarks $$name || failed=1; done; exit $${failed:-0}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import shutil
-import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,27 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
 
-pytest_plugins = ["tests.slurm.fixtures", "pilothouse.testing.fixtures"]
-
-PLUGIN = Path(__file__).parent / "plugin"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _private_places() -> Iterator[None]:
-    """Nothing that a test does reaches the user's state, and the tests' plug-in is found by every process."""
-    root = tempfile.mkdtemp(prefix="pilothouse-tests-")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PILOTHOUSE_HOME", f"{root}/state")
-    patch.delenv("PILOTHOUSE_SERVER", raising=False)  # the Jupyter server that these tests may be run in
-    patch.syspath_prepend(str(PLUGIN))
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))
-    yield
-    from pilothouse.pilots.submission import pilots
-
-    for pilot in pilots():
-        pilot.cancel()
-    patch.undo()
-    shutil.rmtree(root, ignore_errors=True)
+pytest_plugins = ["pilothouse.testing.fixtures", "tests.places", "tests.schedule", "tests.slurm.fixtures"]
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +24,17 @@ def local_pilot(_private_places: None) -> Iterator[Pilot]:
 
     with submit("local", name="tests", nodes=2, lease="2h").wait(timeout=60) as pilot:
         yield pilot
+
+
+@pytest.fixture(scope="session")
+def tour() -> ModuleType:
+    """``notebooks/tour.py``, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location("tour", Path(__file__).parents[1] / "notebooks" / "tour.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,11 +11,12 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.waiting import eventually
 
 _START = r"""
 set -eu
@@ -118,16 +119,15 @@ class PrivateHosts:
 
     def until(self, *argv: str, host: str | None = None, seconds: float = 60.0) -> None:
         """Repeat a command until it succeeds."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def done() -> bool:
             try:
                 self.run(*argv, host=host)
-            except RuntimeError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
+            except RuntimeError as error:
+                raise AssertionError(str(error)) from None
+            return True
+
+        eventually(done, " ".join(argv), seconds)
 
 
 def run_tests(hosts: PrivateHosts, name: str, options: Sequence[str]) -> int:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pilothouse.testing.waiting import eventually
+from pilothouse.testing.waiting import eventually, eventually_async, slowness
 
-__all__ = ["eventually"]
+__all__ = ["eventually", "eventually_async", "slowness"]

@@ -8,10 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Rooms with the names of functions are imported first: the import system makes a room an attribute of its package once,
-# and what is defined below takes that place for good (as in `dask.delayed`).
-import pilothouse.pilots
-import pilothouse.runs  # noqa: F401
+from pilothouse.room import Room
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -32,18 +29,22 @@ _FROM_PILOTS = {"Pilot", "Site", "attach", "attach_dask", "preview", "script", "
 _ELSEWHERE = {"Run": "runs.handle", "sites": "pilots.queues.discovery"}
 
 
-def pilots() -> Handles[Pilot]:
+def _pilots() -> Handles[Pilot]:
     """The user's pilots, the latest first; records that can't be read are in ``.unreadable``."""
     from pilothouse.pilots.submission import pilots
 
     return pilots()
 
 
-def runs() -> Handles[Run]:
+def _runs() -> Handles[Run]:
     """The user's runs, the latest first, ended ones too; records that can't be read are in ``.unreadable``."""
     from pilothouse.runs.handle import runs
 
     return runs()
+
+
+pilots = Room("pilothouse.pilots", _pilots)
+runs = Room("pilothouse.runs", _runs)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ TOP: dict[str, Verb] = {
     "execute": pilots.execute,
     "cancel": pilots.cancel,
     "stop": runs.stop,
+    "remove": runs.remove,
     "logs": runs.logs,
     "events": runs.events,
     "script": pilots.script,
@@ -51,9 +53,12 @@ NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
     "stream": ("streaming Mini-Apps", (streams.stream, runs.runs, runs.stop)),
     "market": (
         "the training market",
-        (market.connect, market.calls, market.offers, market.provide, market.post, market.receipts, market.ledger),
+        (
+            market.connect, market.calls, market.offers, market.provide, market.post, market.receipts, market.ledger,
+            market.admitted, market.admit, market.dismiss,
+        ),
     ),
-}
+}  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         made.print_help()
         return 0
     try:
-        return _do(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            return _do(options)
     except PilothouseError as error:
         print(f"pilothouse: {error}", file=sys.stderr)
         return 1
@@ -99,6 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"pilothouse: {message}", file=sys.stderr)
 
 
 def _do(options: argparse.Namespace) -> int:
@@ -141,6 +152,8 @@ def _plain(found: Any) -> Any:
 
 
 def _show(found: Any) -> None:
+    if found is None:
+        return
     if hasattr(found, "rows"):  # it knows its table
         print(found)
     elif isinstance(found, Sequence) and not isinstance(found, str):

@@ -66,7 +66,7 @@ class Unavailable(PilothouseError):
 
 
 class Refused(PilothouseError):
-    """A batch system said no: the message has its own words."""
+    """A batch system or a relay said no: the message has its own words."""
 
     code = "refused"
 

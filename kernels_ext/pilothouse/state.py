@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -61,10 +61,48 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-def first_error(error: ValidationError, whole: str) -> tuple[str, str]:
-    """The field that pydantic's `error` names first, `whole` where it names none; and what is wrong with it."""
+class Fault(NamedTuple):
+    """What pydantic found to be wrong first.
+
+    Attributes
+    ----------
+    place
+        The field, and the fields within it, with pydantic's own parts: which of several types it tried.
+    value
+        What is there.
+    kind
+        Pydantic's word for what is wrong.
+    message
+        What is wrong, beginning with a small letter.
+    """
+
+    place: tuple[int | str, ...]
+    value: Any
+    kind: str
+    message: str
+
+    @property
+    def path(self) -> tuple[int | str, ...]:
+        """The field, and the fields within it, as the user wrote them."""
+        return tuple(part for part in self.place if part != "[key]" and not str(part).startswith("function-"))
+
+    @property
+    def field(self) -> str:
+        """The same with points; empty where it is the whole value."""
+        return ".".join(map(str, self.path))
+
+
+def first_fault(error: ValidationError) -> Fault:
+    """The first of the faults in `error`."""
     first = error.errors(include_url=False)[0]
-    return ".".join(map(str, first["loc"])) or whole, str(first["msg"])
+    message = first["msg"].removeprefix("Value error, ")
+    return Fault(first["loc"], first["input"], first["type"], f"{message[:1].lower()}{message[1:]}")
+
+
+def first_error(error: ValidationError, whole: str) -> tuple[str, str]:
+    """The field of the first fault in `error`, `whole` where it has none; and what is wrong with it."""
+    fault = first_fault(error)
+    return fault.field or whole, fault.message
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -82,12 +120,30 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
+def write_first(path: Path, data: bytes) -> bool:
+    """Write `path` (mode 0600), whole, if nothing is there; whether it was this caller who wrote it.
+
+    By a hard link, which the file system makes for one caller only. NFS may lose the answer to a link that was made,
+    and then calls it taken when it asks again: the temporary file has a second name all the same.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    write_atomic(temporary, data)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return temporary.stat().st_nlink == 2
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
 #: The newest shape of records that this version can read.
 SCHEMA_VERSION = 1
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """An error of the system while `path` is written is :class:`Unavailable`, and says how to mend it."""
     try:
         yield
     except OSError as error:
@@ -128,7 +184,7 @@ class Records(Generic[R]):
     def root(self) -> Path:
         """The folder that holds the records."""
         path = home() / self.kind
-        with _writing(path):
+        with writing(path):
             path.mkdir(mode=0o700, exist_ok=True)
         return path
 
@@ -139,7 +195,7 @@ class Records(Generic[R]):
     def folder(self, name: str) -> Path:
         """The record's own folder (mode 0700), made if it is missing."""
         path = self.root / check_name(name)
-        with _writing(path):
+        with writing(path):
             path.mkdir(mode=0o700, exist_ok=True)
         return path
 
@@ -148,20 +204,12 @@ class Records(Generic[R]):
         write_atomic(self.path(record.name), record.model_dump_json(indent=1).encode())
 
     def create(self, record: R) -> None:
-        """Write `record` under a name that nobody has; :class:`Conflict` if somebody does.
-
-        The name is claimed by a hard link, which the file system makes for one caller only.
-        """
+        """Write `record` under a name that nobody has; :class:`Conflict` if somebody does."""
         path = self.path(record.name)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        with _writing(path):
-            write_atomic(temporary, record.model_dump_json(indent=1).encode())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            raise Conflict(f"name={record.name!r} is in use in {self.kind}; choose another", field="name") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(path):
+            if write_first(path, record.model_dump_json(indent=1).encode()):
+                return
+        raise Conflict(f"name={record.name!r} is in use in {self.kind}; choose another", field="name")
 
     def read(self, name: str) -> R:
         """The record called `name`.

@@ -76,6 +76,7 @@ def wait_until(
     goes_on: str,
     timeout: float | None = None,
     interval: float = 0.05,
+    pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Call `done` until it is true.
 
@@ -89,6 +90,8 @@ def wait_until(
         What goes on running after an interrupt, and how to stop it.
     timeout
         Seconds; None waits for ever.
+    interval, pause
+        Between two looks, `pause` is called with the seconds that it may take: `interval` at most.
 
     Raises
     ------
@@ -103,7 +106,8 @@ def wait_until(
                 raise WaitTimeout(f"timeout={timeout:g}: {what()[0]} after {elapsed:.0f} s. {goes_on}", field="timeout")
             if elapsed > 0.5:
                 display.update(*what())
-            time.sleep(interval)
+            seconds = interval if elapsed > 0.5 else min(interval, 0.5)  # then it is time to show something
+            pause(seconds if timeout is None else min(seconds, max(timeout - elapsed, 0.0) + 0.01))
 
 
 async def wait_until_awaited(

@@ -2,15 +2,19 @@
 
 import type { IBokeh } from './live/bokeh';
 import { once, page } from './live/page';
+import { showWhileThere } from './live/standalone';
 
 /** BokehJS, loaded once a page, for tabs and for cells. */
 export function loadBokeh(): Promise<IBokeh> {
   return once('bundled', Private.load);
 }
 
-/** Let the widgets in cells have this BokehJS too. */
+/** Let what is in cells have this BokehJS too: widgets, and figures that Python made. */
 export function offerBokeh(): void {
-  page().bundled = Private.load;
+  const shared = page();
+  shared.bundled = Private.load;
+  shared.show = (host, item) => showWhileThere(host, item, loadBokeh);
+  shared.waiting?.splice(0).forEach(([host, item]) => shared.show?.(host, item));
 }
 
 namespace Private {

@@ -45,6 +45,9 @@ export namespace CommandIDs {
   /** Stop a run. */
   export const stopRun = 'pilothouse:stop-run';
 
+  /** Remove a pilot or run that has ended, with its files. */
+  export const remove = 'pilothouse:remove';
+
   /** Show what a run's processes wrote. */
   export const runLogs = 'pilothouse:run-logs';
 

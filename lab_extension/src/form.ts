@@ -19,6 +19,8 @@ export interface IProperty {
   readonly properties?: Readonly<Record<string, IProperty>>;
   readonly additionalProperties?: IProperty | boolean;
   readonly patternProperties?: Readonly<Record<string, IProperty>>;
+  /** What a number is counted in; text with a unit of its own does too. */
+  readonly unit?: string;
   /** What most users never need. */
   readonly 'x-advanced'?: boolean;
   /** Written a line each: values, or `NAME=VALUE`. */
@@ -81,24 +83,45 @@ export function carriedOver(data: FormData, from: ISchema, to: ISchema): FormDat
   return Object.fromEntries(kept);
 }
 
-/** A name that two objects of a list with names have, empty where one has none; nothing where all is well. */
-export function badName(data: FormData, schema: ISchema): string | undefined {
+/** Where a form holds a value: the name of a field; in a list also the number of the item and its field. */
+export type Place = readonly (string | number)[];
+
+/** The first name in a list with names that is missing, or there twice, and where; nothing where all is well. */
+export function badName(
+  data: FormData,
+  schema: ISchema
+): { readonly name: string; readonly place: Place } | undefined {
   for (const [field, property] of Object.entries(schema.properties)) {
-    const given = property['x-named'] ? ((data[field] ?? []) as FormData[]) : [];
-    const names = given.map(({ name }) => (typeof name === 'string' ? name : ''));
-    const bad = names.find((name, at) => !name || names.indexOf(name) < at);
-    if (bad !== undefined) {
-      return bad;
+    const names = namesIn(data, field, property);
+    const at = names.findIndex((name, index) => !name || names.indexOf(name) < index);
+    if (at >= 0) {
+      return { name: names[at], place: [field, at, 'name'] };
     }
   }
   return undefined;
 }
 
-/** The field of the form that an error of the server is about; empty for none. */
-export function fieldOf(error: string, schema: ISchema): string {
+/** Where the form holds what an error of the server is about; empty for nowhere. */
+export function placeOf(error: string, schema: ISchema, data: FormData): Place {
   const parts = error.split('.');
   const names = parts.map((_, at) => parts.slice(0, parts.length - at).join('.'));
-  return names.find(name => name in schema.properties) ?? '';
+  const field = names.find(name => name in schema.properties);
+  if (field === undefined) {
+    return [];
+  }
+  const [name, inner] = parts.slice(field.split('.').length);
+  const at = namesIn(data, field, schema.properties[field]).indexOf(name);
+  if (at < 0) {
+    return [field];
+  }
+  const known = schema.properties[field].items?.properties ?? {};
+  return [field, at, inner in known ? inner : 'name'];
+}
+
+/** The names in a list with names; none where the field is something else. */
+function namesIn(data: FormData, field: string, property: IProperty): string[] {
+  const given = property['x-named'] ? ((data[field] ?? []) as FormData[]) : [];
+  return given.map(({ name }) => (typeof name === 'string' ? name : ''));
 }
 
 function changed(data: FormData, properties: Readonly<Record<string, IProperty>>): FormData {
@@ -223,7 +246,8 @@ function simplify(property: IProperty): IProperty | undefined {
   if (only.type !== 'string' || typeof value !== 'number') {
     return { ...rest, ...only, default: value };
   }
-  return { ...rest, ...only, default: property.title === 'Memory' ? `${value}` : seconds(value) };
+  const unit = property.unit ?? anyOf.find(each => each.unit)?.unit;
+  return { ...rest, ...only, default: unit === 's' ? seconds(value) : `${value}` };
 }
 
 /** An object as lines `NAME=VALUE`. */

@@ -140,6 +140,12 @@ export class PilothouseModel implements IPilothouse {
     return this._act('runs', ['runs', name, 'stop'], { method: 'POST', body: {} });
   }
 
+  async remove(of: 'pilots' | 'runs', record: IPilotRecord | IRunRecord): Promise<void> {
+    const { name, created } = record;
+    const options = { method: 'POST', body: { created } } as const;
+    this._take(of, await this.api.request<IRecord>([of, name, 'remove'], options), 'removed');
+  }
+
   async logs(of: 'pilots' | 'runs', name: string, tail = 500): Promise<string> {
     const query = { tail: String(tail) };
     return (await this.api.request<{ text: string }>([of, name, 'logs'], { query })).text;
@@ -161,6 +167,12 @@ export class PilothouseModel implements IPilothouse {
         this.api.request<IMarket>(['market'])
       ]);
       const before = JSON.stringify([this._pilots, this._runs, this._market, this._problem]);
+      const news = this._ready
+        ? [
+            ...Private.entered('pilots', this._pilots, pilots.items),
+            ...Private.entered('runs', this._runs, runs.items)
+          ]
+        : []; // what there was at the beginning is no news
       this._pilots = pilots.items;
       this._runs = runs.items;
       this._market = market;
@@ -170,6 +182,7 @@ export class PilothouseModel implements IPilothouse {
         this._ready = true;
         this._changed.emit();
       }
+      news.forEach(entered => this._entered.emit(entered));
     } catch (error) {
       this._problem = error instanceof Error ? error.message : String(error);
       this._changed.emit();
@@ -239,5 +252,19 @@ export namespace PilothouseModel {
     events: Event.IManager;
     serverSettings: ServerConnection.ISettings;
     standby?: Poll.Standby | (() => boolean | Poll.Standby);
+  }
+}
+
+namespace Private {
+  /** What has entered another state from one list to the next, which a lost connection may have missed. */
+  export function entered(
+    of: 'pilots' | 'runs',
+    before: readonly IRecord[],
+    after: readonly IRecord[]
+  ): IEntered[] {
+    const states = new Map(before.map(({ name, state }) => [name, state]));
+    return after
+      .filter(({ name, state }) => states.get(name) !== state)
+      .map(record => ({ of, record }));
   }
 }

@@ -1,5 +1,6 @@
 /** Pilots and runs as the server tells them, and what can be said about them in a word. */
 
+import { hasEnded } from './live/status';
 import type { IProgress } from './live/status';
 
 /** A node of a pilot. */
@@ -116,7 +117,7 @@ export interface ISite {
 
 /** Whether the record's thing will change no more. */
 export function isOver(record: IRecord): boolean {
-  return ['finished', 'failed', 'lost', 'unreadable'].includes(record.state);
+  return hasEnded(record.state) || record.state === 'unreadable';
 }
 
 /** Whether a new supervisor may still go on with the pilot. */

@@ -61,6 +61,8 @@ export interface IPilothouse extends IDisposable {
   timeline(name: string, width: number): Promise<ITimeline>;
   /** Stop a run; what it has done is kept. */
   stopRun(name: string): Promise<void>;
+  /** Remove a pilot or run that has ended, with its files. */
+  remove(of: 'pilots' | 'runs', record: IPilotRecord | IRunRecord): Promise<void>;
   /** The last lines that a pilot's or a run's processes wrote. */
   logs(of: 'pilots' | 'runs', name: string, tail?: number): Promise<string>;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { badName, carriedOver, description, fieldOf, formSchema } from '../src/form';
+import { badName, carriedOver, description, formSchema, placeOf } from '../src/form';
 import type { ISchema } from '../src/form';
 
 const schema = {
@@ -11,8 +11,8 @@ const schema = {
     name: { anyOf: [{ type: 'string', pattern: '^a' }, { type: 'null' }], default: null },
     nodes: { type: 'integer', default: 1 },
     memory: { anyOf: [{ type: 'string' }, { type: 'integer' }, { type: 'null' }], default: null },
-    lease: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 43_200, title: 'Lease' },
-    idle: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 1800 }
+    lease: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 43_200, unit: 's' },
+    idle: { anyOf: [{ type: 'number' }, { type: 'string' }], default: 1800, unit: 's' }
   }
 };
 
@@ -22,8 +22,17 @@ test('a form has one kind of value for each field', () => {
   assert.deepEqual(properties.name, { type: 'string', pattern: '^a' });
   assert.deepEqual(properties.nodes, { type: 'integer', default: 1 });
   assert.deepEqual(properties.memory, { type: 'string' });
-  assert.deepEqual(properties.lease, { type: 'string', default: '12h', title: 'Lease' });
+  assert.deepEqual(properties.lease, { type: 'string', default: '12h', unit: 's' });
   assert.equal(properties.idle.default, '30min');
+});
+
+test('what a number is counted in is known from the schema, whatever the field is called', () => {
+  const types = [{ type: 'number' }, { type: 'string' }];
+  const walltime = { anyOf: [{ anyOf: types, unit: 's' }, { type: 'null' }], default: 5400 };
+  const memory = { anyOf: [...types, { type: 'null' }], default: 7200, title: 'Mémoire' };
+  const { properties } = formSchema({ type: 'object', properties: { walltime, memory } }, []);
+  assert.equal(properties.walltime.default, '90min');
+  assert.equal(properties.memory.default, '7200');
 });
 
 test('what was left empty is left to the server', () => {
@@ -131,10 +140,13 @@ test('another site keeps what the user changed, where it fits there', () => {
 
 test('an error of the server stands beside its field', () => {
   const shown = formSchema(cluster, ['slurm']);
-  assert.equal(fieldOf('queue', shown), 'queue');
-  assert.equal(fieldOf('environment.variables.A', shown), 'environment.variables');
-  assert.equal(fieldOf('kinds.gpu.cores', shown), 'kinds');
-  assert.equal(fieldOf('nothing', shown), '');
+  const data = { kinds: [{ name: 'io' }, { name: 'gpu', cores: 9999 }] };
+  assert.deepEqual(placeOf('queue', shown, data), ['queue']);
+  assert.deepEqual(placeOf('environment.variables.A', shown, data), ['environment.variables']);
+  assert.deepEqual(placeOf('kinds.gpu.gpus', shown, data), ['kinds', 1, 'gpus']);
+  assert.deepEqual(placeOf('kinds.gpu', shown, data), ['kinds', 1, 'name']);
+  assert.deepEqual(placeOf('kinds.other.cores', shown, data), ['kinds']);
+  assert.deepEqual(placeOf('nothing', shown, data), []);
 });
 
 test('further kinds of nodes are a list of objects with names', () => {
@@ -162,8 +174,10 @@ test('kinds of nodes go to the server by their names', () => {
   });
   assert.deepEqual(description({ site: 'slurm', kinds: [] }, shown), { site: 'slurm' });
   assert.equal(badName(data, shown), undefined);
-  assert.equal(badName({ kinds: [gpu, { name: 'io' }, gpu] }, shown), 'gpu');
-  assert.equal(badName({ kinds: [gpu, { nodes: 2 }] }, shown), '');
+  const twice = badName({ kinds: [gpu, { name: 'io' }, gpu] }, shown);
+  assert.deepEqual(twice, { name: 'gpu', place: ['kinds', 2, 'name'] });
+  const missing = badName({ kinds: [gpu, { nodes: 2 }] }, shown);
+  assert.deepEqual(missing, { name: '', place: ['kinds', 1, 'name'] });
 });
 
 test('kinds that a site presets are in the form, and may be taken out', () => {

@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.engine import Engine
+from tests.waiting import eventually
 
 HERE = Path(__file__).parent
 COMMANDS = {
@@ -79,10 +79,7 @@ class FakeBatch:
         engine = Engine(self.folder)
         for job in reversed(self.jobs()):
             engine.cancel(job["number"])
-        deadline = time.monotonic() + 30
-        while pids := self.alive():
-            assert time.monotonic() < deadline, f"these processes do not end: {pids}"
-            time.sleep(0.05)
+        eventually(lambda: not self.alive(), "the end of the jobs' processes")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def check(executed: nbformat.NotebookNode, site: str) -> None:
     assert "temperature" in text_of(executed, "for cycle in range(3)")
     spreads = [line.split("spread ")[1].split()[0] for line in text_of(executed, "for cycle").splitlines() if line]
     assert float(spreads[-1]) == pytest.approx(8, rel=0.01)
-    assert text_of(executed, 'ph.attach("long")').endswith("'still here'")
+    assert text_of(executed, "pilot.runs()[0]").endswith("'still here'")
     assert "lost" in text_of(executed, "signal.SIGKILL")
     assert "2/2 nodes, running" in text_of(executed, "pilot.recover()")
     assert text_of(executed, "pilot.not_recovered").endswith("45")

@@ -8,11 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import eventually
 
 # Below the range that the kernel hands out to clients (32768 and up): no outgoing connection takes one in between.
 _FIRST_PORT, _LAST_PORT = 21000, 29000
@@ -100,14 +101,22 @@ class Daemon:
 
 def until(condition: Callable[[], bool], what: str, *, timeout: float, watched: Sequence[Daemon] = ()) -> None:
     """Wait for a condition; an ended daemon or the time-out end the wait with the daemons' words."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        ended = [daemon for daemon in watched if not daemon.is_running()]
-        if ended or time.monotonic() > deadline:
-            why = f"{ended[0].name} has ended" if ended else f"not within {timeout:g} s"
-            said = "\n".join(f"--- {daemon.log}\n{tail(daemon.log)}" for daemon in ended or watched)
-            raise RuntimeError(f"{what}: {why}\n{said}")
-        time.sleep(0.02)
+
+    def met() -> bool:
+        if condition():
+            return True
+        if ended := [daemon for daemon in watched if not daemon.is_running()]:
+            raise RuntimeError(f"{what}: {ended[0].name} has ended\n{_said(ended)}")
+        return False
+
+    try:
+        eventually(met, what, timeout)
+    except AssertionError as error:
+        raise RuntimeError(f"{error}\n{_said(watched)}") from None
+
+
+def _said(daemons: Sequence[Daemon]) -> str:
+    return "\n".join(f"--- {daemon.log}\n{tail(daemon.log)}" for daemon in daemons)
 
 
 def tail(log: Path, lines: int = 30) -> str:

@@ -7,16 +7,17 @@ download of browsers. Where one of them is missing the tests are skipped, which 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pilothouse.errors import PilothouseError
+from tests import waiting
 from tests.ui.lab_page import Lab, chromium, chromium_path
 from tests.ui.lab_server import Server, lab_server
+
+LONG = ("test_tour.py", "test_pictures.py", "test_live_plot.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,20 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.ui)
             item.add_marker(pytest.mark.slow)
+            # On two workers at most: each has a JupyterLab and a browser of its own, and those compute.
+            item.add_marker(pytest.mark.xdist_group("lab, long" if item.path.name in LONG else "lab"))
 
 
-def eventually(what: Callable[[], Any], within: float = 15.0, why: str = "") -> Any:
-    """What `what` returns, once that is true; an error of `what` counts as not yet."""
-    deadline = time.monotonic() + within
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            if last := what():
-                return last
-        except (AssertionError, LookupError, PilothouseError) as error:
-            last = error
-        time.sleep(0.05)
-    raise AssertionError(f"{why or 'it'} did not come about within {within:g} s: {last!r}")
+def eventually(what: Callable[[], Any], within: float = 15.0, why: str = "it") -> Any:
+    """`tests.waiting.eventually`, for what people see within seconds."""
+    return waiting.eventually(what, why, within)
 
 
 @pytest.fixture(name="eventually")
@@ -69,6 +63,7 @@ def lab(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterato
     What a failed test saw last is in ``tests/ui/results/``.
     """
     context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(60_000)  # only a test that fails waits for so long
     lab = Lab(context.new_page(), server)
     failed = request.session.testsfailed
     yield lab

@@ -21,6 +21,12 @@ FLAGS = [
     "--disable-sync",
 ]
 
+#: Whether the notebook's kernel takes what is run: it may have told about itself on a connection that is gone.
+KERNEL_HEARS = """() => {
+    const kernel = globalThis.jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
+    return kernel?.connectionStatus === "connected" && ["idle", "busy"].includes(kernel.status);
+}"""
+
 #: Of each live plot that is in the page: how many samples it shows, and the time of the first.
 WINDOWS = """async () => {
     const found = new Map();
@@ -80,6 +86,7 @@ class Lab:
                     await sessionContext.session.kernel.info;
                 }"""
             )
+            self.page.wait_for_function(KERNEL_HEARS, timeout=120_000)
 
     def reload(self) -> None:
         """Load the page again, as the F5 key does."""

@@ -85,7 +85,7 @@ def lab_server(root: Path) -> Iterator[Server]:
                 return port()
             return 0
 
-        found = eventually(started, "the server", 60)
+        found = eventually(started, "the server", 240)
         yield Server(f"http://127.0.0.1:{found}{PREFIX}", token, served)
     finally:
         process.terminate()

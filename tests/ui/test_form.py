@@ -109,3 +109,63 @@ def test_kinds_of_nodes_are_filled_in_and_what_they_would_submit_is_shown_first(
         lab.page.get_by_role("dialog").wait_for(state="detached")
     finally:
         pilot.cancel()
+
+
+#: Has the browser be busy: it is idle only after this many milliseconds, however long a form has been in view by then.
+LATE_IDLE = "globalThis.requestIdleCallback = (then) => setTimeout(then, 1500);"
+
+FOCUSED = "element => element === document.activeElement"
+
+
+def test_enter_means_what_has_the_focus_also_while_the_form_still_settles(lab: Any, eventually: Any) -> None:
+    before = {pilot.name for pilot in ph.pilots()}
+    lab.open()
+    lab.panel()
+    lab.page.evaluate(LATE_IDLE)
+    lab.start("pilothouse:new-pilot")
+    form = lab.page.locator(".pilothouse-PilotForm")
+    look = form.get_by_role("button", name="Show job script and expected start")
+    look.focus()
+    lab.page.wait_for_timeout(1_800)  # by now the browser has been idle
+    assert look.evaluate(FOCUSED)
+    lab.page.keyboard.press("Enter")
+    eventually(lambda: "A node would start at once." in form.get_by_role("status").inner_text(), 20, "a preview")
+
+    lab.page.evaluate("() => document.querySelector('.jp-Launcher, .jp-LauncherCard').focus()")  # as late tabs do
+    assert look.evaluate(FOCUSED)
+    lab.page.keyboard.press("Escape")
+    lab.page.get_by_role("dialog").wait_for(state="detached")
+    assert {pilot.name for pilot in ph.pilots()} == before
+
+
+def test_an_error_out_of_sight_is_brought_into_view_and_said_beside_start(lab: Any, eventually: Any) -> None:
+    lab.open()
+    lab.panel()
+    lab.start("pilothouse:new-pilot")
+    dialog = lab.page.get_by_role("dialog")
+    form = lab.page.locator(".pilothouse-PilotForm")
+    first = form.get_by_label("Site", exact=True)
+    eventually(lambda: first.evaluate(FOCUSED), 10, "the focus in the first field")
+    more, start = form.get_by_text("More", exact=True).first, dialog.get_by_role("button", name="Start", exact=True)
+    directives = form.get_by_label("Directives", exact=True)
+    summary = dialog.locator(".pilothouse-Dialog-trouble")
+
+    more.click()
+    directives.fill("--comment=a")
+    more.click()
+    assert not directives.is_visible()
+    start.click()
+    summary.get_by_text("The pilot was not started: directives=").wait_for()
+    assert directives.is_visible()
+    eventually(lambda: directives.evaluate(FOCUSED), 10, "the focus")
+    assert directives.evaluate("element => element.getBoundingClientRect().bottom") < start.bounding_box()["y"]
+    directives.fill("")
+    eventually(lambda: summary.inner_text() == "", 10, "nothing wrong any more")
+
+    form.get_by_label("Nodes", exact=True).first.fill("-1")
+    eventually(start.is_disabled, 10, "a number that can't be")
+    form.get_by_label("Directives", exact=True).focus()
+    summary.get_by_role("button", name="Nodes:").press("Enter")
+    assert form.get_by_label("Nodes", exact=True).first.evaluate(FOCUSED)
+    lab.page.keyboard.press("Enter")  # refused here, and by no server
+    dialog.get_by_role("button", name="Cancel", exact=True).click()

@@ -86,5 +86,5 @@ def test_a_notebook_that_is_not_trusted_shows_a_picture_of_the_run(
     lab.open("stranger.ipynb")
     picture = lab.page.locator(".jp-OutputArea-output img")
     picture.wait_for(state="visible")
-    assert picture.get_attribute("alt").startswith("throughput: ")
+    assert picture.get_attribute("alt").startswith("Throughput: ")
     eventually(lambda: picture.evaluate("image => image.naturalWidth") > 250, 5, "the drawn picture")

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from pilothouse_widgets.plots import figure
     from pilothouse_widgets.run_view import RunView
     from pilothouse_widgets.sites import sites_mimebundle
+    from pilothouse_widgets.standalone import figure_mimebundle
 
-__all__ = ["RunView", "figure", "pilot_mimebundle", "run_mimebundle", "sites_mimebundle"]
+__all__ = ["RunView", "figure", "figure_mimebundle", "pilot_mimebundle", "run_mimebundle", "sites_mimebundle"]
 
 _MODULES = {
     "RunView": "run_view",
     "figure": "plots",
+    "figure_mimebundle": "standalone",
     "pilot_mimebundle": "bundles",
     "run_mimebundle": "bundles",
     "sites_mimebundle": "sites",

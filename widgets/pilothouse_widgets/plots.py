@@ -1,4 +1,4 @@
-"""A run's telemetry as a Bokeh layout, for ``bokeh.io.show``, exports and one's own pages."""
+"""A run's telemetry as a Bokeh layout, for cells, ``bokeh.io.show``, exports and one's own pages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pilothouse.pictures import self_showing
 from pilothouse.telemetry import Frame
-from pilothouse_widgets.picture import COLOURS
+from pilothouse_widgets.picture import COLOURS, words
 from pilothouse_widgets.series import charts
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def figure(dataset: xarray.Dataset, *, width: int = 420, height: int = 240) -> G
 
     if "time" not in dataset.dims:
         raise InvalidInput(f"dataset has dimensions {tuple(dataset.dims)}: telemetry has 'time'", field="dataset")
-    shown = charts(_frame(dataset))
+    frame = _frame(dataset)
+    shown = charts(frame)
     if not shown:
         raise InvalidInput("dataset has no sample to draw yet", field="dataset")
     common = Range1d(0, float(shown[0].time[-1]) or 1.0)
@@ -64,7 +66,7 @@ def figure(dataset: xarray.Dataset, *, width: int = 420, height: int = 240) -> G
             plot.legend.location = "top_left"
             plot.legend.background_fill_alpha = 0.5
         plots.append(plot)
-    return gridplot(plots, ncols=2, toolbar_location="right")
+    return self_showing(gridplot(plots, ncols=2, toolbar_location="right"), words(frame))
 
 
 def _frame(dataset: xarray.Dataset) -> Frame:

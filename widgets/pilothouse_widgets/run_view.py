@@ -18,6 +18,7 @@ import anywidget
 import traitlets
 
 from pilothouse.errors import PilothouseError
+from pilothouse.pilots.supervisor.recovery import may_return
 
 if TYPE_CHECKING:
     from pilothouse.registry.records import RunRecord
@@ -36,6 +37,9 @@ UNHEARD_INTERVAL, WHOLE_INTERVAL = 0.5, 10.0
 #: After this many seconds without a word from a page, frames come once a second: the page may have gone, and what a
 #: Jupyter server can't deliver it keeps in memory. By then a second is less than a pixel of the picture.
 QUIET_S, QUIET_INTERVAL = 600.0, 1.0
+
+#: Seconds between two looks at a lost run, which goes on when its pilot is recovered.
+LOST_INTERVAL = 2.0
 
 #: Seconds between two attempts while the supervisor can't be reached, and how many are made.
 RETRY_S, RETRIES = 1.0, 30
@@ -125,7 +129,7 @@ class RunView(anywidget.AnyWidget):  # type: ignore[misc]
 
 
 class _Feed:
-    """One life of the thread: until the run has ended and all that was asked for is sent."""
+    """One life of the thread: until the run has ended, for good, and all that was asked for is sent."""
 
     def __init__(self, widget: RunView, run: Run, asked: queue.SimpleQueue[_Ask], closed: threading.Event) -> None:
         self._widget = widget
@@ -135,6 +139,7 @@ class _Feed:
         self._seq = 0
         self._shown: dict[str, Any] | None = None
         self._heard: float | None = None
+        self._lost = False
         self._begun = time.monotonic()
         self._whole = self._begun
 
@@ -155,12 +160,14 @@ class _Feed:
                 return
 
     def _interval(self) -> float:
+        if self._lost:
+            return LOST_INTERVAL
         if time.monotonic() - (self._heard or self._begun) > QUIET_S:
             return QUIET_INTERVAL
         return UNHEARD_INTERVAL if self._heard is None else INTERVAL
 
     def _broadcast(self) -> bool:
-        """Send what is new to all views; whether the run has ended."""
+        """Send what is new to all views; whether the run has ended, and will not go on."""
         now = time.monotonic()
         record = self._run.record  # before the frame: of an ended run, the frame is then the last
         status, frame = self._run.status(self._seq)
@@ -172,7 +179,8 @@ class _Feed:
                 self._whole = now
             self._send(None, state, frame)
         self._seq, self._shown = frame.seq, state
-        return record.state.ended
+        self._lost = may_return(record)
+        return record.state.ended and not self._lost
 
     def _answer(self, patience: float) -> bool:
         """Answer what comes within `patience` seconds; whether anything did."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pilothouse.pictures import self_showing
 from pilothouse.pilots.timeline import Bar, Timeline
+from pilothouse_widgets.standalone import figure_mimebundle
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -32,16 +34,10 @@ _ROW = 22
 
 def timeline_mimebundle(timeline: Timeline) -> dict[str, Any]:
     """The rich display of a timeline: a figure in a page that has BokehJS, and letters everywhere."""
-    bundle = {"text/plain": timeline.text()}
     try:
-        from bokeh.embed import components
-        from bokeh.io.state import curstate
-    except ImportError:
-        return bundle
-    if curstate().notebook:
-        script, div = components(timeline_figure(timeline))
-        bundle["text/html"] = div + script
-    return bundle
+        return figure_mimebundle(timeline_figure(timeline), timeline.text())
+    except ImportError:  # no Bokeh
+        return {"text/plain": timeline.text()}
 
 
 def timeline_figure(timeline: Timeline, *, width: int = 900) -> figure:
@@ -94,7 +90,7 @@ def timeline_figure(timeline: Timeline, *, width: int = 900) -> figure:
         milliseconds="%H:%M:%S.%3N",
     )  # fmt: skip
     _paint(plot)
-    return plot
+    return self_showing(plot, timeline.text())
 
 
 def look(bar: Bar) -> str:

@@ -10,11 +10,14 @@ what SIMD loads and zarr like). The first buffer is the pickle.
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import struct
+from collections.abc import Callable
 from typing import Any
 
+from pilothouse.data.lazy import Pickler
 from pilothouse.errors import InvalidInput, PilothouseError
 
 MAGIC = b"PHREF\x00\x00\x01"
@@ -26,23 +29,29 @@ def _padding(size: int) -> int:
     return -size % ALIGNMENT
 
 
-def encode(obj: Any) -> list[memoryview]:
+def encode(obj: Any, check: Callable[[int], None] = lambda size: None) -> list[memoryview]:
     """`obj` as pieces to be written one after the other; large buffers are not copied.
+
+    Parameters
+    ----------
+    check
+        Called with a number of bytes before so many are loaded for it, of what was opened lazily; it may raise.
 
     Raises
     ------
     InvalidInput
-        `obj` can't be pickled.
+        `obj` can't be pickled, or does not hold its data (see :mod:`pilothouse.data.lazy`).
     """
     outside: list[pickle.PickleBuffer] = []
+    file = io.BytesIO()
     try:
-        inside = pickle.dumps(obj, protocol=5, buffer_callback=outside.append)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        Pickler(file, outside.append, check).dump(obj)
+    except (pickle.PicklingError, TypeError, AttributeError, NotImplementedError, ValueError) as error:
         raise InvalidInput(
             f"obj of type {type(obj).__name__} can't be stored: {error}; give arrays, or objects made of them",
             field="obj",
         ) from error
-    buffers = [memoryview(inside), *(buffer.raw() for buffer in outside)]
+    buffers = [file.getbuffer(), *(buffer.raw() for buffer in outside)]
     places: list[tuple[int, int]] = []
     at = 0
     for buffer in buffers:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pilothouse.data import codec
-from pilothouse.data.refs import Ref
 from pilothouse.data.store import NodeStore, place_of, this_host
 from pilothouse.errors import NotFound, PilothouseError, Unavailable
 
@@ -114,17 +113,17 @@ class NodeStoreConnector:
         return self._store if key.place == self.place else NodeStore(key.place)
 
 
-def proxy(ref: Ref) -> Proxy[Any]:
-    """A lazy stand-in for the object behind `ref`, resolved to read-only views wherever on the node it is used."""
+def proxy(pilot: str, key: NodeKey) -> Proxy[Any]:
+    """A lazy stand-in for an object of `pilot`, resolved to read-only views wherever on the node it is used."""
     config = StoreConfig(
-        name=f"pilothouse-{ref.place}",
+        name=f"pilothouse-{key.place}",
         connector=ConnectorConfig(
             kind=f"{NodeStoreConnector.__module__}.{NodeStoreConnector.__qualname__}",
-            options={"pilot": ref.pilot, "place": ref.place},
+            options={"pilot": pilot, "place": key.place},
         ),
         serializer=codec.dumps,
         deserializer=codec.loads,
         cache_size=0,  # a mapped file is its own cache, and a cached one would outlive its eviction
     )
     store: Store[NodeStoreConnector] = get_or_create_store(config, register=True)
-    return store.proxy_from_key(NodeKey(ref.place, ref.id, ref.host))
+    return store.proxy_from_key(key)

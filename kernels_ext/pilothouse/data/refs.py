@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.data import codec
-from pilothouse.data.store import NodeStore, place_of, sweep, this_host
+from pilothouse.data.store import NodeStore, check_room, place_of, sweep, this_host
 from pilothouse.errors import InvalidInput, Unavailable
+from pilothouse.registry.records import PILOTS
+from pilothouse.runs.channel import PILOT_VARIABLE
 from pilothouse.state import first_error
 
 if TYPE_CHECKING:
@@ -90,10 +93,10 @@ class Ref(BaseModel):
         For code that must not know about references. Needs the extra ``data`` (ProxyStore). Raises what
         :meth:`get` raises, now rather than at first use.
         """
-        from pilothouse.data.connector import proxy
+        from pilothouse.data import connector  # ProxyStore need not be there, and takes long to come
 
         self._read()
-        return proxy(self)
+        return connector.proxy(self.pilot, connector.NodeKey(self.place, self.id, self.host))
 
     def evict(self) -> None:
         """Remove the object from the store; no error when it is gone already."""
@@ -125,9 +128,10 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
     Parameters
     ----------
     obj
-        An array, or any object that pickles.
+        An array, or any object that pickles. What `xarray` opened lazily is loaded first; another object that does
+        not hold its data (of zarr, h5py or Dask, a trajectory) is refused, and the error says how to load it.
     pilot
-        The pilot or its name; the user's local pilot when left out.
+        The pilot or its name. Left out: in a task the pilot whose node it is on, elsewhere the user's local pilot.
 
     Raises
     ------
@@ -143,14 +147,10 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
     >>> ref = ph.data.put(positions, pilot=pilot)  # doctest: +SKIP
     >>> client.submit(lambda ref: ref.view().mean(), ref).result()  # doctest: +SKIP
     """
-    if pilot is None:
-        from pilothouse.pilots import pilot_for
-
-        pilot = pilot_for(None)
-    name = pilot if isinstance(pilot, str) else pilot.name
+    name = pilot if isinstance(pilot, str) else pilot.name if pilot is not None else _pilot_here()
     place = place_of(name)
     _check_host(name)
-    pieces = codec.encode(obj)
+    pieces = codec.encode(obj, check_room)
     sweep()
     store = NodeStore(place)
     store.create()
@@ -168,9 +168,15 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
     )
 
 
-def _check_host(pilot: str) -> None:
-    from pilothouse.registry.records import PILOTS
+def _pilot_here() -> str:
+    if name := os.environ.get(PILOT_VARIABLE):
+        return name
+    from pilothouse.pilots import pilot_for  # saves start-up time: it is for starting one
 
+    return pilot_for(None).name
+
+
+def _check_host(pilot: str) -> None:
     hosts = {node.host for node in PILOTS.read(pilot).nodes if node.host}
     if hosts and this_host() not in hosts:
         raise Unavailable(

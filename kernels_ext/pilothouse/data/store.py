@@ -8,6 +8,7 @@ stays for the pilot's recovery; once the lease is over, whoever writes next remo
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
@@ -20,20 +21,25 @@ import socket
 import stat
 import tempfile
 import time
+import weakref
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
+from pilothouse.registry.folders import LEFTOVERS
 from pilothouse.registry.liveness import is_alive
 from pilothouse.registry.records import PILOTS, ProcessRef
+from pilothouse.registry.states import has_ended
 from pilothouse.state import check_name, home, write_atomic
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\.[0-9a-f]{16}")
 _ID = re.compile(r"[0-9a-f]{32}")
-_ENDED = {"finished", "failed", "lost"}
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.(?P<pid>[0-9]{1,10})")
 
+#: Seconds without a change after which a half-written file of a process that is gone is nobody's.
+LEFT_S = 60.0
 #: What is left free for everybody else: this part of the file system and of the memory.
 RESERVE = 0.05
 
@@ -83,7 +89,7 @@ def place_of(pilot: str) -> str:
         created, state = found["created"], found["state"]
     except FileNotFoundError:
         raise NotFound(f"there is no pilot called {pilot!r}", field="pilot") from None
-    if state in _ENDED:
+    if has_ended(state):
         raise Conflict(f"the pilot {pilot!r} is {state}: it can hold no data any more; take another", field="pilot")
     return _place(record, created)
 
@@ -126,7 +132,7 @@ class NodeStore:
                 raise self._gone()
             self.folder.mkdir(mode=0o700, exist_ok=True)
             record = _record(pilot)
-            with (PILOTS.folder(record.stem) / "leftovers").open("a") as leftovers:
+            with (PILOTS.folder(record.stem) / LEFTOVERS).open("a") as leftovers:
                 leftovers.write(f"{self.folder}\n")
             write_atomic(self.folder / "owner.json", json.dumps({"record": str(record)}).encode())
 
@@ -142,7 +148,7 @@ class NodeStore:
         """
         name = _check_id(id or secrets.token_hex(16))
         size = sum(memoryview(piece).nbytes for piece in pieces)
-        _check_room(self.folder.parent, size)
+        check_room(size)
         temporary = self.folder / f".{name}.{os.getpid()}"
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -187,7 +193,7 @@ class NodeStore:
                 raise Unavailable(f"the object {id} is not a private file of yours, so it is not read", field="ref")
             if not found.st_size:
                 return memoryview(b"")
-            return memoryview(mmap.mmap(descriptor, found.st_size, access=mmap.ACCESS_READ))
+            return _mapped(descriptor, found.st_size)
         finally:
             os.close(descriptor)
 
@@ -213,30 +219,48 @@ class NodeStore:
 
 
 def sweep() -> list[str]:
-    """Remove the folders of pilots that have ended, or are lost and their lease is over; the pilots' names."""
+    """Remove what pilots left that have ended, or are lost and their lease is over; the pilots' names.
+
+    What a killed writer of a live pilot left goes, too.
+    """
     swept = []
     for folder in root().iterdir():
-        if _PLACE.fullmatch(folder.name) and not _alive(folder):
+        if not _PLACE.fullmatch(folder.name):
+            continue
+        if not _alive(folder):
             shutil.rmtree(folder, ignore_errors=True)
             swept.append(folder.name.partition(".")[0])
+            continue
+        for path in folder.glob(".*"):
+            with contextlib.suppress(FileNotFoundError):
+                if (found := _TEMPORARY.fullmatch(path.name)) and _is_left(path, int(found["pid"])):
+                    path.unlink()
     return sorted(swept)
 
 
+def _is_left(path: Path, pid: int) -> bool:
+    """Whether nobody writes this file any more. A process that is not seen may be one of another container."""
+    import psutil
+
+    return not psutil.pid_exists(pid) and time.time() - path.stat().st_mtime > LEFT_S
+
+
 def report() -> list[dict[str, Any]]:
-    """What lies in the store of this node: ``pilot``, ``objects`` and ``size`` (bytes) each."""
+    """What lies in the store of this node: ``pilot``, ``objects`` and ``size`` (bytes, with what is being written)."""
     found = []
     for folder in sorted(root().iterdir()):
         if _PLACE.fullmatch(folder.name):
-            sizes = list(_sizes(folder))
-            found.append({"pilot": folder.name.partition(".")[0], "objects": len(sizes), "size": sum(sizes)})
+            sizes = dict(_sizes(folder))
+            objects = sum(_ID.fullmatch(name) is not None for name in sizes)
+            found.append({"pilot": folder.name.partition(".")[0], "objects": objects, "size": sum(sizes.values())})
     return found
 
 
-def _sizes(folder: Path) -> Iterable[int]:
+def _sizes(folder: Path) -> Iterable[tuple[str, int]]:
     for path in folder.iterdir():
-        if _ID.fullmatch(path.name):
+        if _ID.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name):
             with contextlib.suppress(FileNotFoundError):
-                yield path.stat().st_size
+                yield path.name, path.stat().st_size
 
 
 def _alive(folder: Path) -> bool:
@@ -261,7 +285,7 @@ def _alive(folder: Path) -> bool:
         return True
     if state == "lost":
         return lasts  # it may be recovered
-    if state in _ENDED:
+    if has_ended(state):
         return False
     return lasts or supervisor is None or supervisor.host != this_host() or is_alive(supervisor)
 
@@ -272,14 +296,32 @@ def _check_id(id: str) -> str:  # noqa: A002
     return id
 
 
-def _check_room(folder: Path, size: int) -> None:
+def check_room(size: int) -> None:
+    """Refuse (:class:`Unavailable`) an object of `size` bytes that has no room on this node."""
     import psutil
 
-    disk = shutil.disk_usage(folder)
+    disk = shutil.disk_usage(root())
     memory = psutil.virtual_memory()  # tmpfs is memory, and may promise more than there is
     room = min(disk.free - int(RESERVE * disk.total), memory.available - int(RESERVE * memory.total))
     if size > room:
         raise _no_room(size, max(room, 0))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+
+def _mapped(descriptor: int, size: int) -> memoryview:
+    """The file, mapped read-only until nobody looks at it. Python's `mmap` keeps a descriptor for each mapping."""
+    address = _libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+    if address == ctypes.c_void_p(-1).value:
+        code = ctypes.get_errno()
+        raise OSError(code, f"a file of the node store can't be mapped: {os.strerror(code)}")
+    data = (ctypes.c_ubyte * size).from_address(address)
+    weakref.finalize(data, _libc.munmap, address, size).atexit = False  # views may be used to the very end
+    return memoryview(data).cast("B").toreadonly()
 
 
 def _no_room(size: int, room: int) -> Unavailable:

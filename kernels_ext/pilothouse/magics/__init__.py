@@ -21,14 +21,14 @@ _KEYS = [*(f"%{name}" for name in GROUPS), "%%on"]
 def load(shell: InteractiveShell) -> None:
     """Register the magics and their completion; once more changes nothing."""
     from pilothouse.magics.completion import complete
-    from pilothouse.magics.line import make, on
+    from pilothouse.magics.line import make, make_on
 
     unload(shell)
     register: Callable[..., None] = shell.register_magic_function  # IPython's own types mistake its decorators
     set_hook: Callable[..., None] = shell.set_hook
     for group in GROUPS:
         register(make(shell, group), "line", group)
-    register(on, "cell", "on")
+    register(make_on(shell), "cell", "on")
     for key in _KEYS:
         set_hook(_HOOK, complete, str_key=key)
 

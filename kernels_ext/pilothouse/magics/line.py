@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.error import UsageError
 
-from pilothouse.errors import PilothouseError
+from pilothouse.errors import InvalidInput, PilothouseError
 from pilothouse.verbs import GROUPS
 from pilothouse.verbs.call import Call
 from pilothouse.verbs.verb import parse
@@ -111,18 +111,40 @@ def make(shell: InteractiveShell, group: str) -> Callable[[str], Any]:
     return magic
 
 
-def on(line: str, cell: str) -> Any:
-    """Run this cell on a node of a pilot: ``%%on NAME``.
+def make_on(shell: InteractiveShell) -> Callable[[str, str], Any]:
+    """The cell magic ``%%on`` for `shell`."""
 
-    What it prints and the value of its last expression come back. It sees none of the notebook's
-    variables, and leaves none: for more, take ``ph.attach(NAME).client()``.
-    """
-    name = line.strip()
-    if not name or " " in name:
-        raise UsageError("say which pilot: %%on NAME")
-    from pilothouse.magics.remote import run_on
+    def on(line: str, cell: str) -> Any:
+        """Run this cell on a node of a pilot: ``%%on NAME``.
 
-    try:
-        return run_on(name, cell)
-    except PilothouseError as error:
-        raise UsageError(str(error)) from None
+        What it prints, the value of its last expression and its errors come back as those of any cell. It sees none
+        of the notebook's variables, and leaves none: for more, take ``ph.attach(NAME).client()``.
+        """
+        name = line.strip()
+        if not name or " " in name:
+            raise UsageError("say which pilot: %%on NAME")
+        import pilothouse as ph
+
+        print(Call("ph.attach", (name,)).then("run_cell", cell).lines())  # noqa: T201 - for the user to keep
+        try:
+            pilot = ph.attach(name)
+            if isinstance(pilot, ph.Run):
+                raise InvalidInput(f"name={name!r} is a run; %%on takes a pilot", field="name")
+            number = len(shell.user_ns["In"]) - 1  # the counter may be ahead of it already
+            # the line of the magic counts as the first one, as in the notebook
+            return pilot.run_cell(f"\n{cell}", name=f"Cell In[{number}]")
+        except PilothouseError as error:
+            if hasattr(error, "_render_traceback_"):  # it is the cell's own
+                raise
+            raise UsageError(str(error)) from None
+        except (SyntaxError, BaseExceptionGroup) as error:
+            raise _in_its_words(error) from None
+
+    return on
+
+
+def _in_its_words(error: BaseException) -> Exception:
+    """`error`, for IPython to show: of these kinds it shows the frames of this magic, whatever they say of that."""
+    made: Exception = type(type(error).__name__, (Exception,), {})(str(error))
+    vars(made).update(vars(error))
+    return made

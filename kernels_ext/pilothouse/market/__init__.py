@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from pilothouse.market.figures import accuracy_figure as accuracy_figure
     from pilothouse.market.market import Market as Market
     from pilothouse.market.market import connect as connect
+    from pilothouse.market.market import ledger as ledger
 
-__all__ = ["Job", "Market", "Model", "TrainingResult", "accuracy_figure", "connect"]
+__all__ = ["Job", "Market", "Model", "TrainingResult", "accuracy_figure", "connect", "ledger"]
 
 _WHERE = {
     "Job": "customer.job",
@@ -26,6 +27,7 @@ _WHERE = {
     "TrainingResult": "customer.result",
     "accuracy_figure": "figures",
     "connect": "market",
+    "ledger": "market",
 }
 
 

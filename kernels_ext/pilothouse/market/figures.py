@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pilothouse.pictures import self_showing
+
 if TYPE_CHECKING:
     from pilothouse.runs.handle import Run
 
@@ -21,7 +23,7 @@ def accuracy_figure(job: Run) -> Any:
     Returns
     -------
     bokeh.plotting.figure
-        Accuracy (left axis, line) and cumulative payment in sat (right axis, bars).
+        Accuracy (left axis, line) and cumulative payment in sat (right axis, bars). It shows itself in a cell.
     """
     from bokeh.models import LinearAxis, Range1d
     from bokeh.plotting import figure
@@ -49,4 +51,6 @@ def accuracy_figure(job: Run) -> Any:
     picture.scatter(rounds, accuracy, size=7, color="#2a6f97", legend_label="accuracy")
     picture.xaxis.ticker = [int(number) for number in rounds]
     picture.legend.location = "bottom_right"
-    return picture
+    spent = f"{float(sat.max(initial=0)):g} sat"
+    reached = f"{accuracy[-1]:.3f} after {len(rounds)} rounds, for {spent}" if len(accuracy) else "no round yet"
+    return self_showing(picture, f"accuracy of {job.name}: {reached}")

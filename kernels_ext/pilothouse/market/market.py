@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import InvalidInput, Lost, Unavailable, Untrusted
+from pilothouse.errors import Conflict, InvalidInput, Lost, NotFound, Unavailable, Untrusted
 from pilothouse.market.customer.job import Job
 from pilothouse.market.lab_market import driver as lab_market
 from pilothouse.market.lab_market.following import key_file, ledgers
@@ -18,10 +18,12 @@ from pilothouse.market.messages import events
 from pilothouse.market.messages.message import Message
 from pilothouse.market.messages.parameters import MSAT, JobParameters, ProviderParameters, checked
 from pilothouse.market.money.accounts import Accounts
+from pilothouse.registry.naming import Exist, check_exist
 from pilothouse.runs.handle import Run, runs
 from pilothouse.state import check_name
 
 if TYPE_CHECKING:
+    from pilothouse.market.lab_market.admission import Admission, ListedKey
     from pilothouse.market.nostr.session import Session
     from pilothouse.pilots import Pilot
 
@@ -33,7 +35,11 @@ CUSTOMER_KEY = "customer"
 
 
 def connect(
-    relays: Sequence[str] | str | None = None, *, blobs: str | None = None, pilot: Pilot | None = None
+    relays: Sequence[str] | str | None = None,
+    *,
+    blobs: str | None = None,
+    pilot: Pilot | None = None,
+    start: bool = True,
 ) -> Market:
     """Open a market.
 
@@ -41,21 +47,28 @@ def connect(
     ----------
     relays
         URLs (``wss://…``) of the Nostr relays to trade on. Left out: this user's lab market, an embedded relay
-        and blob server in a run of kind ``market``, found again if it is running and started if not.
+        and blob server in a run of kind ``market``, found again if it is running and started if not. It lets in this
+        user's own keys, and those that :meth:`Market.admit` names.
     blobs
         URL of a Blossom server for models and data; needed to buy on relays of one's own.
     pilot
         Where runs go; the user's local pilot when left out.
+    start
+        False: a lab market that does not run is not started, nor is a pilot for it.
 
     Raises
     ------
     InvalidInput
         A URL is none.
+    NotFound
+        No lab market runs, and `start` is False.
     Unavailable
         No relay can be reached; the message names each. Nothing was started.
+    Refused
+        Those that can be reached do not let this user's key in: a lab market of somebody who has not admitted it.
     """
     if relays is None:
-        run, where = _lab_market(pilot)
+        run, where = _lab_market(pilot, start)
         return Market([where["relay"]], blobs or where["blobs"], pilot, run)
     urls = [relays] if isinstance(relays, str) else list(relays)
     market = Market(urls, blobs, pilot, None)
@@ -96,9 +109,52 @@ class Market:
         chosen = [one for one in found if name is None or one.job == name]
         return Listing("receipts", sorted(chosen, key=lambda one: (one.job, one.round)))
 
+    def admitted(self) -> Listing[ListedKey]:
+        """The keys that this lab market lets in: your own by name, then those that you admitted.
+
+        Raises
+        ------
+        Conflict
+            This is no lab market of yours.
+        """
+        return Listing("keys", self._door().listed())
+
+    def admit(self, key: str) -> Listing[ListedKey]:
+        """Let somebody else trade on this lab market, and see what is public there; returns :meth:`admitted`.
+
+        Parameters
+        ----------
+        key
+            Their public key, ``npub1…`` or 64 hex digits.
+
+        Raises
+        ------
+        InvalidInput
+            It is no public key.
+        Conflict
+            This is no lab market of yours.
+        """
+        self._door().admit(key)
+        return self.admitted()
+
+    def dismiss(self, key: str) -> Listing[ListedKey]:
+        """Shut out again whom you admitted, at once; returns :meth:`admitted`.
+
+        Raises
+        ------
+        InvalidInput
+            It is no public key, or your own.
+        NotFound
+            It is not let in.
+        Conflict
+            This is no lab market of yours.
+        """
+        self._door().dismiss(key)
+        return self.admitted()
+
     def ledger(self) -> Accounts:
-        """The user's books: of each job bought, and of each key that sells."""
-        return Accounts.read(sorted(ledgers().glob("*.jsonl")))
+        """The user's books, on all markets; see :func:`pilothouse.market.ledger`."""
+        return ledger()
 
     def post(
         self,
@@ -117,6 +173,7 @@ class Market:
         round_seconds: float = 120.0,
         patience_seconds: float = 15.0,
         seed: int = 0,
+        exist: Exist = "number",
     ) -> Job:
         """Buy the training of a classifier; returns at once with the run's handle.
 
@@ -148,13 +205,16 @@ class Market:
             Once half of the providers have answered, the others get this long, or twice what these took.
         seed
             Of the first model and of how the data is cut; the same seed gives the same shards.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Raises
         ------
         InvalidInput
             A value can't be used; nothing was published or started.
         Conflict
-            A live run has that name.
+            Something that goes on has that name.
 
         Examples
         --------
@@ -162,6 +222,7 @@ class Market:
         >>> job = market.post("fedavg", data="digits", budget=10_000) # doctest: +SKIP
         >>> job.model().predict(images)                               # doctest: +SKIP
         """
+        check_exist(exist)
         if call not in ALGORITHMS:
             raise InvalidInput(f"call={call!r} is no algorithm: take one of {', '.join(ALGORITHMS)}", field="call")
         if self.blobs is None:
@@ -178,6 +239,7 @@ class Market:
             "title": title or f"{call} on {dataset or 'my data'}",
             "relays": self.relays,
             "blobs": self.blobs,
+            "market": self.run.name if self.run is not None else None,
             "dataset": dataset,
             "rounds": rounds,
             "providers": providers,
@@ -195,12 +257,12 @@ class Market:
             raise InvalidInput(f"budget={budget} sat is nothing for {rounds} x {providers} results", field="budget")
         datasets.check_split(samples.y, job.providers, job.seed, job.held_out)
         self._session()  # unreachable relays are an error here, not a run that fails
-        run = self._where().launch("training", job.model_dump(mode="json"), name=name, files=files)
+        run = self._where().launch("training", job.model_dump(mode="json"), name=name, files=files, exist=exist)
         return Job(run.name)
 
     def provide(
         self, name: str | None = None, *, price: int = 100, algorithms: Sequence[str] = ALGORITHMS,
-        capacity: int = 8, pilot: Pilot | None = None,
+        capacity: int = 8, pilot: Pilot | None = None, exist: Exist = "number",
     ) -> Run:  # fmt: skip
         """Sell training from a node until the run is stopped; returns at once with its handle.
 
@@ -216,14 +278,18 @@ class Market:
             Jobs at a time.
         pilot
             Where it runs; the market's own pilot when left out.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this run
+            ``name-2`` and warns, with the same key, ``"error"`` refuses.
 
         Raises
         ------
         InvalidInput
             A value can't be used; nothing was started.
         Conflict
-            A live run has that name.
+            Something that goes on has that name, or a provider sells under it.
         """
+        check_exist(exist)
         unknown = [one for one in algorithms if one not in ALGORITHMS]
         if unknown or isinstance(algorithms, str):
             message = f"algorithms={algorithms!r}: a list of {', '.join(ALGORITHMS)}"
@@ -238,14 +304,30 @@ class Market:
             "capacity": capacity,
         }
         settings = checked(ProviderParameters, values, {"price_msat": "price"})
+        for run in runs():  # its key has one ledger, and one writer of that
+            if run.kind == "provider" and run.parameters.get("name") == chosen and not run.state.ended:
+                raise Conflict(
+                    f"name={chosen!r}: a provider sells under that name; ph.attach({run.name!r}) finds it", field="name"
+                )
         self._session()
-        return (pilot or self._where()).launch("provider", settings.model_dump(mode="json"), name=chosen)
+        where = pilot or self._where()
+        return where.launch("provider", settings.model_dump(mode="json"), name=chosen, exist=exist)
 
     def close(self) -> None:
         """Disconnect this process; the market and what was posted go on."""
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _door(self) -> Admission:
+        if self.run is None:
+            raise Conflict(
+                f"{', '.join(self.relays)} let in whom they want: connect() without relays is the market that is yours",
+                field="relays",
+            )
+        from pilothouse.market.lab_market.admission import Admission
+
+        return Admission(self.run.folder)
 
     def _where(self) -> Pilot:
         if self._pilot is None:
@@ -275,11 +357,18 @@ class Market:
         return f"<{what} on {', '.join(self.relays)}; blobs at {self.blobs or 'no server'}>"
 
 
-def _lab_market(pilot: Pilot | None) -> tuple[Run, dict[str, str]]:
+def ledger() -> Accounts:
+    """The user's books, on all markets: of each job bought, and of each key that sells."""
+    return Accounts.read(sorted(ledgers().glob("*.jsonl")))
+
+
+def _lab_market(pilot: Pilot | None, start: bool) -> tuple[Run, dict[str, str]]:
     """The user's lab market, the one that runs or a new one, and where it listens."""
     live = [run for run in runs() if run.kind == "market" and not run.state.ended and run.state != "stopping"]
     if live:
         run = live[0]
+    elif not start:
+        raise NotFound("you have no lab market that runs: ph.market.connect() opens one", field="relays")
     else:
         from pilothouse.pilots import pilot_for
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pictures import self_showing
 
 if TYPE_CHECKING:
     import xarray
@@ -34,8 +35,8 @@ def heatmap(dataset: xarray.Dataset, variable: str | None = None, *, order: bool
     Returns
     -------
     bokeh.plotting.figure
-        For ``bokeh.io.show``, ``bokeh.embed.file_html`` and the like. Colours are Cividis, which people see alike
-        with and without colour blindness.
+        It shows itself in a cell, and is for ``bokeh.embed.file_html`` and the like. Colours are Cividis, which
+        people see alike with and without colour blindness.
 
     Raises
     ------
@@ -91,7 +92,8 @@ def heatmap(dataset: xarray.Dataset, variable: str | None = None, *, order: bool
     bar = ColorBar(color_mapper=colours, ticker=BasicTicker(), title=units, background_fill_color=None)
     plot.add_layout(bar, "right")
     _grey(plot, bar)
-    return plot
+    text = f"{title} of {len(labels)} trajectories: {low:.3g} to {high:.3g} {units}".rstrip()
+    return self_showing(plot, text)
 
 
 def _grey(plot: Any, bar: Any) -> None:

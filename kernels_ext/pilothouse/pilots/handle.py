@@ -8,14 +8,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
-from pilothouse.pilots.dashboard_link import dashboard_link, proxied
+from pilothouse.registry.dashboard_link import dashboard_link
+from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
-from pilothouse.registry.liveness import reconcile
-from pilothouse.registry.naming import claim, forget
-from pilothouse.registry.records import FIRST, PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.registry.listing import listed
+from pilothouse.registry.liveness import clear_away, reconcile
+from pilothouse.registry.naming import Exist, check_same, remove
+from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, State, runs_on
 from pilothouse.runs.handle import Run, _mimebundle
-from pilothouse.state import check_name, utcnow, write_atomic
+from pilothouse.runs.launch import ANSWER_S, ask, launch
+from pilothouse.state import check_name
 from pilothouse.tasks.executing import Executes
 from pilothouse.waiting import wait_until
 
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 
     from pilothouse.pilots.timeline import Timeline
 
-#: Seconds that a client gives a supervisor to answer for the first time.
-ANSWER_S = 30.0
+#: Seconds for which a supervisor is asked to say that its pilot has changed, and between two looks where none answers.
+CHANGE_S, LOOK_S = 20.0, 0.05
 
 
 class Pilot(Executes):
@@ -43,16 +46,26 @@ class Pilot(Executes):
     """
 
     def __init__(self, name: str) -> None:
-        PILOTS.read(name)
+        self._created = PILOTS.read(name).created
         self.name = name
         self._client: Client | None = None
 
     # ------------------------------------------------------------------ what it is
 
+    def _read(self) -> PilotRecord:
+        """The pilot's record as it is written; :class:`NotFound` once it was removed, whatever has its name then."""
+        return check_same(PILOTS.read(self.name), self._created)
+
     @property
     def record(self) -> PilotRecord:
-        """What is known of the pilot at this moment."""
-        return reconcile(PILOTS.read(self.name))
+        """What is known of the pilot at this moment.
+
+        Raises
+        ------
+        NotFound
+            The pilot was removed.
+        """
+        return reconcile(self._read())
 
     @property
     def site(self) -> str:
@@ -86,7 +99,7 @@ class Pilot(Executes):
 
     def events(self) -> list[dict[str, Any]]:
         """What happened when and why."""
-        return Journal(PILOTS.folder(self.name) / "events.jsonl").read()
+        return Journal(PILOTS.folder(self._read().name) / EVENTS).read()
 
     def logs(self, node: str | None = None, tail: int = 200) -> str:
         """The last lines of the supervisor's log and of each node's (or of `node`'s alone).
@@ -96,15 +109,14 @@ class Pilot(Executes):
         NotFound
             The pilot never had such a node.
         """
-        folder = PILOTS.folder(self.name)
+        folder = PILOTS.folder(self._read().name)
         if node is not None and not (folder / f"{check_name(node, field='node')}.log").exists():
             raise NotFound(f"node={node!r}: the pilot {self.name!r} has no such node", field="node")
         return logs(folder, "supervisor", tail, only=node)
 
     def runs(self) -> list[Run]:
         """The runs that were launched on it, the latest first."""
-        mine = [run for run in RUNS if isinstance(run, RunRecord) and run.pilot == self.name]
-        return [Run(run.name) for run in sorted(mine, key=lambda run: run.created, reverse=True)]
+        return list(listed(runs_on(self._read()), Run))
 
     # ------------------------------------------------------------------ what can be done
 
@@ -138,7 +150,7 @@ class Pilot(Executes):
             return record.answers and have >= wanted
 
         def what() -> tuple[str, float | None]:
-            record = PILOTS.read(self.name)
+            record = self._read()
             have, wanted = count(record)
             text = f"{self.name}: {record.state}, {have} of {wanted} nodes running"
             return text, have / wanted if wanted else None
@@ -148,9 +160,19 @@ class Pilot(Executes):
             what=what,
             goes_on=f"The pilot {self.name!r} goes on; ph.attach({self.name!r}).cancel() ends it.",
             timeout=timeout,
-            interval=0.02,
+            interval=CHANGE_S,
+            pause=self._until_changed,
         )
         return self
+
+    def _until_changed(self, seconds: float) -> None:
+        """Return when the record is a new one, or after `seconds`: its supervisor says when, else one has to look."""
+        record = PILOTS.read(self.name)
+        try:
+            since = record.heartbeat.isoformat() if record.heartbeat else ""
+            control.call(record, "changed", since=since, wait=seconds)
+        except PilothouseError:  # not there yet, or not any more
+            time.sleep(min(seconds, LOOK_S))
 
     def scale(self, nodes: int | None = None) -> Pilot:
         """Keep `nodes` nodes running from now on; without a number as many as now, which ends :meth:`adapt`."""
@@ -207,7 +229,7 @@ class Pilot(Executes):
         from pilothouse.pilots.supervisor.recovery import recover
 
         self._close_client()
-        recover(self.name)
+        recover(self._read().name)
         return self
 
     @property
@@ -267,6 +289,28 @@ class Pilot(Executes):
             )
         return self
 
+    def remove(self) -> None:
+        """Remove the pilot for good, with its logs and its history. Its runs stay, with their results.
+
+        Its name can be used again; this handle, and others of this pilot, find nothing any more. Of a lost pilot, the
+        jobs that it has left are ended first, and nothing can be recovered after that.
+
+        Raises
+        ------
+        Conflict
+            It goes on.
+        """
+        record = self.record
+        if not record.state.ended:
+            raise Conflict(
+                f"the pilot {self.name!r} is {record.state}: end it first, ph.attach({self.name!r}).cancel()",
+                field="name",
+            )
+        if record.state is State.LOST:
+            self.cancel()
+            clear_away(record)
+        remove(PILOTS, record)
+
     def _close_client(self) -> None:
         if self._client is not None:
             logger = logging.getLogger("distributed.client")
@@ -288,23 +332,43 @@ class Pilot(Executes):
             The pilot has ended.
         """
         if self._client is None or self._client.status != "running":
-            from pilothouse.pilots.node.pages import Client
-            from pilothouse.registry.line.tls import security, tls_files
+            from pilothouse.runs.dask import client_of
 
             self.wait(nodes=0, timeout=ANSWER_S)
-            tls = tls_files(PILOTS.folder(self.name))
-            record = self.record
-            self._client = Client(
-                record.scheduler,
-                security=security(tls),
-                name=f"pilothouse-{self.name}",
-                dashboard=proxied(record),
-            )
+            self._client = client_of(self._read())
         return self._client
 
+    def run_cell(self, source: str, *, name: str = "cell") -> Any:
+        """Run Python `source` on a node, as a cell: what it prints comes at once, then its last expression's value.
+
+        It has a namespace of its own, and sees nothing of this process. A value that does not pickle comes as text.
+
+        Parameters
+        ----------
+        name
+            How tracebacks call it.
+
+        Raises
+        ------
+        BaseException
+            What `source` raised, ``SystemExit`` too.
+        Failed
+            It ended its node, as a segmentation fault does; no other node is tried.
+        """
+        from pilothouse.pilots.node.cells import run_cell
+
+        goes_on = f"What has begun on {self.name!r} runs to its end; ph.attach({self.name!r}).cancel() ends it."
+        passing = self._client is None
+        try:
+            return run_cell(self.client(), source, f"{name} on {self.name}", goes_on)
+        finally:
+            if passing:  # nobody else has it
+                self._close_client()
+
     def launch(
-        self, kind: str, parameters: dict[str, Any], *, name: str | None = None, files: dict[str, bytes] | None = None
-    ) -> Run:
+        self, kind: str, parameters: dict[str, Any], *, name: str | None = None,
+        files: dict[str, bytes] | None = None, exist: Exist = "number",
+    ) -> Run:  # fmt: skip
         """Start a run of `kind` here: what the functions of the rooms call, and plug-ins.
 
         Parameters
@@ -314,60 +378,25 @@ class Pilot(Executes):
         parameters
             JSON; readable in the record, so no secrets.
         name
-            Unique among the user's live runs; made from the kind when left out.
+            One that no other pilot or run of the user has; made from the kind when left out.
         files
             File name -> contents, put into the run's folder (mode 0600) before it starts.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Raises
         ------
         Conflict
-            A live run has that name.
+            Something that goes on has that name.
         Unavailable, Failed, Lost
             The pilot can't take it. Nothing is left behind.
         """
         self.wait(nodes=0, timeout=ANSWER_S)
-        record = claim(
-            RUNS, name, kind, lambda chosen: RunRecord(
-                name=chosen, kind=kind, pilot=self.name, created=utcnow(), parameters=parameters
-            )
-        )  # fmt: skip
-        try:
-            folder = RUNS.folder(record.name)
-            for file, data in (files or {}).items():
-                write_atomic(folder / file, data)
-            self._ask("launch", name=record.name)
-        except BaseException as error:
-            if isinstance(error, PilothouseError) or not self._has(record.name):
-                forget(RUNS, record.name)
-            raise
-        return Run(record.name)
-
-    def _has(self, run: str) -> bool:
-        """Whether the supervisor drives `run`: an interrupt may come between its yes and our hearing it."""
-        try:
-            self._ask("status", name=run)
-        except PilothouseError:
-            return False
-        return True
+        return launch(self._read(), kind, parameters, name=name, files=files, exist=exist)
 
     def _ask(self, op: str, **arguments: Any) -> Any:
-        deadline = time.monotonic() + ANSWER_S
-        while not (record := self._going_on()).answers:
-            if time.monotonic() > deadline:
-                raise Unavailable(f"the supervisor of pilot {self.name!r} did not start within {ANSWER_S:.0f} s")
-            time.sleep(0.02)
-        try:
-            return control.call(record, op, **arguments)[0]
-        except Unavailable:
-            self._going_on()  # it may have ended a moment ago
-            raise
-
-    def _going_on(self) -> PilotRecord:
-        record = self.record
-        if record.state.ended or record.state is State.DRAINING:
-            why = f": {record.reason}" if record.reason else ""
-            raise Conflict(f"the pilot {self.name!r} is {record.state}{why}", field="pilot")
-        return record
+        return ask(self.name, self._created, op, **arguments)
 
     def __enter__(self) -> Pilot:
         return self

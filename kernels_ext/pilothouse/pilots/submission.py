@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,16 +15,20 @@ from pilothouse.errors import Conflict, InvalidInput, NotFound
 from pilothouse.pilots.attached import AttachedPilot
 from pilothouse.pilots.handle import Pilot
 from pilothouse.registry.listing import Handles, listed
-from pilothouse.registry.naming import claim, forget
+from pilothouse.registry.naming import Exist, check_exist, claim, numbered, remove
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.runs.handle import Run
 from pilothouse.state import check_name, utcnow
+
+#: Seconds that a name may be taken before its record is there.
+QUICKER_S = 1.0
 
 
 def submit(
     site: str = "local",
     *,
     name: str | None = None,
+    exist: Exist = "number",
     nodes: int | None = None,
     cores: int | None = None,
     memory: str | int | None = None,
@@ -50,7 +55,10 @@ def submit(
     site
         One of :func:`pilothouse.sites`.
     name
-        Unique among the user's live pilots; made from the site when left out.
+        One that no other pilot or run of the user has; made from the site when left out.
+    exist
+        What happens when something that has ended has that name, which stays: ``"number"`` makes this one ``name-2``
+        and warns, ``"error"`` refuses.
     nodes
         How many nodes to keep running; each is one batch job and holds one Dask worker. 1.
     cores
@@ -83,7 +91,7 @@ def submit(
     InvalidInput
         A value can't be used; nothing was started.
     Conflict
-        A live pilot has that name.
+        Something that goes on has that name.
     Refused, Unavailable
         With placement ``"job"``: the batch system said no, or nothing. Else the pilot's ``reason`` says so.
 
@@ -117,7 +125,7 @@ def submit(
             settings=found.model_dump(mode="json"), wanted=description.wanted(),
             nodes_wanted=sum(description.wanted().values()), reason="the supervisor is starting",
             lease_end=now + timedelta(seconds=description.lease),
-        )
+        ), exist,
     )  # fmt: skip
     try:
         if in_job:
@@ -125,7 +133,7 @@ def submit(
         else:
             launch_here(record.name)
     except BaseException:
-        forget(PILOTS, record.name)
+        remove(PILOTS, record)
         raise
     if "ipykernel" in sys.modules:
         threading.Thread(target=_import_views, name="pilothouse-views", daemon=True).start()
@@ -162,13 +170,14 @@ def attach(name: str) -> Pilot | Run:
     raise NotFound(f"name={name!r}: no pilot or run has that name; {there}", field="name")
 
 
-def pilot_for(pilot: Pilot | AttachedPilot | str | None, run: str | None = None) -> Pilot:
+def pilot_for(pilot: Pilot | AttachedPilot | str | None, run: str | None = None, exist: Exist = "number") -> Pilot:
     """The pilot that a function's ``pilot=`` means: a handle, a name, or None for the default one.
 
     Parameters
     ----------
-    run
-        The name that a run is to have there: a bad one is refused before a pilot is started for it.
+    run, exist
+        The name that a run is to have there, and what if it is taken: what can't be is refused before a pilot is
+        started for it.
 
     Raises
     ------
@@ -179,6 +188,7 @@ def pilot_for(pilot: Pilot | AttachedPilot | str | None, run: str | None = None)
     """
     if run is not None:
         check_name(run)
+    check_exist(exist)
     if pilot is None:
         return default_pilot()
     if isinstance(pilot, str):
@@ -191,12 +201,19 @@ def pilot_for(pilot: Pilot | AttachedPilot | str | None, run: str | None = None)
 
 
 def default_pilot() -> Pilot:
-    """The pilot that is used where none is given: ``local``, two nodes, started if need be."""
-    with contextlib.suppress(NotFound):
-        pilot = Pilot("local")
-        if not pilot.state.ended and pilot.state is not State.DRAINING:
-            return pilot
-    try:
-        return submit("local", name="local", nodes=2)
-    except Conflict:  # another process was quicker
-        return Pilot("local")
+    """The pilot that is used where none is given: ``local`` (``local-2`` … once that has ended), started if need be."""
+    for name in numbered("local"):
+        if RUNS.path(name).exists():
+            continue
+        if not PILOTS.path(name).exists():
+            try:
+                return submit("local", name=name, nodes=2, exist="error")
+            except Conflict:  # another process is quicker: its record is there in a moment
+                deadline = time.monotonic() + QUICKER_S
+                while not PILOTS.path(name).exists() and time.monotonic() < deadline:
+                    time.sleep(0.01)
+        with contextlib.suppress(NotFound):
+            pilot = Pilot(name)
+            if not pilot.state.ended and pilot.state is not State.DRAINING:
+                return pilot
+    raise AssertionError("numbers have no end")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.history import all_nodes
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, RunRecord, State
+from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, RunRecord, State, runs_on
 from pilothouse.state import utcnow
 
 if TYPE_CHECKING:
@@ -137,15 +138,11 @@ def timeline(record: PilotRecord) -> Timeline:
     """What the pilot's nodes and runs did until now, or until its end."""
     now = record.ended or utcnow()
     nodes = all_nodes(record)
-    runs = sorted(
-        (run for run in RUNS if isinstance(run, RunRecord) and run.pilot == record.name
-         and record.created <= run.created),
-        key=lambda run: run.created,
-    )  # fmt: skip
+    runs = sorted(runs_on(record), key=lambda run: run.created)
     bars = [bar for node in nodes[-MOST_ROWS:] for bar in _node(node, now)]
     bars += [bar for run in runs[-MOST_ROWS:] for bar in _run(run, now)]
     hidden = max(len(nodes) - MOST_ROWS, 0) + max(len(runs) - MOST_ROWS, 0)
-    marks = tuple(_marks(Journal(PILOTS.root / record.name / "events.jsonl").read()))
+    marks = tuple(_marks(Journal(PILOTS.root / record.name / EVENTS).read()))
     begin = min([record.created, *(bar.begin for bar in bars)]) if not hidden else min(bar.begin for bar in bars)
     return Timeline(record.name, begin, now, tuple(bars), tuple(mark for mark in marks if mark.time >= begin), hidden)
 

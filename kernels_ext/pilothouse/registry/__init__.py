@@ -1,1 +1,1 @@
-"""The registry: what any process can know of pilots and runs without asking, and how it asks."""
+"""What any process of the user can know of pilots and runs without asking anybody."""

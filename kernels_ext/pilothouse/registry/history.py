@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
 from pydantic import ValidationError
 
+from pilothouse.registry import lines
+from pilothouse.registry.folders import NODES
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
 from pilothouse.state import utcnow
 
@@ -13,16 +16,10 @@ from pilothouse.state import utcnow
 def all_nodes(record: PilotRecord) -> list[NodeRecord]:
     """Every node that the pilot ever had, in the order of their submission; its record has only the latest."""
     found: dict[str, NodeRecord] = {}
-    try:
-        lines = (PILOTS.root / record.name / "nodes.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        lines = []
-    for line in lines:
-        try:
-            node = NodeRecord.model_validate_json(line)
-        except ValidationError:  # cut off by a crash
-            continue
-        found[node.name] = node
+    for line in lines.read(PILOTS.root / record.name / NODES):
+        with contextlib.suppress(ValidationError):  # of another version
+            node = NodeRecord.model_validate(line)
+            found[node.name] = node
     found |= {node.name: node for node in record.nodes}
     return sorted(found.values(), key=lambda node: node.submitted or record.created)
 

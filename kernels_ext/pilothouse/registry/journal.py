@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import InvalidInput
+from pilothouse.registry import lines
 from pilothouse.state import utcnow
 
 logger = logging.getLogger(__name__)
@@ -32,42 +32,28 @@ class Journal:
 
     def add(self, what: str, **details: Any) -> None:
         """Note that `what` happened now."""
-        line = json.dumps({"time": utcnow().isoformat(timespec="milliseconds"), "what": what, **details}) + "\n"
+        event = {"time": utcnow().isoformat(timespec="milliseconds"), "what": what, **details}
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
-                size = file.tell()
-            if size > self._limit:
-                lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-                self.path.write_text("".join(lines[len(lines) // 2 :]), encoding="utf-8")
+            if lines.append(self.path, [event]) > self._limit:
+                lines.halve(self.path)
         except OSError as error:  # a full home must not end what is going on
-            logger.warning("%s can't be written (%s): %s", self.path, error.strerror, line.strip())
+            logger.warning("%s can't be written (%s): %s", self.path, error.strerror, event)
 
     def read(self) -> list[dict[str, Any]]:
         """All events, oldest first; a line cut off by a crash is left out."""
-        events = []
-        try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        for line in lines:
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                continue
-        return events
+        return lines.read(self.path)
 
 
-def tail(path: Path, lines: int) -> str:
-    """The last `lines` lines of a text file, empty when there is none; reads 256 bytes a line at most."""
+def tail(path: Path, number: int) -> str:
+    """The last `number` lines of a text file, empty when there is none; reads 256 bytes a line at most."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(max(0, size - 256 * lines))
+            file.seek(max(0, size - 256 * number))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(text.splitlines()[-number:])
 
 
 def last_error(path: Path, since: datetime | None = None) -> str:
@@ -88,17 +74,17 @@ def last_error(path: Path, since: datetime | None = None) -> str:
     return next((line for line in reversed(tail(path, 40).splitlines()) if _ERROR.search(line)), "")
 
 
-def logs(folder: Path, first: str, lines: int, only: str | None = None) -> str:
-    """The last `lines` lines of each log in `folder`, that of `first` first; of ``only.log`` alone where it is given.
+def logs(folder: Path, first: str, number: int, only: str | None = None) -> str:
+    """The last `number` lines of each log in `folder`, that of `first` first; of ``only.log`` alone where it is given.
 
     Raises
     ------
     InvalidInput
-        `lines` is not a number from 1 on.
+        `number` is not one from 1 on.
     """
-    if isinstance(lines, bool) or not isinstance(lines, int) or lines < 1:
-        raise InvalidInput(f"tail={lines!r}: a number of lines, 1 or more", field="tail")
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise InvalidInput(f"tail={number!r}: a number of lines, 1 or more", field="tail")
     if only is not None:
-        return tail(folder / f"{only}.log", lines)
+        return tail(folder / f"{only}.log", number)
     paths = sorted(folder.glob("*.log"), key=lambda path: (path.stem != first, path.name))
-    return "\n".join(f"== {path.stem}\n{text}" for path in paths if (text := tail(path, lines)))
+    return "\n".join(f"== {path.stem}\n{text}" for path in paths if (text := tail(path, number)))

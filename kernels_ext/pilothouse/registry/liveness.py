@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pilothouse.errors import PilothouseError
+from pilothouse.registry import questions
+from pilothouse.registry.folders import CERTIFICATE, EVENTS, KEY, LEFTOVERS, SCHEDULER, SUPERVISOR_LOG, TOKEN
 from pilothouse.registry.journal import Journal, last_error
 from pilothouse.registry.line.client import answers
-from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State, runs_on
 from pilothouse.state import Unreadable, registry, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
@@ -62,10 +64,7 @@ def why_lost(record: PilotRecord) -> str:
 
 def _why_not_awaited(record: PilotRecord, jobs: list[NodeRecord]) -> str:
     """Why none of the jobs that should bring a supervisor will; empty when one still may."""
-    from pilothouse.pilots.queues.statuses import known_statuses
-    from pilothouse.pilots.sites.site import Site
-
-    statuses = known_statuses(Site.model_validate(record.settings))
+    statuses = questions.known_statuses(record)
     if statuses is None:  # nothing can be said now
         return ""
     reasons = []
@@ -91,7 +90,7 @@ def reconcile(record: PilotRecord) -> PilotRecord:
         return latest
     before = latest.model_copy()
     # An error before its last sign of life was not what ended it.
-    error = last_error(PILOTS.root / record.name / "supervisor.log", since=_last_sign(latest))
+    error = last_error(PILOTS.root / record.name / SUPERVISOR_LOG, since=_last_sign(latest))
     latest.state, latest.ended = State.LOST, utcnow()
     latest.reason = "\n".join(part for part in (why, error) if part)
     for node in latest.nodes:
@@ -101,11 +100,10 @@ def reconcile(record: PilotRecord) -> PilotRecord:
     with contextlib.suppress(OSError, PilothouseError):  # a home that can't be written: it is lost all the same
         if before.supervisor and before.supervisor.host == socket.gethostname():  # else it may only be out of reach
             remove_addresses(before)
-        Journal(PILOTS.folder(record.name) / "events.jsonl").add("lost", reason=why)
+        Journal(PILOTS.folder(record.name) / EVENTS).add("lost", reason=why)
         PILOTS.write(latest)
-        for run in RUNS:
-            if isinstance(run, RunRecord) and run.pilot == latest.name and not run.state.ended:
-                reconcile_run(run)
+        for run in runs_on(latest):
+            reconcile_run(run)
     return latest
 
 
@@ -135,7 +133,7 @@ def remove_addresses(record: PilotRecord) -> None:
     folder = PILOTS.folder(record.name)
     for path in record.sockets:
         path.unlink(missing_ok=True)
-    for name in ("tls.key", "tls.pem", "scheduler.json", "token"):
+    for name in (KEY, CERTIFICATE, SCHEDULER, TOKEN):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -157,7 +155,9 @@ def reconcile_run(record: RunRecord) -> RunRecord:
     pilot = PILOTS.find(record.pilot)
     if isinstance(pilot, Unreadable):
         return record
-    if pilot is not None and pilot.created <= record.created:  # else the name belongs to a later pilot
+    if pilot is not None and not record.is_on(pilot):  # a later pilot has that name
+        pilot = None
+    if pilot is not None:
         pilot = reconcile(pilot)
         if not pilot.state.ended:
             return record
@@ -166,7 +166,7 @@ def reconcile_run(record: RunRecord) -> RunRecord:
         latest.state, latest.ended = State.LOST, utcnow()
         latest.reason = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
         with contextlib.suppress(OSError):
-            Journal(RUNS.folder(record.name) / "events.jsonl").add("lost", reason=latest.reason)
+            Journal(RUNS.folder(record.name) / EVENTS).add("lost", reason=latest.reason)
         RUNS.write(latest)
     return latest
 
@@ -182,6 +182,6 @@ def remove_leftovers(folder: Path) -> None:
     They hold what must not outlive the pilot, such as its node store; each is known by its file ``owner.json``.
     """
     with contextlib.suppress(FileNotFoundError):
-        for line in (folder / "leftovers").read_text().splitlines():
+        for line in (folder / LEFTOVERS).read_text().splitlines():
             if Path(line, "owner.json").exists():
                 shutil.rmtree(line, ignore_errors=True)

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pilothouse.registry.states import State as State
 from pilothouse.state import Record, Records
 
 #: Name of the kind of node that a description's own fields describe.
 FIRST = "node"
 #: What :attr:`PilotRecord.dashboard` begins with where it is a socket of the supervisor's host.
 UNIX = "unix:"
-
-
-class State(StrEnum):
-    """States of pilots, nodes and runs, as far as each has them."""
-
-    PENDING = "pending"
-    STARTING = "starting"
-    RUNNING = "running"
-    DRAINING = "draining"
-    STOPPING = "stopping"
-    FINISHED = "finished"
-    FAILED = "failed"
-    LOST = "lost"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen."""
-        return self in (State.FINISHED, State.FAILED, State.LOST)
 
 
 class NodeRecord(BaseModel):
@@ -151,6 +134,7 @@ class RunRecord(Record):
 
     kind: str
     pilot: str
+    pilot_created: datetime | None = Field(default=None, description="which of the pilots that have had that name")
     state: State = State.STARTING
     reason: str = ""
     created: datetime
@@ -160,6 +144,17 @@ class RunRecord(Record):
     progress: Progress | None = None
     resumed: int = Field(default=0, description="how often another supervisor has gone on with it")
 
+    def is_on(self, pilot: PilotRecord) -> bool:
+        """Whether it was launched on this very pilot, and not on an earlier one of the same name."""
+        if self.pilot_created is None:  # of a version that did not note it
+            return self.pilot == pilot.name and pilot.created <= self.created
+        return (self.pilot, self.pilot_created) == (pilot.name, pilot.created)
+
 
 PILOTS: Records[PilotRecord] = Records("pilots", PilotRecord)
 RUNS: Records[RunRecord] = Records("runs", RunRecord)
+
+
+def runs_on(pilot: PilotRecord) -> Iterator[RunRecord]:
+    """The runs that were launched on this very pilot."""
+    return (run for run in RUNS if isinstance(run, RunRecord) and run.is_on(pilot))

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from distributed import Client
 
+#: In the environment of a node and of what runs there: the name of its pilot.
+PILOT_VARIABLE = "PILOTHOUSE_PILOT"
 #: Seconds that a process has to end by itself once its starter is gone.
 ORPHAN_GRACE = 5.0
 #: Seconds that it has when it said that it has something to finish, and how it says so to its node.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Generator
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pilothouse.errors import Failed, Lost, NotFound, Unavailable
+from pilothouse.errors import Conflict, Failed, Lost, NotFound, Unavailable
+from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import Handles, listed
 from pilothouse.registry.liveness import reconcile_run
+from pilothouse.registry.naming import check_same, remove
 from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.waiting import wait_until, wait_until_awaited
 
@@ -40,18 +43,32 @@ class Run:
     def __new__(cls, name: str) -> Run:
         """The handle that belongs to the run's kind."""
         record = RUNS.read(name)
-        return super().__new__(_handle(record.kind) if cls is Run else cls)
+        made = super().__new__(_handle(record.kind) if cls is Run else cls)
+        made._created = record.created
+        return made
+
+    _created: datetime
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __reduce__(self) -> tuple[type[Run], tuple[str]]:
-        return Run, (self.name,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return run_of, (self.name, self._created)
+
+    def _read(self) -> RunRecord:
+        """The run's record as it is written; :class:`NotFound` once it was removed, whatever has its name then."""
+        return check_same(RUNS.read(self.name), self._created)
 
     @property
     def record(self) -> RunRecord:
-        """What is known of the run at this moment."""
-        return reconcile_run(RUNS.read(self.name))
+        """What is known of the run at this moment.
+
+        Raises
+        ------
+        NotFound
+            The run was removed.
+        """
+        return reconcile_run(self._read())
 
     @property
     def kind(self) -> str:
@@ -81,7 +98,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """The run's own folder: files given at launch, log, telemetry, result."""
-        return RUNS.folder(self.name)
+        return RUNS.folder(self._read().name)
 
     def _ask(self, op: str, **arguments: Any) -> tuple[Any, bytes]:
         pilot = PILOTS.read(self.pilot)
@@ -96,7 +113,7 @@ class Run:
         """
         from pilothouse.telemetry import Frame, load
 
-        if not RUNS.read(self.name).state.ended:
+        if not self._read().state.ended:
             try:
                 status, body = self._ask("frame", since=since, wait=wait)
             except (NotFound, Unavailable):
@@ -104,7 +121,7 @@ class Run:
             else:
                 return status, Frame.decode(body)
         record = self.record
-        frame = load(self.folder / "telemetry.bin")
+        frame = load(self.folder / TELEMETRY)
         if 0 < since == frame.seq:
             frame = Frame(since, False, frame.time[:0], {name: values[:0] for name, values in frame.columns.items()})
         progress = record.progress.model_dump() if record.progress else None
@@ -126,7 +143,7 @@ class Run:
     @property
     def progress(self) -> dict[str, Any] | None:
         """``done``, ``total`` and ``unit``, where the run says so."""
-        record = RUNS.read(self.name)
+        record = self._read()
         if not record.state.ended:
             with contextlib.suppress(NotFound, Unavailable):
                 answer: dict[str, Any] | None = self._ask("status")[0]["progress"]
@@ -135,13 +152,13 @@ class Run:
 
     def events(self) -> list[dict[str, Any]]:
         """What happened when and why."""
-        return Journal(self.folder / "events.jsonl").read()
+        return Journal(self.folder / EVENTS).read()
 
     def logs(self, tail: int = 200) -> str:
         """The last lines of the run's own log and of each of its processes."""
         return logs(self.folder, "run", tail)
 
-    def wait(self, timeout: float | None = None) -> Run:
+    def wait(self, timeout: float | None = None) -> Self:
         """Wait for the run to end. An interrupt ends the wait, not the run.
 
         Raises
@@ -157,7 +174,7 @@ class Run:
         return f"The run {self.name!r} goes on; ph.attach({self.name!r}).stop() ends it."
 
     def _how_far(self) -> tuple[str, float | None]:
-        record = RUNS.read(self.name)
+        record = self._read()
         text, fraction = f"{record.name}: {record.state}", None
         progress = self.progress
         if progress:
@@ -185,7 +202,7 @@ class Run:
             raise NotFound(f"nothing installed can read the result of a run of kind {record.kind!r}", field="kind")
         return point.load().load_result(self.folder)
 
-    def stop(self, timeout: float = 15.0) -> Run:
+    def stop(self, timeout: float = 15.0) -> Self:
         """End the run, keeping what it has; returns when it has ended. Stopping an ended run is no error."""
         if not self.state.ended:
             try:
@@ -195,6 +212,24 @@ class Run:
                     raise
             self.wait(timeout)
         return self
+
+    def remove(self) -> None:
+        """Remove the run for good, with all that is in its folder: log, telemetry, result, outputs of its tasks.
+
+        Its name can be used again; this handle, and others of this run, find nothing any more. A working folder that
+        was given with ``folder=`` stays.
+
+        Raises
+        ------
+        Conflict
+            It goes on.
+        """
+        record = self.record
+        if not record.state.ended:
+            raise Conflict(
+                f"the run {self.name!r} is {record.state}: end it first, ph.attach({self.name!r}).stop()", field="name"
+            )
+        remove(RUNS, record)
 
     def __await__(self) -> Generator[Any, None, Any]:
         """``await run`` is its result, without blocking the kernel's loop. An interrupt ends the wait, not the run."""
@@ -231,6 +266,20 @@ def _mimebundle(function: str, handle: Any) -> dict[str, Any]:
     except ImportError:
         return {"text/plain": repr(handle)}
     return bundle
+
+
+def run_of(name: str, created: datetime) -> Run:
+    """The handle of the run called `name` that was launched at `created`.
+
+    Raises
+    ------
+    NotFound
+        That one was removed.
+    """
+    run = Run(name)
+    run._created = created
+    run._read()
+    return run
 
 
 def runs() -> Handles[Run]:

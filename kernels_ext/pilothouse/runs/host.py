@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
+from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal, tail
 from pilothouse.registry.records import RUNS, Progress, RunRecord, State
 from pilothouse.runs.protocols import Driver
@@ -164,10 +165,10 @@ class Context:
         self.folder = RUNS.folder(record.name)
         self.telemetry = Telemetry()
         if record.resumed:
-            self.telemetry.restore(load(self.folder / "telemetry.bin"))
+            self.telemetry.restore(load(self.folder / TELEMETRY))
         self.stopping = asyncio.Event()
         self.handing_over = False
-        self.journal = Journal(self.folder / "events.jsonl")
+        self.journal = Journal(self.folder / EVENTS)
         self.processes: list[Process] = []
         self.dirty = True
         self._host = host
@@ -315,7 +316,7 @@ class RunHost:
         finally:
             saver.cancel()
             await asyncio.gather(*(process.stop() for process in context.processes), return_exceptions=True)
-            context.telemetry.save(context.folder / "telemetry.bin")
+            context.telemetry.save(context.folder / TELEMETRY)
             if self._handing_over:
                 context.event("handed over")
             else:
@@ -334,7 +335,7 @@ class RunHost:
                 RUNS.write(context.record)
             if context.telemetry.seq != saved:
                 saved = context.telemetry.seq
-                context.telemetry.save(context.folder / "telemetry.bin")
+                context.telemetry.save(context.folder / TELEMETRY)
             await asyncio.sleep(SAVE_INTERVAL)
 
     async def frame(self, name: str, since: int, wait: float) -> tuple[dict[str, Any], bytes]:

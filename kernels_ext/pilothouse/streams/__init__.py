@@ -4,8 +4,8 @@ The names below are imported when they are first used: the node processes of a s
 start in a moment.
 
 >>> from pilothouse import streams
->>> sorted(streams.sources())
-['kmeans-random']
+>>> streams.sources()["kmeans-random"]
+'Blocks of points around random centres that stay'
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# Folders with the names of functions are imported first: the import system makes a folder an attribute of its package
-# once, and the function takes that place for good (as in `dask.delayed`).
-import pilothouse.streams.brokers
-import pilothouse.streams.processors
-import pilothouse.streams.sources  # noqa: F401
-from pilothouse.streams.catalogue import brokers, processors, sources
+from pilothouse.room import Room
+from pilothouse.streams import catalogue
 
 if TYPE_CHECKING:
     from pilothouse.streams.description import StreamDescription
@@ -27,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["StreamDescription", "brokers", "processors", "run", "sources"]
 
 _WHERE = {"StreamDescription": "description", "run": "launch"}
+
+brokers = Room("pilothouse.streams.brokers", catalogue.brokers)
+processors = Room("pilothouse.streams.processors", catalogue.processors)
+sources = Room("pilothouse.streams.sources", catalogue.sources)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pilothouse.errors import InvalidInput
+from pilothouse.state import first_fault
 from pilothouse.streams import catalogue
 
 #: The largest payload of one message, bytes.
@@ -85,7 +86,6 @@ class StreamDescription(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or None
-            said = first["msg"][:1].lower() + first["msg"][1:]
-            raise InvalidInput(f"{field}={first['input']!r} can't be: {said}", field=field) from None
+            fault = first_fault(error)
+            message = f"{fault.field}={fault.value!r} can't be: {fault.message}"
+            raise InvalidInput(message, field=fault.field or None) from None

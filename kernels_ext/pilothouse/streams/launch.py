@@ -8,6 +8,7 @@ from pilothouse.streams.description import StreamDescription
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
+    from pilothouse.registry.naming import Exist
     from pilothouse.runs.handle import Run
 
 
@@ -18,6 +19,7 @@ def run(
     pilot: Pilot | None = None,
     *,
     name: str | None = None,
+    exist: Exist = "number",
     rate: float | None = 100.0,
     messages: int | None = None,
     seconds: float | None = None,
@@ -41,7 +43,10 @@ def run(
     pilot
         Where it runs; without one, on the user's local pilot, which starts by itself.
     name
-        The run's name; without one, one is made.
+        The run's name, one that no other pilot or run of the user has; without one, one is made.
+    exist
+        What happens when something that has ended has that name, which stays: ``"number"`` makes this one ``name-2``
+        and warns, ``"error"`` refuses.
     rate
         Messages a second, from all producers together. They are sent by schedule, and latency counts from the time
         when the schedule wanted a message sent. None: as fast as the producers can.
@@ -70,6 +75,8 @@ def run(
     ------
     InvalidInput
         A value can't be; nothing was launched.
+    Conflict
+        Something that goes on has that name.
 
     Examples
     --------
@@ -86,4 +93,4 @@ def run(
     )  # fmt: skip
     from pilothouse.pilots import pilot_for
 
-    return pilot_for(pilot, name).launch("stream", description.model_dump(), name=name)
+    return pilot_for(pilot, name, exist).launch("stream", description.model_dump(), name=name, exist=exist)

@@ -35,7 +35,6 @@ class Board:
     def __init__(self, tasks: list[dict[str, Any]], retries: int, ends: Ends, log: Callable[[str], None]) -> None:
         self.tasks = tasks
         self.ended = ends.read()
-        ends.mend()
         self.pending = deque(number for number in range(len(tasks)) if number not in self.ended)
         self.running: set[int] = set()
         self._retries = retries

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,7 @@ from pilothouse.errors import InvalidInput
 if TYPE_CHECKING:
     from distributed import Client
 
-    from pilothouse.pilots.handle import Pilot
+    from pilothouse.registry.naming import Exist
     from pilothouse.registry.records import PilotRecord
     from pilothouse.runs.cores import Need
     from pilothouse.tasks.handle import Task
@@ -42,6 +41,7 @@ class Executes:
         launcher: str | Sequence[str] | None = None,
         through: Literal["pilothouse", "radical"] = "pilothouse",
         name: str | None = None,
+        exist: Exist = "number",
     ) -> Task:
         """Run an executable on a node of the pilot and return at once.
 
@@ -78,14 +78,17 @@ class Executes:
             ``"radical"`` has RADICAL-Pilot run it, in the environment that ``$PILOTHOUSE_RADICAL`` names. While it
             runs, RADICAL-Pilot listens on all interfaces of the node.
         name
-            Of the run; made up when left out.
+            Of the run, one that no other pilot or run of the user has; made up when left out.
+        exist
+            What happens when something that has ended has that name, which stays with its files: ``"number"`` makes
+            this one ``name-2`` and warns, ``"error"`` refuses.
 
         Raises
         ------
         InvalidInput
             A value can't be; nothing was started.
         Conflict
-            A live run has that name, or something in `after` has failed already.
+            Something that goes on has that name, or something in `after` has failed already.
 
         Examples
         --------
@@ -94,7 +97,7 @@ class Executes:
         >>> task.result()["traj.trr"]  # doctest: +SKIP
         """
         return _start(
-            self, [(argv, None)], False, env, inputs, outputs, after, folder, name,
+            self, [(argv, None)], False, env, inputs, outputs, after, folder, name, exist,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
             through=through,
         )  # fmt: skip
@@ -118,6 +121,7 @@ class Executes:
         launcher: str | Sequence[str] | None = None,
         through: Literal["pilothouse", "radical"] = "pilothouse",
         name: str | None = None,
+        exist: Exist = "number",
     ) -> Task:
         """Run many executables, thousands of them, as one run, and return at once.
 
@@ -128,7 +132,7 @@ class Executes:
         parameters
             A mapping for each task: ``{name}`` in the template's arguments, `env`, `inputs` and `outputs` stands
             for its values.
-        cores, gpus, ranks, env, inputs, outputs, after, retries, stage, timeout, launcher, through, name
+        cores, gpus, ranks, env, inputs, outputs, after, retries, stage, timeout, launcher, through, name, exist
             Of each task, as for :meth:`execute`.
         folder
             Holds a working folder for each task: ``00000``, ``00001`` ...
@@ -155,7 +159,7 @@ class Executes:
             field = "commands" if parameters is None else "parameters"
             raise InvalidInput(f"{field}=[]: there is nothing to execute", field=field)
         return _start(
-            self, pairs, True, env, inputs, outputs, after, folder, name,
+            self, pairs, True, env, inputs, outputs, after, folder, name, exist,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
             through=through,
         )  # fmt: skip
@@ -177,15 +181,18 @@ def _plain(value: Any) -> Any:
 
 def _start(
     pilot: Any, commands: list[tuple[Any, dict[str, Any] | None]], many: bool, env: Any, inputs: Any, outputs: Any,
-    after: Any, folder: Any, name: str | None, **options: Any,
+    after: Any, folder: Any, name: str | None, exist: Exist, **options: Any,
 ) -> Task:  # fmt: skip
+    from pilothouse.registry.naming import check_exist
     from pilothouse.runs.cores import Need
     from pilothouse.state import check_name
+    from pilothouse.tasks.launching import launch_tasks
     from pilothouse.tasks.radical.settings import radical_settings
     from pilothouse.tasks.specification import Options, makers, one, predecessor
 
     if name is not None:
         check_name(name)
+    check_exist(exist)
     chosen = Options.check(options)
     if isinstance(after, str) or not isinstance(after, (list, tuple, set, frozenset)):
         after = [after]
@@ -213,25 +220,10 @@ def _start(
         "holder": f"pilothouse-{os.urandom(8).hex()}" if keys else "",
     }  # fmt: skip
     work = None if folder is None else str(Path(folder).expanduser().absolute())
-    if not keys:
-        return launch(pilot, specification, work, name)
-    with _held(pilot.client(), keys, specification["holder"]):
-        return launch(pilot, specification, work, name)
-
-
-def launch(pilot: Pilot, specification: dict[str, Any], work: str | None, name: str | None) -> Task:
-    """Launch a run of the kind ``tasks``."""
-    from pilothouse.tasks.handle import Task
-    from pilothouse.tasks.places import SPECIFICATION
-
-    tasks = specification["tasks"]
-    shown = {key: specification[key] for key in ("cores", "gpus", "ranks", "retries", "stage", "timeout", "through")}
-    names = [each.get("run") or each["key"] for each in specification["after"]]
-    command = shlex.join(tasks[0]["argv"])
-    parameters = {"command": command[:500], "tasks": len(tasks), "after": names, **shown}
-    specification = {**specification, "work": work}
-    files = {SPECIFICATION: json.dumps(specification).encode()}
-    return Task(pilot.launch("tasks", parameters, name=name, files=files).name)
+    held = _held(pilot.client(), keys, specification["holder"]) if keys else contextlib.nullcontext()
+    with held:
+        task: Task = launch_tasks(pilot.launch, specification, work, name, exist)
+    return task
 
 
 @contextlib.contextmanager

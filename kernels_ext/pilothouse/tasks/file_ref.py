@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import mmap
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.errors import Failed, InvalidInput, NotFound
-from pilothouse.runs.handle import Run
+from pilothouse.runs.handle import run_of
 from pilothouse.state import first_error
 from pilothouse.tasks.ends import Ends
 from pilothouse.tasks.predecessors import why_not
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)  # or it says what is wrong
+    return text
 
 
 class FileRef(BaseModel):
@@ -38,7 +44,7 @@ class FileRef(BaseModel):
 
     file: str
     run: str
-    created: str
+    created: Annotated[str, AfterValidator(_moment)]
     task: Annotated[int, Field(ge=0)] = 0
 
     @classmethod
@@ -64,15 +70,13 @@ class FileRef(BaseModel):
         Failed
             The task did not end well, or did not leave the file.
         NotFound
-            The run, or the file, is not there any more.
+            The run, or the file, was removed.
         """
-        run = Run(self.run)
+        run = run_of(self.run, datetime.fromisoformat(self.created))
         if self.task not in Ends(run.folder).read() and not run.state.ended:
             give_way()
             run.wait()
         record = run.record
-        if record.created.isoformat() != self.created:
-            raise Failed(f"{self.file}: the run {self.run!r} that left it was replaced by a later one of the same name")
         if why := why_not(record, [self.task]):
             raise Failed(f"{self.file}: the run {self.run!r} that was to leave it {why}")
         path = Path(self.file)

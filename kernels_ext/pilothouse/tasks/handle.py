@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import secrets
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput
 from pilothouse.registry.journal import tail as last_lines
-from pilothouse.registry.records import State
-from pilothouse.runs.handle import Run
+from pilothouse.registry.records import PILOTS, State
+from pilothouse.runs.handle import Run, run_of
+from pilothouse.runs.launch import answering, launch
 from pilothouse.tasks.ends import Ends
+from pilothouse.tasks.launching import launch_tasks
 
 if TYPE_CHECKING:
     import xarray
@@ -99,7 +103,7 @@ class Task(Run):
                 f"name={name!r} is not a file of the outputs of {self.name!r}; these are {known}", field="name"
             )
         file = places(self.folder, specification).working(number) / name
-        return FileRef(file=str(file), run=self.name, created=self.record.created.isoformat(), task=number)
+        return FileRef(file=str(file), run=self.name, created=self._created.isoformat(), task=number)
 
     def stdout(self, tail: int = 200, task: int | None = None) -> str:
         """The last lines that the executable printed, so far; `task` is the number of one of many."""
@@ -157,9 +161,6 @@ class Task(Run):
         Conflict
             The run goes on, or nothing of it failed.
         """
-        from pilothouse.pilots.handle import Pilot
-        from pilothouse.tasks.executing import launch
-
         if not self.state.ended:
             raise Conflict(f"the run {self.name!r} goes on: retry it when it has ended", field="name")
         specification = self._specification
@@ -168,7 +169,9 @@ class Task(Run):
         if not tasks:
             raise Conflict(f"all tasks of the run {self.name!r} ended well: there is nothing to retry", field="name")
         folder = None if self.work.is_relative_to(self.folder) else specification["work"]
-        return launch(Pilot(self.pilot), {**specification, "tasks": tasks, "after": [], "holder": ""}, folder, name)
+        again = {**specification, "tasks": tasks, "after": [], "holder": ""}
+        task: Task = launch_tasks(functools.partial(launch, PILOTS.read(self.pilot)), again, folder, name, "number")
+        return task
 
     def future(self, client: Client | None = None) -> Future:
         """A Dask future with :meth:`result`, for Dask functions to depend on; it holds up no thread of a worker.
@@ -183,7 +186,7 @@ class Task(Run):
 
         client = client or self._client()
         key = f"pilothouse-{self.name}-{secrets.token_hex(4)}"
-        self._future = client.submit(result_of, self.name, self.record.created.isoformat(), key=key, pure=False)
+        self._future = client.submit(result_of, self.name, self._created.isoformat(), key=key, pure=False)
         if not client.asynchronous:  # what another client submits could come before it, and fail
             client.run_on_scheduler(known, [key])
         return self._future  # held here too: Dask may drop one that is only an argument before it knows what follows
@@ -191,14 +194,15 @@ class Task(Run):
     def _client(self) -> Client:
         from distributed import default_client
 
-        from pilothouse.pilots.handle import Pilot
+        from pilothouse.runs.dask import client_of
 
-        pilot = Pilot(self.pilot)
+        own = PILOTS.read(self.pilot)
+        pilot = answering(own.name, own.created)
         with contextlib.suppress(ValueError):  # there is none
             client: Client = default_client()
-            if client.scheduler.address == pilot.record.scheduler:
+            if client.scheduler.address == pilot.scheduler:
                 return client
-        return pilot.client()
+        return client_of(pilot)
 
     def _only(self, task: int | None) -> int:
         number = len(self._specification["tasks"])
@@ -228,9 +232,7 @@ def result_of(name: str, created: str) -> Any:
     from pilothouse.tasks.file_ref import give_way
 
     give_way()
-    task = Task(name)
+    task = run_of(name, datetime.fromisoformat(created))
     while not task.state.ended:
         time.sleep(0.1)
-    if task.record.created.isoformat() != created:
-        raise Failed(f"the run {name!r} was replaced by a later one of the same name")
     return task.result()

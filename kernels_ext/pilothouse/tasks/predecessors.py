@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pilothouse.errors import Failed, NotFound
 from pilothouse.registry.liveness import reconcile_run
+from pilothouse.registry.naming import check_same
 from pilothouse.registry.records import RUNS, RunRecord, State
 from pilothouse.tasks.ends import Ends
 
@@ -72,11 +74,9 @@ def ended_well(after: dict[str, Any]) -> bool:
     """
     name = after["run"]
     try:
-        record = reconcile_run(RUNS.read(name))
+        record = reconcile_run(check_same(RUNS.read(name), datetime.fromisoformat(after["created"])))
     except NotFound:
-        raise Failed(f"after {name!r}, which is not there any more") from None
-    if record.created.isoformat() != after["created"]:
-        raise Failed(f"after {name!r}, whose name a later run has taken: how it ended can't be told any more")
+        raise Failed(f"after {name!r}, which was removed: how it ended can't be told any more") from None
     if record.state.ended and (why := why_not(record, after.get("tasks", ()))):
         raise Failed(f"after {name!r}, which {why}")
     return record.state.ended

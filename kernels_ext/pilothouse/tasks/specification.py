@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.errors import Conflict, Failed, InvalidInput
 from pilothouse.pilots.sites.description import Duration
+from pilothouse.state import first_fault
 
 _BRACES = "(a brace itself is doubled: {{ }})"
 Whole = Annotated[int, Field(strict=True)]
@@ -46,10 +47,9 @@ class Options(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = str(first["loc"][0])
-            message = first["msg"].removeprefix("Value error, ")
-            raise InvalidInput(f"{field}={values[field]!r}: {message[0].lower()}{message[1:]}", field=field) from None
+            fault = first_fault(error)
+            field = str(fault.path[0])
+            raise InvalidInput(f"{field}={values[field]!r}: {fault.message}", field=field) from None
 
 
 def one(

@@ -30,8 +30,11 @@ class PilotContract:
     delete: str
 
     @pytest.fixture(autouse=True)
-    def _state(self, state_home: Path) -> None:
-        """Pilots of a test are its own."""
+    def _state(self, state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Pilots of a test are its own, and the batch system is asked often."""
+        site = tmp_path / "site.toml"
+        site.write_text(f'[{self.system}]\nsystem = "{self.system}"\npoll_least = 0.3\npoll_most = 1\n')
+        monkeypatch.setenv("PILOTHOUSE_SITES", str(site))
 
     def submit(self, nodes: int, **fields: object) -> Pilot:
         return ph.submit(self.system, nodes=nodes, walltime="20min", lease="1h", **fields)  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 from pilothouse.state import utcnow
+from pilothouse.testing.waiting import eventually_async
 
 #: Batch systems that look at their queue every few seconds, on a machine that does other things too.
 PATIENCE_S = 120.0
@@ -56,20 +56,24 @@ class Bench:
         return listed.get(number) or (await self.queue.history([number])).get(number)
 
     async def until(self, number: str, condition: Callable[[JobStatus], object]) -> JobStatus:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
+        async def met() -> JobStatus:
             status = await self.status(number)
-            if status is not None and condition(status):
-                return status
-            assert time.monotonic() < deadline, f"job {number}: {status}"
-            await asyncio.sleep(0.2)
+            assert status is not None, "it is not known"
+            assert condition(status), status
+            return status
+
+        return await eventually_async(met, f"what is asked of job {number}", PATIENCE_S, pause=0.2)
 
     async def gone(self, number: str) -> None:
         """Until it is no longer among those that wait or run."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (status := (await self.queue.poll()).get(number)) is not None and not status.state.ended:
-            assert time.monotonic() < deadline, f"job {number}: {status}"
-            await asyncio.sleep(0.2)
+
+        async def left() -> bool:
+            status = (await self.queue.poll()).get(number)
+            assert status is None or status.state.ended, status
+            return True
+
+        ended: bool = await eventually_async(left, f"the end of job {number}", PATIENCE_S, pause=0.2)
+        assert ended
 
 
 class QueueContract:

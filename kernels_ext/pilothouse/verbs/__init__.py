@@ -14,20 +14,21 @@ GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
         "Pilots: nodes of a site that are yours for a while.",
         (
             pilots.pilots, submitting.start, pilots.show, pilots.extend, pilots.shrink, pilots.scale, pilots.renew,
-            pilots.adapt, pilots.recover, pilots.execute, pilots.cancel, runs.logs, runs.events, pilots.script,
-            pilots.cost, pilots.timeline, pilots.sites, pilots.sweep,
+            pilots.adapt, pilots.recover, pilots.execute, pilots.cancel, runs.remove, runs.logs, runs.events,
+            pilots.script, pilots.cost, pilots.timeline, pilots.sites, pilots.sweep,
         ),
     ),
     "runs": (
         "Runs: what was launched on pilots, alive and ended.",
-        (runs.runs, runs.attach, runs.stop, runs.result, runs.logs, runs.events),
+        (runs.runs, runs.attach, runs.stop, runs.result, runs.remove, runs.logs, runs.events),
     ),
-    "stream": ("Streaming Mini-Apps.", (runs.runs, streams.stream, runs.stop, runs.logs, runs.events)),
+    "stream": ("Streaming Mini-Apps.", (runs.runs, streams.stream, runs.stop, runs.remove, runs.logs, runs.events)),
     "md": ("Analyses of molecular-dynamics trajectories.", (md.rmsd, md.psa)),
     "market": (
         "The training market.",
         (
             market.offers, market.connect, market.calls, market.provide, market.post, market.receipts, market.ledger,
+            market.admitted, market.admit, market.dismiss,
         ),
     ),
 }  # fmt: skip

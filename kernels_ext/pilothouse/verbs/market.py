@@ -13,19 +13,24 @@ def _market(options: argparse.Namespace) -> Call:
     return Call("ph.market.connect", (), {**relays, **on(options)})
 
 
-_RELAYS = (
-    arg("--relay", action="append", metavar="URL", help="a relay; may be given again (default: your lab market)"),
-    ON,
-)
+def _look(options: argparse.Namespace) -> Call:
+    """A market to look at: nothing is started for it."""
+    return Call("ph.market.connect", (), {"relays": options.relay} if options.relay else {"start": False})
+
+
+def _lab(options: argparse.Namespace) -> Call:
+    return Call("ph.market.connect", (), {"start": False})
+
+
+_RELAY = arg("--relay", action="append", metavar="URL", help="a relay; may be given again (default: your lab market)")
+_RELAYS = (_RELAY, ON)
 connect = Verb("connect", "open a market: your own lab market, or relays", _market, _RELAYS)
-calls = Verb("calls", "the calls for training that stand", lambda options: _market(options).then("calls"), _RELAYS)
-offers = Verb("offers", "the offers of providers that stand", lambda options: _market(options).then("offers"), _RELAYS)
+calls = Verb("calls", "the calls for training that stand", lambda options: _look(options).then("calls"), (_RELAY,))
+offers = Verb("offers", "the offers of providers that stand", lambda options: _look(options).then("offers"), (_RELAY,))
 receipts = Verb(
-    "receipts", "public receipts, by job and round", lambda options: _market(options).then("receipts"), _RELAYS
+    "receipts", "public receipts, by job and round", lambda options: _look(options).then("receipts"), (_RELAY,)
 )
-ledger = Verb(
-    "ledger", "your books: what was paid and earned", lambda options: _market(options).then("ledger"), _RELAYS
-)
+ledger = Verb("ledger", "your books: what was paid and earned", lambda options: Call("ph.market.ledger"))
 provide = Verb(
     "provide", "sell training from a node of a pilot",
     lambda options: _market(options).then("provide", **given(options, "name"), **pairs(options.parameters)),
@@ -40,4 +45,14 @@ post = Verb(
         arg("--data", metavar="EXPRESSION", help="Python: (X, y) to train on; or data=NAME, such as data=digits"),
         *_RELAYS, PARAMETERS,
     ),
+)  # fmt: skip
+_KEY = arg("key", metavar="KEY", help="their public key: npub1…, or 64 hex digits")
+admitted = Verb("admitted", "the keys that your lab market lets in", lambda options: _lab(options).then("admitted"))
+admit = Verb(
+    "admit", "let somebody else trade on your lab market", lambda options: _lab(options).then("admit", options.key),
+    (_KEY,),
+)  # fmt: skip
+dismiss = Verb(
+    "dismiss", "shut out of your lab market whom you admitted",
+    lambda options: _lab(options).then("dismiss", options.key), (_KEY,),
 )  # fmt: skip

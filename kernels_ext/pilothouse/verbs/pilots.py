@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pilothouse.verbs.call import Call
-from pilothouse.verbs.verb import PILOT, Verb, arg, given, handle
+from pilothouse.verbs.verb import EXIST, PILOT, Verb, arg, given, handle
 
 
 def _count(options: argparse.Namespace, method: str, *also: str) -> Call:
@@ -13,7 +13,7 @@ def _count(options: argparse.Namespace, method: str, *also: str) -> Call:
 
 
 def _execute(options: argparse.Namespace) -> Call:
-    asked = given(options, "cores", "gpus", "ranks", "timeout", "retries", "through")
+    asked = given(options, "cores", "gpus", "ranks", "timeout", "retries", "through", "exist")
     named = {} if options.run_name is None else {"name": options.run_name}
     return handle(options).then("execute", options.command, **asked, **named)
 
@@ -81,7 +81,7 @@ execute = Verb(
         arg("--retries", type=int, metavar="N", help="how often it is tried again when it fails (default: 0)"),
         arg("--through", metavar="WHAT", help="what runs it: pilothouse, radical (default: pilothouse)"),
         arg("--run-name", dest="run_name", metavar="NAME", help="the run's name (default: made up)"),
-        PILOT,
+        EXIST, PILOT,
         arg("command", nargs=argparse.REMAINDER, metavar="...", help="the executable and its arguments"),
     ),
 )  # fmt: skip

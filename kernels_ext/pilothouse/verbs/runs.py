@@ -9,6 +9,10 @@ runs = Verb("list", "list the runs, the latest first", lambda _: Call("ph.runs")
 attach = Verb("attach", "the pilot or the run of that name, with its history", handle, (EITHER,))
 stop = Verb("stop", "end a run, keeping what it has", lambda options: handle(options).then("stop"), (RUN,))
 result = Verb("result", "wait for a run and return its result", lambda options: handle(options).then("result"), (RUN,))
+remove = Verb(
+    "remove", "remove a pilot or a run that has ended, with its files; its name can be used again",
+    lambda options: handle(options).then("remove"), (EITHER,),
+)  # fmt: skip
 logs = Verb(
     "logs", "the last lines of the logs of a pilot or a run",
     lambda options: handle(options).then("logs", **given(options, "tail")), (EITHER, TAIL),

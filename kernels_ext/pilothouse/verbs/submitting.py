@@ -8,11 +8,12 @@ from typing import Any
 
 from pilothouse.errors import InvalidInput
 from pilothouse.verbs.call import Call
-from pilothouse.verbs.verb import Verb, arg, given, pairs
+from pilothouse.verbs.verb import EXIST, Verb, arg, given, pairs
 
 SUBMIT = (
     arg("site", nargs="?", metavar="SITE", help="where (default: local)", names=("sites",)),
     arg("--name", help="the pilot's name (default: made up)"),
+    EXIST,
     arg("--nodes", type=int, metavar="N", help="how many nodes to keep running (default: 1)"),
     arg("--cores", type=int, metavar="N", help="cores of a node (default: 1)"),
     arg("--memory", metavar="SIZE", help="memory of a node, such as '4 GiB'"),
@@ -63,7 +64,7 @@ def _submit(options: argparse.Namespace) -> Call:
     site = () if options.site is None else (options.site,)
     if options.dry_run:
         return Call("ph.preview", site, found)
-    call = Call("ph.submit", site, found)
+    call = Call("ph.submit", site, {**found, **given(options, "exist")})
     return call.then("wait") if options.wait else call
 
 

@@ -104,5 +104,8 @@ EITHER = arg("name", metavar="NAME", help="the pilot or the run", names=("pilots
 ON = arg(
     "--pilot", metavar="NAME", help="the pilot to use (default: the local one, started if need be)", names=("pilots",)
 )
+EXIST = arg(
+    "--exist", metavar="WHAT", help="when something that has ended has that name: number it, or error (default: number)"
+)
 TAIL = arg("--tail", type=int, metavar="N", help="how many lines of each log (default: 200)")
 PARAMETERS = arg("parameters", nargs="*", metavar="NAME=VALUE", help="further parameters of the function")

@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 
-from pilothouse.pilots.dashboard_link import SERVER
+from pilothouse.registry.dashboard_link import SERVER
 from pilothouse_lab.routes import routes
 from pilothouse_lab.watch import EVENTS, RecordWatch
 

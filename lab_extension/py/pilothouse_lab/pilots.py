@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from pilothouse_lab.answers import Answer, in_thread, within, worded
-from pilothouse_lab.records import as_json, listed
+from pilothouse_lab.records import as_json, listed, removed
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
@@ -131,6 +131,16 @@ class OnePilot(Answer):
             return as_json(pilot.record)
 
         self.answer(await in_thread(cancel), 202)
+
+
+class PilotRemove(Answer):
+    """A pilot for good."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Remove the ended pilot, the one that was ``{"created": …}``: 200 and its record as it last was."""
+        self.answer(await in_thread(removed, _pilot, name, self.body("created")))
 
 
 class PilotExtend(Answer):

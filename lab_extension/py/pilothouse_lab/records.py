@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pilothouse.pilots import Pilot
+    from pilothouse.runs.handle import Run
     from pilothouse.state import R, Record, Records, Unreadable
 
 #: The state in which a record that can't be read is listed.
@@ -19,6 +21,24 @@ def as_json(record: Record | Unreadable) -> dict[str, Any]:
     if isinstance(record, Unreadable):
         return {"name": record.name, "state": UNREADABLE, "reason": record.reason, "path": str(record.path)}
     return record.model_dump(mode="json")
+
+
+def removed(find: Callable[[str], Pilot | Run], name: str, which: dict[str, Any]) -> dict[str, Any]:
+    """Remove what `find` gives for `name`; its record as it last was.
+
+    Parameters
+    ----------
+    which
+        With ``created``, only if it is the one that was made then: its name may be a later one's by now.
+    """
+    from pilothouse.errors import Conflict
+
+    handle = find(name)
+    record = as_json(handle.record)
+    if which.get("created", record["created"]) != record["created"]:
+        raise Conflict(f"name={name!r}: a later one has that name, made at {record['created']}", field="created")
+    handle.remove()
+    return record
 
 
 def listed(records: Records[R], reconcile: Callable[[R], R]) -> dict[str, Any]:

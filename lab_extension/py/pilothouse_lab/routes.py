@@ -13,6 +13,7 @@ from pilothouse_lab.pilots import (
     PilotLogs,
     PilotPreview,
     PilotRecover,
+    PilotRemove,
     PilotRenew,
     Pilots,
     PilotSchema,
@@ -21,7 +22,7 @@ from pilothouse_lab.pilots import (
     Sites,
     Sweep,
 )
-from pilothouse_lab.runs import OneRun, RunLogs, Runs, RunStop
+from pilothouse_lab.runs import OneRun, RunLogs, RunRemove, Runs, RunStop
 from pilothouse_lab.telemetry import TelemetrySocket
 
 PREFIX = "/pilothouse/api/v1"
@@ -38,12 +39,14 @@ PATHS: dict[str, type[Any]] = {
     "/pilots/{name}/renew": PilotRenew,
     "/pilots/{name}/adapt": PilotAdapt,
     "/pilots/{name}/recover": PilotRecover,
+    "/pilots/{name}/remove": PilotRemove,
     "/pilots/{name}/timeline": PilotTimeline,
     "/pilots/{name}/logs": PilotLogs,
     "/sweep": Sweep,
     "/runs": Runs,
     "/runs/{name}": OneRun,
     "/runs/{name}/stop": RunStop,
+    "/runs/{name}/remove": RunRemove,
     "/runs/{name}/logs": RunLogs,
     "/runs/{name}/telemetry": TelemetrySocket,
     "/market": Market,

@@ -9,7 +9,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from pilothouse_lab.answers import Answer, in_thread
-from pilothouse_lab.records import as_json, listed
+from pilothouse_lab.records import as_json, listed, removed
 
 if TYPE_CHECKING:
     from pilothouse.runs.handle import Run
@@ -59,6 +59,16 @@ class RunStop(Answer):
             return as_json(run.record)
 
         self.answer(await in_thread(stop), 202)
+
+
+class RunRemove(Answer):
+    """A run for good."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Remove the ended run, the one that was ``{"created": …}``: 200 and its record as it last was."""
+        self.answer(await in_thread(removed, find_run, name, self.body("created")))
 
 
 class RunLogs(Answer):

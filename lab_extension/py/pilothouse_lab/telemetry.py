@@ -2,7 +2,8 @@
 
 Binary messages are :meth:`pilothouse.telemetry.Frame.encode`: first everything after ``since`` (even when that is
 nothing), then increments. Text messages are the run's record as JSON, sent at first and whenever it has changed.
-The socket closes with code 1000 once an ended run has been sent whole.
+The socket closes with code 1000 once an ended run has been sent whole. A lost run has not ended as long as its pilot
+can be recovered: until then the socket stays, and goes on with what the run does next.
 
 There is no queue that a slow client could fill: the next increment is asked for when the last one has gone out,
 so a client that falls behind gets fewer and larger ones, and a reset when the store has thinned what it missed.
@@ -26,6 +27,7 @@ from pilothouse_lab.records import as_json
 from pilothouse_lab.runs import find_run
 
 if TYPE_CHECKING:
+    from pilothouse.registry.records import RunRecord
     from pilothouse.runs.handle import Run
 
 #: Seconds between frames, at least.
@@ -33,6 +35,9 @@ INTERVAL = 0.1
 
 #: Seconds that one long poll waits for a sample, and so the most until a change of state is seen.
 PATIENCE = 0.5
+
+#: Seconds between two looks at a lost run, which may go on.
+LOST_PATIENCE = 1.0
 
 #: Failed polls in a row (0.5 s apart) after which the socket closes with code 1013, "try again later".
 ATTEMPTS = 20
@@ -83,6 +88,7 @@ class TelemetrySocket(WebSocketMixin, WebSocketHandler, JSONErrors):
             began = clock()
             try:
                 record = await in_feed_thread(lambda: self.run.record)
+                returning = record.state.ended and await in_feed_thread(_may_return, record)
                 # An ended run's record is older than its last frame, so this frame is the rest.
                 patience = 0.0 if first or record.state.ended else PATIENCE
                 status, frame = await in_feed_thread(self.run.status, seq, patience)
@@ -99,8 +105,14 @@ class TelemetrySocket(WebSocketMixin, WebSocketHandler, JSONErrors):
             if first or len(frame.time):
                 await self.write_message(frame.encode(), binary=True)
             seq, first = frame.seq, False
-            if record.state.ended:
+            if record.state.ended and not returning:
                 self.close(ENDED, "the run has ended")
                 return
-            await asyncio.sleep(max(0.0, began + INTERVAL - clock()))
+            await asyncio.sleep(max(0.0, began + (LOST_PATIENCE if returning else INTERVAL) - clock()))
         self.close(TRY_LATER, "the run's supervisor can't be reached")
+
+
+def _may_return(record: RunRecord) -> bool:
+    from pilothouse.pilots.supervisor.recovery import may_return
+
+    return may_return(record)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pilothouse.registry.states import has_ended
 from pilothouse_lab.answers import in_thread
 from pilothouse_lab.records import UNREADABLE, as_json
 
@@ -32,8 +33,6 @@ THOROUGH = 25
 
 #: What changes without anything having happened.
 VOLATILE = ("heartbeat", "idle_end")
-
-_ENDED = ("finished", "failed", "lost", UNREADABLE)
 
 
 class Event(NamedTuple):
@@ -70,7 +69,8 @@ class _Folder:
         """Have records marked ``lost`` whose supervisor has gone without saying so."""
         from pilothouse.errors import PilothouseError
 
-        for name in [name for name, record in self.seen.items() if record["state"] not in _ENDED]:
+        states = {name: record["state"] for name, record in self.seen.items()}
+        for name in [name for name, state in states.items() if state != UNREADABLE and not has_ended(state)]:
             with contextlib.suppress(PilothouseError):
                 self.mark_lost(self.records.read(name))
 

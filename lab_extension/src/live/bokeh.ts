@@ -46,6 +46,7 @@ export interface IDocument {
 
 /** The views of a document. */
 export interface IViews {
+  readonly roots: readonly { readonly model: { readonly document: IDocument | null } }[];
   /** Take all out of the page. */
   clear(): void;
 }
@@ -76,4 +77,12 @@ export interface IBokeh {
   readonly HoverTool: new (options: Properties) => IModel;
   readonly LogTickFormatter: new (options: Properties) => IModel;
   readonly NoOverlap: new (options: Properties) => IModel;
+}
+
+/** Take views out of the page, and have Bokeh forget their documents: it keeps them of its own accord. */
+export function release({ documents }: IBokeh, views: IViews): void {
+  const shown = new Set(views.roots.map(({ model }) => model.document));
+  views.clear();
+  const kept = documents.filter(document => !shown.has(document));
+  documents.splice(0, documents.length, ...kept);
 }

@@ -1,5 +1,7 @@
 /** Which pictures a run's telemetry makes, and the numbers in them. */
 
+import { charts, own, RATE_SPAN } from './charts';
+import type { ILine } from './charts';
 import type { SampleWindow } from './window';
 
 /** What translates the texts: a Jupyter translation bundle, or {@link english}. */
@@ -29,9 +31,6 @@ export interface IFigure {
   readonly series: readonly ISeries[];
 }
 
-/** Seconds over which a rate is taken: samples come ten times a second, messages in batches. */
-export const RATE_SPAN = 1;
-
 /**
  * The rate of a cumulative counter, per second.
  *
@@ -56,65 +55,30 @@ export function rate(time: Float64Array, count: Float64Array, span = RATE_SPAN):
 
 /** The pictures that the window has data for. */
 export function figures(window: SampleWindow, trans: ITranslate = english): IFigure[] {
-  const known: IFigure[] = [
-    {
-      name: 'messages',
-      title: trans.__('Throughput'),
-      unit: trans.__('messages/s'),
-      scale: 'from zero',
-      series: [
-        Private.derived('produced', trans.__('produced')),
-        Private.derived('consumed', trans.__('consumed'))
-      ]
-    },
-    {
-      name: 'bytes',
-      title: trans.__('Data rate'),
-      unit: trans.__('MB/s'),
-      scale: 'from zero',
-      series: [
-        Private.derived('produced_bytes', trans.__('produced'), 1e-6),
-        Private.derived('consumed_bytes', trans.__('consumed'), 1e-6)
-      ]
-    },
-    {
-      name: 'lag',
-      title: trans.__('Lag'),
-      unit: trans.__('messages'),
-      scale: 'from zero',
-      series: [Private.column('lag', trans.__('waiting'))]
-    },
-    {
-      name: 'latency',
-      title: trans.__('Latency'),
-      unit: trans.__('ms'),
-      scale: 'log',
-      series: ['50', '90', '99'].map(q => Private.column(`latency_p${q}`, `p${q}`, 1e3))
-    },
-    {
-      name: 'dropped',
-      title: trans.__('Dropped'),
-      unit: trans.__('messages'),
-      scale: 'from zero',
-      series: [Private.column('dropped', trans.__('dropped'))]
-    }
-  ];
+  const known = charts(trans);
   const has = (name: string): boolean => window.last(name) !== undefined;
   const found = known
-    .map(figure => ({ ...figure, series: figure.series.filter(series => has(series.name)) }))
-    .filter(figure => figure.series.length > 0)
-    .filter(figure => figure.name !== 'dropped' || window.last('dropped') !== 0);
-  const used = new Set(known.flatMap(figure => figure.series.map(series => series.name)));
-  const own = window.names
+    .map(({ lines, ...chart }) => ({
+      ...chart,
+      series: lines.filter(({ column }) => has(column)).map(Private.series)
+    }))
+    .filter(({ series }) => series.length > 0)
+    .filter(({ unlessZero, series }) => !unlessZero || series.some(line => latest(line, window)));
+  const used = new Set(known.flatMap(({ lines }) => lines.map(({ column }) => column)));
+  const figuresOfItsOwn = window.names
     .filter(name => !used.has(name) && !name.startsWith('latency_p') && has(name))
     .map(name => {
-      const money = name.endsWith('_msat');
-      const label = name.replace(/_msat$/, '').replaceAll('_', ' ');
+      const {
+        ending = '',
+        unit = '',
+        factor = 1
+      } = own(trans).find(each => name.endsWith(each.ending)) ?? {};
+      const label = name.slice(0, name.length - ending.length).replaceAll('_', ' ');
       const title = label.charAt(0).toUpperCase() + label.slice(1);
-      const series = [Private.column(name, label, money ? 1e-3 : 1)];
-      return { name, title, unit: money ? trans.__('sat') : '', scale: 'linear' as const, series };
+      const series = [Private.series({ column: name, label, rate: false, factor })];
+      return { name, title, unit, scale: 'linear' as const, series };
     });
-  return [...found, ...own];
+  return [...found, ...figuresOfItsOwn];
 }
 
 /** The latest value of a line that is a number. */
@@ -178,20 +142,13 @@ export function decimate(lines: readonly Float64Array[], size: number, width: nu
 }
 
 namespace Private {
-  /** A line of a column's values times `factor`. */
-  export function column(name: string, label: string, factor = 1): ISeries {
+  /** A line of a chart, for a window. */
+  export function series({ column, label, rate: isCounter, factor }: ILine): ISeries {
     const values = (window: SampleWindow): Float64Array => {
-      const found = window.column(name) ?? new Float64Array(window.size).fill(NaN);
-      return factor === 1 ? found : found.map(value => value * factor);
+      const found = window.column(column) ?? new Float64Array(window.size).fill(NaN);
+      const shown = isCounter ? rate(window.time, found) : found;
+      return factor === 1 ? shown : shown.map(value => value * factor);
     };
-    return { name, label, values };
-  }
-
-  /** A line of a counter's rate times `factor`. */
-  export function derived(name: string, label: string, factor = 1): ISeries {
-    const counter = column(name, label);
-    const values = (window: SampleWindow): Float64Array =>
-      rate(window.time, counter.values(window)).map(value => value * factor);
-    return { name, label, values };
+    return { name: column, label, values };
   }
 }

@@ -6,6 +6,10 @@ import type { IBokeh } from './bokeh';
 export interface IPage {
   /** How the lab extension loads its own BokehJS; missing where there is no lab extension. */
   bundled?: () => Promise<IBokeh>;
+  /** Draw a figure that Python made into an element, for as long as that is in the page. */
+  show?: (host: HTMLElement, item: unknown) => void;
+  /** What was to be shown before there was somebody to do it. */
+  waiting?: [host: HTMLElement, item: unknown][];
   /** BokehJS that is loaded, or being loaded, by version. */
   readonly loaded: Map<string, Promise<IBokeh>>;
 }

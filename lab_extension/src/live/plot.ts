@@ -1,6 +1,7 @@
 /** The live plots of a run: one picture for each quantity, on one time axis. */
 
-import type { IBokeh, IDocument, IViews } from './bokeh';
+import { release } from './bokeh';
+import type { IBokeh, IViews } from './bokeh';
 import { describe, english, figures } from './figures';
 import type { IFigure, ITranslate } from './figures';
 import { Picture } from './picture';
@@ -127,7 +128,7 @@ export class LivePlot {
     const hosts = pictures.map(picture => picture.host);
     const views = await bokeh.embed.add_document_standalone(document, this._plots, hosts);
     this._plots.style.minHeight = '';
-    this._drawn = { document, views, pictures, names, theme };
+    this._drawn = { views, pictures, names, theme };
     const titles = shown.map(figure => figure.title).join(', ');
     this._plots.setAttribute('aria-label', `${name}: ${titles}`);
     if (this._disposed) {
@@ -135,13 +136,9 @@ export class LivePlot {
     }
   }
 
-  /** Have Bokeh forget what was drawn: it keeps views and documents of its own accord. */
   private _free(): void {
     if (this._drawn) {
-      const { document, views } = this._drawn;
-      views.clear();
-      const { documents } = this._options.bokeh;
-      documents.splice(documents.indexOf(document), 1);
+      release(this._options.bokeh, this._drawn.views);
       this._drawn = undefined;
     }
   }
@@ -198,7 +195,6 @@ export namespace LivePlot {
 namespace Private {
   /** What is in the page. */
   export interface IDrawn {
-    document: IDocument;
     views: IViews;
     pictures: Picture[];
     names: string;

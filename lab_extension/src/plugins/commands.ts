@@ -28,6 +28,7 @@ import { adaptIcon, pilothouseIcon, shrinkIcon, sweepIcon } from '../icons';
 import { isOver, pythonLine } from '../records';
 import type { IRecord } from '../records';
 import { IPilothouse } from '../tokens';
+import { confirmEnd } from '../views/confirm';
 
 /** What can be done with pilots and runs, for the panel, the palette and the menus. */
 export const commands: JupyterFrontEndPlugin<void> = {
@@ -90,7 +91,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       live: true,
       execute: async name => {
         const runs = model.runs.filter(run => run.pilot === name && !isOver(run)).length;
-        const { button } = await showDialog({
+        const sure = await confirmEnd({
           title: trans.__('Cancel pilot %1?', name),
           body: runs
             ? trans._n(
@@ -99,12 +100,10 @@ export const commands: JupyterFrontEndPlugin<void> = {
                 runs
               )
             : trans.__('Its nodes are given back.'),
-          buttons: [
-            Dialog.cancelButton({ label: trans.__('Keep it') }),
-            Dialog.warnButton({ label: trans.__('Cancel the pilot') })
-          ]
+          keep: trans.__('Keep it'),
+          end: trans.__('Cancel the pilot')
         });
-        if (button.accept) {
+        if (sure) {
           await model.cancelPilot(name);
         }
       }
@@ -141,11 +140,21 @@ export const commands: JupyterFrontEndPlugin<void> = {
     });
     named(CommandIDs.endPilot, {
       of: 'pilots',
-      label: trans.__('End Lost Pilot'),
+      label: trans.__('End Lost Pilot…'),
       caption: trans.__('End the jobs that a lost pilot has left'),
-      icon: deleteIcon,
+      icon: closeIcon,
       lost: true,
-      execute: name => model.cancelPilot(name)
+      execute: async name => {
+        const sure = await confirmEnd({
+          title: trans.__('End what %1 has left?', name),
+          body: trans.__('Its jobs end, with what they hold.'),
+          keep: trans.__('Keep it'),
+          end: trans.__('End it')
+        });
+        if (sure) {
+          await model.cancelPilot(name);
+        }
+      }
     });
     named(CommandIDs.pilotLogs, {
       of: 'pilots',
@@ -164,6 +173,34 @@ export const commands: JupyterFrontEndPlugin<void> = {
       icon: stopIcon,
       live: true,
       execute: name => model.stopRun(name)
+    });
+    named(CommandIDs.remove, {
+      of: 'both',
+      label: trans.__('Remove…'),
+      caption: trans.__('Remove a pilot or run that has ended, with its files'),
+      icon: deleteIcon,
+      over: true,
+      execute: async name => {
+        const pilot = model.pilots.find(each => each.name === name);
+        const record = pilot ?? model.runs.find(each => each.name === name);
+        if (!record) {
+          return;
+        }
+        const { button } = await showDialog({
+          title: trans.__('Remove %1?', name),
+          body: pilot
+            ? trans.__('Its logs and its history are deleted. Its runs stay.')
+            : trans.__('Its logs, its result and the files in its folder are deleted.'),
+          buttons: [
+            Dialog.cancelButton({ label: trans.__('Keep it') }),
+            Dialog.warnButton({ label: trans.__('Remove it') })
+          ],
+          defaultButton: 0
+        });
+        if (button.accept) {
+          await model.remove(pilot ? 'pilots' : 'runs', record);
+        }
+      }
     });
     named(CommandIDs.runLogs, {
       of: 'runs',
@@ -231,6 +268,8 @@ namespace Private {
     of: 'pilots' | 'runs' | 'both';
     /** Whether only things that have not ended are meant. */
     live?: boolean;
+    /** Whether only things that have ended are meant, and can be read. */
+    over?: boolean;
     /** Whether only lost pilots are meant. */
     lost?: boolean;
     execute: (name: string) => Promise<void>;
@@ -248,10 +287,13 @@ namespace Private {
     model: IPilothouse,
     trans: TranslationBundle
   ): IAdder {
-    const candidates = ({ of, live, lost }: INamed): IRecord[] => {
+    const candidates = ({ of, live, lost, over }: INamed): IRecord[] => {
       const all = [...(of === 'runs' ? [] : model.pilots), ...(of === 'pilots' ? [] : model.runs)];
       if (lost) {
         return all.filter(({ state }) => state === 'lost');
+      }
+      if (over) {
+        return all.filter(record => isOver(record) && record.state !== 'unreadable');
       }
       return live ? all.filter(record => !isOver(record)) : all;
     };

@@ -2,10 +2,13 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { CommandIDs } from '../commands';
 import { stateName } from '../live/status';
 import { isOver } from '../records';
+import type { IRecord } from '../records';
+import { Tally } from '../tally';
 import { IPilothouse } from '../tokens';
 
 const ID = 'pilothouse:notices';
@@ -25,24 +28,47 @@ export const notices: JupyterFrontEndPlugin<void> = {
   ): Promise<void> => {
     const trans = (translator ?? nullTranslator).load('pilothouse');
     const settings = await registry.load(ID);
+    const tally = new Tally(id => Notification.manager.has(id));
     model.entered.connect((_, { of, record }) => {
       const wished = settings.get('notify').composite;
       const finished = record.state === 'finished';
       if (!isOver(record) || wished === 'never' || (finished && wished !== 'always')) {
         return;
       }
-      const state = stateName(record.state, trans);
-      const reason = record.reason ? ` (${record.reason})` : '';
-      const text =
-        of === 'pilots'
-          ? trans.__('Pilot %1: %2%3', record.name, state, reason)
-          : trans.__('Run %1: %2%3', record.name, state, reason);
+      const kind = `${of} ${record.state}`;
+      const { count, notice } = tally.add(kind, record.name);
       const command = of === 'pilots' ? CommandIDs.pilotLogs : CommandIDs.runLogs;
-      const callback = (): void => void app.commands.execute(command, { name: record.name });
-      Notification.emit(text, finished ? 'success' : 'error', {
-        autoClose: finished ? 5000 : false,
-        actions: [{ label: trans.__('Show Log'), callback }]
-      });
+      const showLog = (): void => void app.commands.execute(command, { name: record.name });
+      const showAll = (): void => void app.commands.execute(CommandIDs.showPanel);
+      const options = {
+        autoClose: finished ? 5000 : (false as const),
+        actions: [
+          {
+            label: count > 1 ? trans.__('Show Last Log') : trans.__('Show Log'),
+            callback: showLog
+          },
+          ...(count > 1 ? [{ label: trans.__('Show All'), callback: showAll }] : [])
+        ]
+      };
+      const message = Private.words(of, record, count, trans);
+      if (notice === undefined || !Notification.update({ id: notice, message, ...options })) {
+        tally.tell(kind, Notification.emit(message, finished ? 'success' : 'error', options));
+      }
     });
   }
 };
+
+namespace Private {
+  /** What a notice says of the last of `count` pilots or runs that have come into a state. */
+  export function words(
+    of: 'pilots' | 'runs',
+    { name, state, reason }: IRecord,
+    count: number,
+    trans: TranslationBundle
+  ): string {
+    const shown = [count, name, stateName(state, trans), reason ? ` (${reason})` : ''] as const;
+    return of === 'pilots'
+      ? trans._n('Pilot %2: %3%4', '%1 pilots: %3. The last one is %2%4', ...shown)
+      : trans._n('Run %2: %3%4', '%1 runs: %3. The last one is %2%4', ...shown);
+  }
+}

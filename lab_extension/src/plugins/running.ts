@@ -10,6 +10,7 @@ import { pilothouseIcon } from '../icons';
 import { stateName } from '../live/status';
 import { isOver, runningNodes } from '../records';
 import { IPilothouse } from '../tokens';
+import { confirmEnd } from '../views/confirm';
 
 /** Live pilots among the running terminals and kernels. */
 export const running: JupyterFrontEndPlugin<void> = {
@@ -28,6 +29,40 @@ export const running: JupyterFrontEndPlugin<void> = {
     const runningChanged = new Signal<IPilothouse, void>(model);
     model.changed.connect(() => runningChanged.emit());
 
+    const stop = async (name: string): Promise<void> => {
+      const sure = await confirmEnd({
+        title: trans.__('Stop run %1?', name),
+        body: trans.__('What it has done is kept.'),
+        keep: trans.__('Keep it running'),
+        end: trans.__('Stop the run')
+      });
+      if (sure) {
+        await model.stopRun(name);
+      }
+    };
+
+    const cancelAll = async (): Promise<void> => {
+      const names = model.pilots.filter(pilot => !isOver(pilot)).map(pilot => pilot.name);
+      const runs = model.runs.filter(run => !isOver(run)).length;
+      const which = names.join(', ');
+      const sure = await confirmEnd({
+        title: trans._n('Cancel %1 pilot?', 'Cancel %1 pilots?', names.length),
+        body: runs
+          ? trans._n(
+              'The nodes of %2 are given back, and %1 run ends.',
+              'The nodes of %2 are given back, and %1 runs end.',
+              runs,
+              which
+            )
+          : trans.__('The nodes of %1 are given back.', which),
+        keep: trans.__('Keep them'),
+        end: trans._n('Cancel the pilot', 'Cancel %1 pilots', names.length)
+      });
+      if (sure) {
+        await Promise.all(names.map(name => attempt(() => model.cancelPilot(name))));
+      }
+    };
+
     const items = (): IRunningSessions.IRunningItem[] =>
       model.pilots
         .filter(pilot => !isOver(pilot))
@@ -37,7 +72,7 @@ export const running: JupyterFrontEndPlugin<void> = {
           labelTitle: () =>
             trans.__('%1, %2 nodes', stateName(pilot.state, trans), runningNodes(pilot)),
           open: () => void app.commands.execute(CommandIDs.showPanel),
-          shutdown: () => void attempt(() => model.cancelPilot(pilot.name)),
+          shutdown: () => void app.commands.execute(CommandIDs.cancelPilot, { name: pilot.name }),
           children: model.runs
             .filter(run => run.pilot === pilot.name && !isOver(run))
             .map(run => ({
@@ -45,7 +80,7 @@ export const running: JupyterFrontEndPlugin<void> = {
               label: () => run.name,
               labelTitle: () => `${run.kind} · ${stateName(run.state, trans)}`,
               open: () => void app.commands.execute(CommandIDs.openRun, { name: run.name }),
-              shutdown: () => void attempt(() => model.stopRun(run.name))
+              shutdown: () => void attempt(() => stop(run.name))
             }))
         }));
 
@@ -57,12 +92,9 @@ export const running: JupyterFrontEndPlugin<void> = {
       runningChanged,
       shutdownLabel: trans.__('Cancel'),
       shutdownAllLabel: trans.__('Cancel All'),
-      shutdownAllConfirmationText: trans.__('Cancel all pilots, with their nodes and runs?'),
-      shutdownAll: () => {
-        for (const pilot of model.pilots.filter(found => !isOver(found))) {
-          void attempt(() => model.cancelPilot(pilot.name));
-        }
-      }
+      // JupyterLab's own question has its focus on the button that ends everything: it only leads to ours.
+      shutdownAllConfirmationText: trans.__('You will see what ends before anything does.'),
+      shutdownAll: () => void cancelAll()
     });
   }
 };

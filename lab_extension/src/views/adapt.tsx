@@ -30,7 +30,6 @@ export async function askForLoad(
       ...(pilot.adapt ? [stop] : []),
       Dialog.okButton({ label: trans.__('Adapt') })
     ],
-    focusNodeSelector: 'input',
     submit: () => body.submit()
   });
   const { button } = await dialog.launch();

@@ -6,9 +6,9 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { dashboardIcon } from '../icons';
 import { isOver } from '../records';
-import type { IEntered, IPilothouse } from '../tokens';
+import type { IPilothouse } from '../tokens';
 
-/** The pages as the Jupyter server hands them on; loaded again when the pilot has ended, or is back. */
+/** The pages as the Jupyter server hands them on; loaded again when the pilot has ended, and when it is back. */
 export class DashboardView extends IFrame {
   constructor(
     private _model: IPilothouse,
@@ -22,20 +22,34 @@ export class DashboardView extends IFrame {
     this.title.icon = dashboardIcon;
     this.title.closable = true;
     this.node.querySelector('iframe')?.setAttribute('title', this.title.caption);
+    this._phase = this._now();
     this._show();
-    _model.entered.connect(this._onEntered, this);
+    _model.changed.connect(this._onChanged, this);
   }
 
   override dispose(): void {
-    this._model.entered.disconnect(this._onEntered, this);
+    this._model.changed.disconnect(this._onChanged, this);
     super.dispose();
   }
 
-  private _onEntered(_: IPilothouse, { of, record }: IEntered): void {
-    if (of === 'pilots' && record.name === this.name && isOver(record) !== this._over) {
-      this._over = !this._over;
-      this._show();
+  /** Load the pages again when they have gone, and when they are there again. */
+  private _onChanged(): void {
+    const phase = this._now();
+    if (phase !== this._phase) {
+      this._phase = phase;
+      if (phase !== 'away') {
+        this._show();
+      }
     }
+  }
+
+  /** Whether there are pages: a lost pilot has none, until a new supervisor has its own. */
+  private _now(): Private.Phase {
+    const pilot = this._model.pilots.find(({ name }) => name === this.name);
+    if (!pilot || isOver(pilot)) {
+      return 'over';
+    }
+    return pilot.dashboard ? 'there' : 'away';
   }
 
   private _show(): void {
@@ -43,5 +57,10 @@ export class DashboardView extends IFrame {
     this.url = URLExt.join(this._model.api.serverSettings.baseUrl, ...pages);
   }
 
-  private _over = false;
+  private _phase: Private.Phase;
+}
+
+namespace Private {
+  /** Where a dashboard is: served, gone with its supervisor while another one starts, or gone. */
+  export type Phase = 'there' | 'away' | 'over';
 }

@@ -4,19 +4,22 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { FormComponent } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
 import type { ErrorSchema, RJSFSchema, UiSchema } from '@rjsf/utils';
 import { customizeValidator } from '@rjsf/validator-ajv8';
 import * as React from 'react';
 
 import { ApiError } from '../api';
-import { badName, carriedOver, description, fieldOf, formSchema } from '../form';
-import type { FormData, ISchema } from '../form';
+import { badName, carriedOver, description, formSchema, placeOf } from '../form';
+import type { FormData, ISchema, Place } from '../form';
 import type { IJobPreview, IPilotRecord, ISite } from '../records';
 import type { IPilothouse } from '../tokens';
 
 import { TEMPLATES, uiSchema } from './fields';
 import type { IFormContext } from './fields';
 import { PatientDialog } from './patient';
+import type { ITrouble } from './patient';
 import { Preview } from './preview';
 
 /**
@@ -40,8 +43,8 @@ export async function askForPilot(
     title: trans.__('New pilot'),
     body,
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Start') })],
-    focusNodeSelector: 'input, select',
-    submit: () => body.submit()
+    submit: () => body.submit(),
+    troubled: body.troubled
   });
   await dialog.launch();
   return body.started;
@@ -62,6 +65,11 @@ class PilotForm extends ReactWidget {
     this.addClass('pilothouse-PilotForm');
   }
 
+  /** Emitted with what the server says is wrong, and without when that is no more. */
+  get troubled(): ISignal<this, ITrouble | undefined> {
+    return this._troubled;
+  }
+
   /** The pilot, once the server has taken the form. */
   started?: IPilotRecord;
 
@@ -71,12 +79,14 @@ class PilotForm extends ReactWidget {
       return false;
     }
     this._busy = true;
+    const data = this._data;
     try {
       this.started = await this._model.startPilot(this._described());
       return true;
     } catch (error) {
-      this._error = this._blame(error);
-      this.update();
+      const { place, message } = this._understand(error);
+      const text = this._trans.__('The pilot was not started: %1', message);
+      this._blame({ place, message, text, urgent: data === this._data });
       return false;
     } finally {
       this._busy = false;
@@ -92,12 +102,11 @@ class PilotForm extends ReactWidget {
       const found = await this._model.preview(this._described());
       this._preview = data === this._data ? found : undefined;
     } catch (error) {
+      this._preview = undefined;
       if (data === this._data) {
-        const message = this._blame(error);
-        this._error = this._blamed ? message : '';
+        const { place, message } = this._understand(error);
         this._preview = new Error(message);
-      } else {
-        this._preview = undefined;
+        this._blame({ place, message, text: message, urgent: false });
       }
     }
     this.update();
@@ -106,33 +115,47 @@ class PilotForm extends ReactWidget {
   /** The description that the form makes. */
   private _described(): Record<string, unknown> {
     const bad = badName(this._data, this._schema);
-    if (bad !== undefined) {
-      const message = bad
-        ? this._trans.__('The name %1 is there twice.', bad)
+    if (bad) {
+      const message = bad.name
+        ? this._trans.__('The name %1 is there twice.', bad.name)
         : this._trans.__('Each kind needs a name.');
-      throw new ApiError(message, 400, '', 'kinds');
+      throw new Misplaced(message, bad.place);
     }
     return description(this._data, this._schema);
   }
 
-  /** What `error` says; the field that it is about is marked. */
-  private _blame(error: unknown): string {
+  /** What `error` says, and of which place of the form. */
+  private _understand(error: unknown): { readonly message: string; readonly place: Place } {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof Misplaced) {
+      return { message, place: error.place };
+    }
     const field = error instanceof ApiError ? error.field : null;
-    this._blamed = field ? fieldOf(field, this._schema) : '';
-    return error instanceof Error ? error.message : String(error);
+    return { message, place: field ? placeOf(field, this._schema, this._data) : [] };
+  }
+
+  /** Show a fault beside its field and, once it is there, with the buttons. */
+  private _blame(fault: IFault | undefined): void {
+    this._fault = fault;
+    this.update();
+  }
+
+  private _tell(): void {
+    const { place = [], text = '', urgent = false } = this._fault ?? {};
+    const found = place.length > 0 ? document.getElementById(['root', ...place].join('_')) : null;
+    const field = found?.matches('fieldset') ? found.querySelector<HTMLElement>('input') : found;
+    this._troubled.emit(this._fault && { text, field, urgent });
+    // Dialogs look again when there is input: with another site, what may be filled in is another.
+    this.node.dispatchEvent(new Event('input', { bubbles: true }));
   }
 
   protected override render(): JSX.Element {
-    const errors = (
-      this._blamed ? { [this._blamed]: { __errors: [this._error] } } : {}
-    ) as ErrorSchema;
+    const { place = [], message = '' } = this._fault ?? {};
+    const errors = place.reduceRight<object>((inner, part) => ({ [part]: inner }), {
+      __errors: [message]
+    });
     return (
       <>
-        <p className="pilothouse-Live-notice" role="alert">
-          {this._error && !this._blamed
-            ? this._trans.__('The pilot was not started: %1', this._error)
-            : ''}
-        </p>
         <FormComponent
           schema={this._schema as unknown as RJSFSchema}
           uiSchema={uiSchema(this._schema.properties) as UiSchema<ReadonlyJSONObject>}
@@ -146,19 +169,19 @@ class PilotForm extends ReactWidget {
           templates={TEMPLATES}
           validator={VALIDATOR}
           formData={this._data as ReadonlyJSONObject}
-          extraErrors={errors}
+          extraErrors={(place.length > 0 ? errors : {}) as ErrorSchema}
           liveValidate
           showErrorList={false}
           onChange={({ formData }) => {
             this._data = formData as FormData;
             void this._follow(`${this._data.site ?? this._site}`);
-            if (this._error || this._preview) {
-              this._error = this._blamed = '';
+            if (this._fault || this._preview) {
               this._preview = undefined; // it was of what the form said before
-              this.update();
+              this._blame(undefined);
             }
           }}
         />
+        <Drawn what={this._fault ?? this._schema} then={() => this._tell()} />
         <Preview found={this._preview} ask={() => void this._look()} trans={this._trans} />
       </>
     );
@@ -170,7 +193,6 @@ class PilotForm extends ReactWidget {
       return;
     }
     this._site = site;
-    let error = '';
     try {
       const schema = await this._model.api.request<ISchema>(['schema', 'pilot'], {
         query: { site }
@@ -181,20 +203,43 @@ class PilotForm extends ReactWidget {
       const next = formSchema(schema, this._sites);
       this._data = carriedOver(this._data, this._schema, next);
       this._schema = next;
-    } catch (reason) {
-      error = reason instanceof Error ? reason.message : String(reason);
-    }
-    if (site === this._site) {
-      this._error = error;
-      this._blamed = error ? 'site' : '';
-      this.update();
+      this._blame(undefined);
+    } catch (error) {
+      if (site === this._site) {
+        const { message } = this._understand(error);
+        this._blame({ place: ['site'], message, text: message, urgent: false });
+      }
     }
   }
 
-  private _blamed = '';
   private _busy = false;
   private _data: FormData = {};
-  private _error = '';
+  private _fault?: IFault;
   private _preview?: readonly IJobPreview[] | Error | 'asked';
   private _site = 'local';
+  private _troubled = new Signal<this, ITrouble | undefined>(this);
+}
+
+/** What is wrong: where, in the server's words, in those of the form, and whether to go there now. */
+interface IFault {
+  readonly place: Place;
+  readonly message: string;
+  readonly text: string;
+  readonly urgent: boolean;
+}
+
+/** Does something once a change of `what` is in the page. */
+function Drawn({ what, then }: { what: unknown; then: () => void }): null {
+  React.useLayoutEffect(then, [what]);
+  return null;
+}
+
+/** Something wrong that is known to be at a place of the form. */
+class Misplaced extends Error {
+  constructor(
+    message: string,
+    readonly place: Place
+  ) {
+    super(message);
+  }
 }

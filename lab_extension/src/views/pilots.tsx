@@ -131,15 +131,21 @@ function buttons(pilot: IPilotRecord, trans: TranslationBundle): [string, LabIco
     dashboardIcon,
     trans.__('Show the Dask dashboard')
   ];
+  const removal: [string, LabIcon, string] = [
+    CommandIDs.remove,
+    deleteIcon,
+    trans.__('Remove the pilot')
+  ];
   if (pilot.state === 'lost') {
     return [
       [CommandIDs.recoverPilot, redoIcon, trans.__('Recover the pilot')],
-      [CommandIDs.endPilot, deleteIcon, trans.__('End what it has left')],
-      drawn
+      [CommandIDs.endPilot, closeIcon, trans.__('End what it has left')],
+      drawn,
+      removal
     ];
   }
   if (isOver(pilot)) {
-    return pilot.state === 'unreadable' ? [] : [drawn];
+    return pilot.state === 'unreadable' ? [] : [drawn, removal];
   }
   return [
     [CommandIDs.extendPilot, addIcon, trans.__('Add a node')],

@@ -1,7 +1,7 @@
 /** The runs in the side bar. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { copyIcon, listIcon, stopIcon } from '@jupyterlab/ui-components';
+import { copyIcon, deleteIcon, listIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
@@ -96,6 +96,14 @@ function Run(props: {
           icon={copyIcon}
           label={trans.__('Copy Python line')}
         />
+        {over && state !== 'unreadable' && (
+          <Action
+            {...action}
+            id={CommandIDs.remove}
+            icon={deleteIcon}
+            label={trans.__('Remove the run')}
+          />
+        )}
         {!over && state !== 'stopping' && (
           <Action
             {...action}

@@ -7,7 +7,7 @@ import { Widget } from '@lumino/widgets';
 import { loadBokeh } from '../bokehjs';
 import { timelineIcon } from '../icons';
 import { isOver } from '../records';
-import type { IViews } from '../live/bokeh';
+import { Standalone } from '../live/standalone';
 import type { IPilothouse } from '../tokens';
 
 /** What a pilot's nodes and runs did when, and what that cost: drawn by the server, again when something changes. */
@@ -29,6 +29,7 @@ export class TimelineView extends Widget {
     this._cost.setAttribute('role', 'status');
     this._plot = document.createElement('div');
     this._plot.setAttribute('role', 'img');
+    this._figure = new Standalone(this._plot, loadBokeh);
     this.node.append(this._cost, this._plot);
     _model.entered.connect(this._draw, this);
     this._timer = setInterval(() => {
@@ -42,7 +43,7 @@ export class TimelineView extends Widget {
   override dispose(): void {
     clearInterval(this._timer);
     this._model.entered.disconnect(this._draw, this);
-    this._views?.clear();
+    this._figure.dispose();
     super.dispose();
   }
 
@@ -83,16 +84,11 @@ export class TimelineView extends Widget {
     const trans = this._trans;
     try {
       const width = (this._width = this._fitting());
-      const [bokeh, { figure, text, cost }] = await Promise.all([
-        loadBokeh(),
-        this._model.timeline(this.name, width)
-      ]);
+      const { figure, text, cost } = await this._model.timeline(this.name, width);
       if (this.isDisposed) {
         return;
       }
-      this._views?.clear();
-      this._plot.replaceChildren();
-      this._views = await bokeh.embed.embed_item(figure, this._plot);
+      await this._figure.show(figure);
       this._plot.setAttribute('aria-label', text);
       const hours = [cost.node_hours, cost.core_hours, cost.queue_hours].map(n => n.toFixed(2));
       this._cost.textContent = trans.__(
@@ -106,9 +102,9 @@ export class TimelineView extends Widget {
 
   private _cost: HTMLElement;
   private _drawing = false;
+  private _figure: Standalone;
   private _plot: HTMLElement;
   private _timer: ReturnType<typeof setInterval>;
-  private _views?: IViews;
   private _width = 0;
 }
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def test_a_pilot_computes_grows_shrinks_heals_and_leaves_no_job(
     empty_slurm: SlurmCluster, state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "site.toml").write_text('[through]\nsystem = "psij:slurm"\n')
+    (tmp_path / "site.toml").write_text('[through]\nsystem = "psij:slurm"\npoll_least = 0.3\npoll_most = 1\n')
     monkeypatch.setenv("PILOTHOUSE_SITES", str(tmp_path / "site.toml"))
     pilot = ph.submit("through", nodes=1, memory="512 MiB", walltime="20min", lease="1h").wait(timeout=120)
     client = pilot.client()

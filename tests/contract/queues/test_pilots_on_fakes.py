@@ -20,8 +20,19 @@ pytestmark = pytest.mark.slow
 DELETE = {"pbs": "qdel", "lsf": "bkill", "htcondor": "condor_rm"}
 
 
+def on(*systems: str) -> pytest.MarkDecorator:
+    """For what all pilots do alike, once their queue keeps the contract (test_queue_contract.py): on some of them."""
+    return pytest.mark.parametrize("batch", systems, indirect=True)
+
+
 @pytest.fixture(params=sorted(DELETE))
-def batch(request: pytest.FixtureRequest, tmp_path: Path, state_home: Path) -> Iterator[FakeBatch]:
+def batch(
+    request: pytest.FixtureRequest, tmp_path: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeBatch]:
+    """One that answers as soon as it is asked, and is asked often."""
+    site = tmp_path / "site.toml"
+    site.write_text(f'[{request.param}]\nsystem = "{request.param}"\npoll_least = 0.3\npoll_most = 1\n')
+    monkeypatch.setenv("PILOTHOUSE_SITES", str(site))
     with fake_batch(request.param, tmp_path / "batch") as batch:
         yield batch
         for pilot in ph.pilots():
@@ -64,18 +75,20 @@ def test_a_pilot_computes_grows_shrinks_heals_and_leaves_no_job(batch: FakeBatch
     assert not going_on(batch)
 
 
+@on("lsf")
 def test_a_pilot_that_finds_no_room_says_why_and_its_waiting_job_ends_with_it(batch: FakeBatch) -> None:
     first = submit(batch, 2, cores=CORES).wait(timeout=120)
     second = submit(batch, 1, cores=CORES)
     reason = eventually(lambda: second.nodes and second.nodes[0].reason, "a reason", within=60)
     assert str(reason).startswith(("Insufficient amount", "Job requirements", "no machine of the pool"))
-    assert second.state is State.PENDING
+    eventually(lambda: second.state is State.PENDING, "the pilot waits, once its supervisor has a scheduler")
     second.cancel()
     assert len(going_on(batch)) == 2
     first.cancel()
     eventually(lambda: not going_on(batch), "no job is left", within=60)
 
 
+@on("pbs")
 def test_a_batch_system_that_lies_or_says_nothing_costs_no_node(batch: FakeBatch) -> None:
     """Garbage, failure, a forgotten job and one shown twice: the pilot goes on with the job that it has."""
     pilot = submit(batch, 1).wait(timeout=120)
@@ -96,6 +109,7 @@ def test_a_batch_system_that_lies_or_says_nothing_costs_no_node(batch: FakeBatch
     assert not going_on(batch)
 
 
+@on("htcondor")
 def test_a_job_that_has_died_but_is_said_to_run_is_replaced(batch: FakeBatch) -> None:
     pilot = submit(batch, 1).wait(timeout=120)
     (job,) = running(pilot)
@@ -107,6 +121,7 @@ def test_a_job_that_has_died_but_is_said_to_run_is_replaced(batch: FakeBatch) ->
     assert not going_on(batch)
 
 
+@on("pbs", "htcondor")
 def test_a_supervisor_in_a_job_has_a_successor_that_waits_for_its_end(batch: FakeBatch) -> None:
     """HTCondor has no such waiting: there, the first job must last as long as the lease."""
     waits = batch.system != "htcondor"
@@ -121,6 +136,7 @@ def test_a_supervisor_in_a_job_has_a_successor_that_waits_for_its_end(batch: Fak
     eventually(lambda: not going_on(batch), "no job is left", within=60)
 
 
+@on("lsf")
 def test_a_job_that_the_batch_system_has_forgotten_is_replaced_and_does_not_outlive_its_pilot(batch: FakeBatch) -> None:
     pilot = submit(batch, 1).wait(timeout=120)
     (job,) = running(pilot)

@@ -25,6 +25,15 @@ def test_tasks_on_every_node_read_one_object(local_pilot: ph.Pilot) -> None:
     ref.evict()
 
 
+def test_what_a_task_puts_belongs_to_the_pilot_that_it_runs_on(local_pilot: ph.Pilot) -> None:
+    before = {pilot.name for pilot in ph.pilots()}
+    ref = local_pilot.client().submit(lambda: ph.data.put(np.arange(1e6)), pure=False).result()
+    assert ref.pilot == local_pilot.name
+    assert {pilot.name for pilot in ph.pilots()} == before
+    assert ref.view().sum() == 499999500000.0
+    ref.evict()
+
+
 def test_a_proxy_is_an_argument_of_a_task_like_any_array(local_pilot: ph.Pilot) -> None:
     pytest.importorskip("proxystore")
     ref = ph.data.put(np.arange(1e6), pilot=local_pilot)

@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import pilothouse as ph
+from tests.waiting import eventually, slowness
 
 jupyter_client = pytest.importorskip("jupyter_client")
 
-#: Seconds in which an interrupted cell ends. It takes tenths; two cores that others use too take longer.
+#: Seconds in which an interrupted cell ends. It takes tenths.
 SOON = 5.0
 
 STREAM = """
@@ -30,14 +30,6 @@ while not any(run.frame().columns.get("consumed", ())):
     pass
 print("streaming", flush=True)
 """
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 class Kernel:
@@ -106,7 +98,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
 @pytest.fixture
 def endless(local_pilot: ph.Pilot) -> Iterator[ph.Run]:
     run = local_pilot.launch("count", {"to": 100_000}, name="endless-count")
-    until(lambda: len(run.frame().time))
+    eventually(lambda: len(run.frame().time))
     yield run
     run.stop()
 
@@ -127,7 +119,7 @@ def killed_with_a_kernel(home: Path) -> None:
         cell = kernel.begin(STREAM + "run\nrun.wait()")
         kernel.output(cell, stop=lambda text: "streaming" in text)
         os.kill(kernel.pid, signal.SIGKILL)
-        until(lambda: not kernel.manager.is_alive())
+        eventually(lambda: not kernel.manager.is_alive())
     finally:
         kernel.close()
 
@@ -146,7 +138,7 @@ def test_killing_the_kernel_in_the_middle_of_a_stream_loses_nothing(
     assert before.time[0] < killed, "the history begins before the kernel went"
     after = run.frame(since=before.seq, wait=10)
     assert not after.reset, "what comes next continues what was there"
-    until(lambda: run.frame().columns["produced"][-1] > before.columns["produced"][-1] + 40)
+    eventually(lambda: run.frame().columns["produced"][-1] > before.columns["produced"][-1] + 40)
     assert run.frame().time[-1] > killed + 0.2
     run.stop()
     result = run.result(timeout=30)
@@ -192,7 +184,7 @@ def test_a_wait_shows_how_far_it_is_and_await_gives_the_result(kernel: Kernel, l
 def test_waiting_for_nodes_is_interrupted(state_home: Path, kernel: Kernel) -> None:
     kernel.run("import pilothouse as ph\npilot = ph.submit('local', name='slow')\npilot.wait()")
     seconds, text = kernel.interrupt_once("pilot.wait(nodes=3)", "1 of 3 nodes running")
-    assert seconds < SOON
+    assert seconds < SOON * slowness()
     assert "The pilot 'slow' goes on; ph.attach('slow').cancel() ends it." in text
     assert ph.attach("slow").state == "running"
 
@@ -216,7 +208,7 @@ def test_long_calls_of_the_rooms_are_interrupted(kernel: Kernel, local_pilot: ph
     seconds, text = kernel.interrupt_once(LONG[room], "long-run: running")
     run = ph.attach("long-run")
     try:
-        assert seconds < SOON
+        assert seconds < SOON * slowness()
         assert "The run 'long-run' goes on; ph.attach('long-run').stop() ends it." in text
         assert run.state == "running"
     finally:
@@ -235,5 +227,5 @@ def test_what_shows_a_run_is_imported_while_the_pilot_starts(kernel: Kernel, sta
     kernel.run("import sys, pilothouse as ph")
     assert "before False" in kernel.run("print('before', 'ipywidgets' in sys.modules)")
     kernel.run("pilot = ph.submit('local', nodes=1)")
-    until(lambda: "after True" in kernel.run("print('after', 'ipywidgets' in sys.modules)"))
+    eventually(lambda: "after True" in kernel.run("print('after', 'ipywidgets' in sys.modules)"))
     kernel.run("pilot.cancel()")

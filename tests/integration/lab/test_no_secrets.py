@@ -15,6 +15,7 @@ from nostr_sdk import SecretKey
 import pilothouse as ph
 from pilothouse.state import home
 from pilothouse_lab.routes import PATHS
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -22,8 +23,7 @@ def traded(local_pilot: ph.Pilot) -> Iterator[ph.Run]:
     """A job that has been bought and paid, its market still open."""
     market = ph.market.connect(pilot=local_pilot)
     market.provide("zoe", price=1, pilot=local_pilot)
-    while not market.offers():
-        pass
+    eventually(market.offers, "zoe's offer")
     job = market.post("fedavg", data="digits", budget=100, rounds=1, providers=1)
     assert job.result(timeout=120)["paid_msat"] == 1000
     yield job

@@ -13,6 +13,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from pilothouse.telemetry import Frame
+from tests.waiting import eventually_async
 
 
 async def _receive(socket: Any, seconds: float) -> tuple[list[Frame], list[dict[str, Any]], bool]:
@@ -62,8 +63,7 @@ async def test_an_ended_run_is_sent_whole_from_disk(jp_ws_fetch: Any, count: Any
 
 async def test_a_reader_goes_on_where_it_was(jp_ws_fetch: Any, count: Any) -> None:
     run = count(to=200)
-    while run.frame().seq < 8:
-        await asyncio.sleep(0.05)
+    await eventually_async(lambda: run.frame().seq >= 8, "samples")
     socket = await jp_ws_fetch("pilothouse", "api", "v1", "runs", run.name, "telemetry", params={"since": "5"})
     frames, _, closed = await _receive(socket, 1)
     assert not closed

@@ -1,4 +1,4 @@
-"""A provider that does not play by the rules, in a process of its own: ``stranger.py RELAY MODE LEDGER``."""
+"""A provider that does not play by the rules, in a process of its own: ``stranger.py RELAY MODE LEDGER KEY``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Stranger(Provider):
         return result.model_copy(update={"model": model})
 
 
-def main(relay: str, mode: str, ledger: str) -> None:
+def main(relay: str, mode: str, ledger: str, key: str) -> None:
     name = "fay" if mode == "impostor" else mode
     stop = threading.Event()
 
@@ -60,7 +60,7 @@ def main(relay: str, mode: str, ledger: str) -> None:
     settings = ProviderParameters.model_validate(
         {"name": name, "key": "unused", "relays": [relay], "price_msat": 100_000, "algorithms": ["fedavg"]}
     )
-    identity = Identity.generate()
+    identity = Identity.load(Path(key))
 
     def report(message: dict[str, Any]) -> None:
         if message.get("event") == "offer published":

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 import pilothouse as ph
+from pilothouse.errors import Refused
 from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.messages.parameters import ProviderParameters
 from pilothouse.market.money import ledger
 from pilothouse.market.money.notes import NoteWallet
-from pilothouse.market.nostr.session import EmbeddedRelay, Identity, Session
+from pilothouse.market.nostr.relay import EmbeddedRelay
+from pilothouse.market.nostr.session import Identity, Session
 from pilothouse.market.provider.provider import Provider
 from pilothouse.pilots import Pilot
 from pilothouse.registry.records import PILOTS, RUNS
@@ -86,7 +88,7 @@ def test_a_provider_whose_node_is_killed_goes_on_at_another(market: Market, frai
 def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pilothouse.market.provider.provider.OFFER_RENEWAL", 0.3)
     monkeypatch.setattr("pilothouse.market.provider.provider.OFFER_RETRY", 0.1)
-    relay = EmbeddedRelay()
+    relay = EmbeddedRelay(lambda pubkey: True)
     identity, stop = Identity.generate(), threading.Event()
     settings = ProviderParameters.model_validate(
         {"name": "uma", "key": "unused", "relays": [relay.url], "price_msat": 1, "algorithms": ["fedavg"]}
@@ -99,7 +101,7 @@ def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypa
     try:
         eventually(lambda: said, "the first offer")
         relay.close()
-        again = eventually(lambda: EmbeddedRelay(int(relay.url.rsplit(":", 1)[1])), "the port")
+        again = eventually(lambda: EmbeddedRelay(lambda pubkey: True, relay.port), "the port")
         with Session(Identity.generate(), [again.url]) as looking:
             eventually(lambda: looking.fetch({"kinds": [events.OFFER]}), "the offer")
     finally:
@@ -114,6 +116,8 @@ def test_everything_on_one_lost_pilot_goes_on_together(state_home: Path) -> None
     """Relay, blobs, provider and customer die at once: the relay has forgotten everything when it is back."""
     pilot = ph.submit("local", name="all", nodes=2, lease="1h").wait(timeout=60)
     market = ph.market.connect(pilot=pilot)
+    guest = Identity.generate()
+    market.admit(guest.npub)
     seller = provider(market, pilot, "sara")
     run = job(market, pilot, "together", providers=1)
     eventually(lambda: [one for one in run.events() if one["what"] == "accepted"], "a result")
@@ -127,4 +131,8 @@ def test_everything_on_one_lost_pilot_goes_on_together(state_home: Path) -> None
     assert len(trained(seller)) in (ROUNDS, ROUNDS + 1)  # the training that was cut short begins again
     assert pilot.not_recovered == []
     assert ph.market.connect(pilot=pilot).relays == market.relays
+    assert guest.npub in {one.npub for one in market.admitted()}
+    Session(guest, market.relays).close()
+    with pytest.raises(Refused):
+        Session(Identity.generate(), market.relays)
     market.close()

@@ -38,6 +38,7 @@ def provider(market: Market, pilot: Pilot, name: str, **options: Any) -> Run:
 def job(market: Market, pilot: Pilot, name: str, *, providers: int = 2, **options: Any) -> Run:
     """The same job each time, but for its name."""
     values = {"job": name, "key": "customer", "title": name, "relays": market.relays, "blobs": market.blobs}
+    values |= {"market": market.run.name if market.run is not None else None}
     values |= {
         "dataset": "digits",
         "rounds": ROUNDS,

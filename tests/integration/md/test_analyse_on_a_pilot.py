@@ -12,6 +12,7 @@ import pytest
 
 from pilothouse.errors import Failed
 from pilothouse.md import PilotBackend, analyse
+from tests.waiting import eventually
 
 mda = pytest.importorskip("MDAnalysis")
 from MDAnalysis.analysis.base import AnalysisBase, AnalysisFromFunction  # noqa: E402
@@ -104,8 +105,8 @@ def test_stopping_ends_it_soon_and_says_so(local_pilot: Pilot, universe: Any) ->
         return len(atoms)
 
     run = analyse.submit(AnalysisFromFunction, slow, universe.atoms, pilot=local_pilot)
-    while not (run.progress or {}).get("done"):
-        assert not run.state.ended, run.reason
+    eventually(lambda: (run.progress or {}).get("done") or run.state.ended, "progress")
+    assert not run.state.ended, run.reason
     run.stop()
     assert run.state == "finished"
     assert not (run.folder / "result.zarr").exists()

@@ -14,7 +14,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict
-from pilothouse.pilots.dashboard_link import SERVER
+from pilothouse.registry.dashboard_link import SERVER
 from pilothouse.registry.line import client as control
 
 

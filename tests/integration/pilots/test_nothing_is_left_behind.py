@@ -11,13 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 import pilothouse as ph
 from pilothouse.registry.records import PILOTS, RUNS
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -40,13 +40,6 @@ while not (job.progress or {"done": 0})["done"] or not any(stream.frame().column
 print("busy", flush=True)
 time.sleep(1000)
 """
-
-
-def until(condition: Callable[[], Any], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def processes(home: Path) -> list[str]:
@@ -93,7 +86,7 @@ def terminate_supervisor() -> None:
 
 def kill_supervisor_then_cancel() -> None:
     kill_supervisor()
-    until(lambda: ph.Pilot("busy").state == "lost", 60)
+    eventually(lambda: ph.Pilot("busy").state == "lost")
     ph.Pilot("busy").cancel()  # until then everything stays for its recovery
 
 
@@ -138,7 +131,7 @@ def test_nothing_is_left_of_a_busy_session(state_home: Path, temporary: tuple[Pa
     end, state = ENDS[how]
     end()
     pilot = ph.Pilot("busy")
-    until(lambda: pilot.state == state, 60)
+    eventually(lambda: pilot.state == state)
     left: list[str] = []
 
     def gone() -> bool:
@@ -146,7 +139,7 @@ def test_nothing_is_left_of_a_busy_session(state_home: Path, temporary: tuple[Pa
         return not left
 
     with contextlib.suppress(AssertionError):
-        until(gone, 20)
+        eventually(gone)
     assert not left, "\n".join(left)
     assert all(run.state.ended for run in ph.runs())
     assert not [path for name in ("tls.*", "scheduler.json", "*.sock") for path in state_home.rglob(name)]
@@ -159,4 +152,4 @@ def test_a_new_pilot_removes_what_a_killed_process_was_writing(state_home: Path)
     left.touch()
     os.utime(left, times=(time.time() - 7200,) * 2)
     with ph.submit("local"):
-        until(lambda: not left.exists(), 30)
+        eventually(lambda: not left.exists())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import Failed
 from pilothouse.streams.brokers.log import Log
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
@@ -25,14 +24,6 @@ if TYPE_CHECKING:
 POINTS = 500
 #: Without decay the model's weights are the number of points that it has ever taken in.
 SMALL: dict[str, Any] = {"points": POINTS, "clusters": 5, "decay": 1.0}
-
-
-def until(condition: Callable[[], Any], timeout: float = 60.0) -> Any:
-    end = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def last(run: Run, name: str) -> float:
@@ -67,7 +58,7 @@ def assert_exact(run: Run, result: Any) -> None:
 
 def test_stop_ends_in_time_and_loses_nothing(local_pilot: Pilot) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=100, producers=2, consumers=2, partitions=3, **SMALL)
-    until(lambda: last(run, "consumed") > 50)
+    eventually(lambda: last(run, "consumed") > 50)
     assert log_of(run).is_dir()
     run.stop()
     result = run.result(timeout=30)
@@ -81,7 +72,7 @@ def test_stop_ends_in_time_and_loses_nothing(local_pilot: Pilot) -> None:
 
 def test_a_run_that_is_stopped_at_once_leaves_a_log_only_if_messages_are_in_it(local_pilot: Pilot) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=0.001, **SMALL)
-    until(lambda: events(run, "log placed"))
+    eventually(lambda: events(run, "log placed"))
     run.stop()
     result = run.result(timeout=30)
     assert int(result["produced"]) == int(result["consumed"]) + int(result["remaining"])
@@ -111,7 +102,7 @@ def test_telemetry_and_result_are_labelled(local_pilot: Pilot) -> None:
 @pytest.mark.parametrize("label", ["consumer-0", "producer-1"])
 def test_a_killed_process_goes_on_where_it_was(local_pilot: Pilot, label: str) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=150, messages=600, producers=2, partitions=3, **SMALL)
-    until(lambda: last(run, "consumed") > 100)
+    eventually(lambda: last(run, "consumed") > 100)
     os.kill(pids(run, label)[0], signal.SIGKILL)
     result = run.result(timeout=90)
     assert_exact(run, result)
@@ -123,19 +114,19 @@ def test_a_killed_process_goes_on_where_it_was(local_pilot: Pilot, label: str) -
 
 def test_lag_grows_while_a_consumer_hangs(local_pilot: Pilot) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=100, consumers=2, partitions=2, **SMALL)
-    until(lambda: last(run, "consumed") > 50)
+    eventually(lambda: last(run, "consumed") > 50)
     (hung,) = pids(run, "consumer-1")
     os.kill(hung, signal.SIGSTOP)
     try:
         before = last(run, "produced")
-        until(lambda: last(run, "lag") > 50)
+        eventually(lambda: last(run, "lag") > 50)
         assert last(run, "produced") > before + 50
         frame = run.frame()
     finally:
         os.kill(hung, signal.SIGCONT)
     columns = frame.columns
     assert (columns["lag"] == columns["produced"] - columns["consumed"]).all()
-    until(lambda: last(run, "lag") < 10)
+    eventually(lambda: last(run, "lag") < 10)
     run.stop()
     assert_exact(run, run.result(timeout=30))
 
@@ -143,20 +134,20 @@ def test_lag_grows_while_a_consumer_hangs(local_pilot: Pilot) -> None:
 def test_a_process_that_keeps_dying_fails_the_run_and_leaves_no_log(local_pilot: Pilot) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=20, **SMALL)
     for life in range(4):
-        until(lambda life=life: len(pids(run, "consumer-0")) > life)
-        until(lambda: events(run, "log placed"))
+        eventually(lambda life=life: len(pids(run, "consumer-0")) > life)
+        eventually(lambda: events(run, "log placed"))
         os.kill(pids(run, "consumer-0")[life], signal.SIGKILL)
     with pytest.raises(Failed, match="consumer-0 died 4 times"):
         run.result(timeout=60)
     assert run.state == "failed"
-    until(lambda: not log_of(run).exists())
+    eventually(lambda: not log_of(run).exists())
 
 
 def test_a_backlog_that_can_not_be_drained_stays_in_the_log(local_pilot: Pilot) -> None:
     run = ph.streams.run(
         pilot=local_pilot, rate=None, producers=2, partitions=2, points=10_000, dim=8, clusters=1000, decay=1.0
     )
-    until(lambda: last(run, "lag") > 300 and last(run, "consumed") > 0)
+    eventually(lambda: last(run, "lag") > 300 and last(run, "consumed") > 0)
     run.stop()
     result = run.result(timeout=30)
     produced, consumed, remaining = (int(result[name]) for name in ("produced", "consumed", "remaining"))

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,10 @@ from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pilots import Pilot
 from pilothouse.registry.records import RUNS, State
 from pilothouse.tasks.handle import Task
+from tests.waiting import eventually
 
 #: Says when it ran, by a clock that all processes of a host share.
 SPELL = "import sys, time; a = time.monotonic(); time.sleep(float(sys.argv[1])); print(a, time.monotonic())"
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def alive(process: psutil.Process) -> bool:
@@ -91,7 +84,7 @@ def test_as_many_run_as_there_are_cores(local_pilot: Pilot) -> None:
 
 def test_a_big_task_comes_to_its_turn(own_pilot: Pilot) -> None:
     many = own_pilot.map_execute([[sys.executable, "-c", SPELL, "0.4"]] * 16)
-    until(lambda: own_pilot.runs()[0].progress)
+    eventually(lambda: own_pilot.runs()[0].progress)
     big = own_pilot.execute([sys.executable, "-c", SPELL, "0.1"], cores=2)
     late = own_pilot.map_execute([[sys.executable, "-c", SPELL, "0.4"]] * 16)
     for run in (many, big, late):
@@ -115,7 +108,7 @@ def test_a_task_gets_the_cores_that_it_asked_for(own_pilot: Pilot) -> None:
 def test_a_node_that_dies_takes_no_task_with_it(own_pilot: Pilot, tmp_path: Path) -> None:
     script = f"echo {{i}} >> {tmp_path}/began; sleep 2; echo {{i}} >> {tmp_path}/ended"
     tasks = own_pilot.map_execute(["sh", "-c", script], [{"i": i} for i in range(4)])
-    until(lambda: (tmp_path / "began").exists() and len((tmp_path / "began").read_text().split()) == 4)
+    eventually(lambda: (tmp_path / "began").exists() and len((tmp_path / "began").read_text().split()) == 4)
     victim = next(node for node in own_pilot.nodes if node.state == "running")
     os.kill(victim.pid, signal.SIGKILL)
     table = tasks.result(timeout=100)
@@ -130,7 +123,7 @@ def test_a_launcher_that_is_killed_leaves_nothing(own_pilot: Pilot, tmp_path: Pa
     task = own_pilot.execute(
         ["sh", "-c", f"echo $$ >> {tmp_path}/pids; test $(wc -l < {tmp_path}/pids) = 2 || sleep 300"]
     )
-    until(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().strip())
+    eventually(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().strip())
     first = psutil.Process(int((tmp_path / "pids").read_text()))
     launcher = next(event["pid"] for event in task.events() if event["what"] == "process started")
     os.kill(launcher, signal.SIGKILL)
@@ -141,7 +134,7 @@ def test_a_launcher_that_is_killed_leaves_nothing(own_pilot: Pilot, tmp_path: Pa
 
 def test_a_pilot_that_ends_leaves_no_task(own_pilot: Pilot) -> None:
     task = own_pilot.execute(["sh", "-c", "trap '' TERM; setsid sleep 300 & echo $! > away; sleep 300"])
-    until(lambda: (task.work / "away").exists() and (task.work / "away").read_text().strip())
+    eventually(lambda: (task.work / "away").exists() and (task.work / "away").read_text().strip())
     pid = int((task.work / "away").read_text())
     own_pilot.cancel()
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

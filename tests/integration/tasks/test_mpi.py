@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pilothouse as ph
 from pilothouse.errors import Failed, InvalidInput
 from pilothouse.pilots import Pilot
 from pilothouse.tasks.handle import Task
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("mpiexec.hydra") and ctypes.util.find_library("mpich")), reason="mpich is not installed"
@@ -44,11 +44,7 @@ def proxies(task: Task) -> set[str]:
 def waits(task: Task) -> int:
     """Wait until the last of four ranks is there; its process."""
     file = task.work / "rank-3"
-    deadline = time.monotonic() + 60
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < deadline, task.logs()
-        time.sleep(0.02)
-    return int(file.read_text())
+    return int(eventually(file.read_text, "the process of the last rank"))
 
 
 def test_ranks_that_fit_share_a_node(wide_pilot: Pilot) -> None:

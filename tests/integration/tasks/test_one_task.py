@@ -7,7 +7,6 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,7 @@ import pilothouse as ph
 from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound
 from pilothouse.pilots import Pilot
 from pilothouse.tasks.handle import Task
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+from tests.waiting import eventually
 
 
 def alive(pid: int) -> bool:
@@ -122,7 +115,7 @@ def test_stop_ends_grandchildren_and_those_that_got_away(local_pilot: Pilot) -> 
     script = "(sleep 300 & echo $! > child; wait) & setsid sleep 300 & echo $! > away; trap '' TERM; wait; sleep 300"
     task = local_pilot.execute(["sh", "-c", script])
     files = [task.work / "child", task.work / "away"]
-    until(lambda: all(path.exists() and path.read_text().strip() for path in files))
+    eventually(lambda: all(path.exists() and path.read_text().strip() for path in files))
     pids = [int(path.read_text()) for path in files]
     assert all(map(alive, pids))
     task.stop()
@@ -271,7 +264,7 @@ def test_what_a_task_holds_of_dask_is_let_go(local_pilot: Pilot) -> None:
         names = [name for name in dask_scheduler.clients if name.startswith("pilothouse-") and len(name) == 27]  # type: ignore[attr-defined]
         return key in dask_scheduler.tasks or bool(names)  # type: ignore[attr-defined]
 
-    until(lambda: not client.run_on_scheduler(known))
+    eventually(lambda: not client.run_on_scheduler(known))
 
 
 def test_a_task_can_be_awaited(local_pilot: Pilot) -> None:

@@ -5,6 +5,7 @@ RADICAL-Pilot takes half a minute to start, so one run shows most of it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,9 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,9 +24,11 @@ from pilothouse.errors import Failed, InvalidInput
 from pilothouse.pilots import Pilot, submit
 from pilothouse.pilots.queues import discovery
 from pilothouse.tasks.handle import Task
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.slow
+# On one worker: they start the same daemons, and look at all that are there.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("radical")]
 
 
 @pytest.fixture(scope="session")
@@ -37,21 +39,24 @@ def radical() -> Path:
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["radical"]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "pilothouse-tests" / "radical-{}.{}".format(*sys.version_info)
-    whole = folder / "whole"
-    if not whole.exists() or whole.read_text() != str(wanted):
-        uv = Path(sys.executable).with_name("uv")
-        if not uv.exists():
-            pytest.skip("no uv beside Python to make an environment for RADICAL-Pilot with")
-        shutil.rmtree(folder, ignore_errors=True)
-        python = folder / "bin" / "python"
-        for command in (
-            [uv, "venv", "--quiet", "--python", sys.executable, folder],
-            [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *wanted],
-        ):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-            if done.returncode:
-                pytest.skip(f"no environment for RADICAL-Pilot: {done.stderr[-500:]}")
-        whole.write_text(str(wanted))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:  # tests of other checkouts may want it too
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        whole = folder / "whole"
+        if not whole.exists() or whole.read_text() != str(wanted):
+            uv = Path(sys.executable).with_name("uv")
+            if not uv.exists():
+                pytest.skip("no uv beside Python to make an environment for RADICAL-Pilot with")
+            shutil.rmtree(folder, ignore_errors=True)
+            python = folder / "bin" / "python"
+            for command in (
+                [uv, "venv", "--quiet", "--python", sys.executable, folder],
+                [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *wanted],
+            ):
+                done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+                if done.returncode:
+                    pytest.skip(f"no environment for RADICAL-Pilot: {done.stderr[-500:]}")
+            whole.write_text(str(wanted))
     return folder
 
 
@@ -61,13 +66,6 @@ def pilot(radical: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("PILOTHOUSE_RADICAL", str(radical))
     with submit("local", nodes=1, cores=2, memory="1 GiB").wait(timeout=60) as found:
         yield found
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def processes(home: Path) -> list[psutil.Process]:
@@ -106,7 +104,7 @@ def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot,
         through="radical",
     )  # fmt: skip
     home = tasks.folder / "radical"
-    until(lambda: "RADICAL-Pilot is up" in tasks.logs(), 250)
+    eventually(lambda: "RADICAL-Pilot is up" in tasks.logs(), "RADICAL-Pilot", within=250)
     assert processes(home)  # what is to be gone later is seen now
     table = tasks.result(timeout=120)
     assert table["state"].values.tolist() == ["finished", *["failed"] * 4]
@@ -174,12 +172,12 @@ def test_what_is_killed_leaves_nothing_and_a_run_can_be_stopped_while_it_starts(
     def started() -> list[int]:
         return [event["pid"] for event in task.events() if event["what"] == "process started"]
 
-    until(lambda: len(processes(home)) > 2)
+    eventually(lambda: len(processes(home)) > 2)
     first = set(processes(home))
     os.kill(started()[0], signal.SIGKILL)
-    until(lambda: not first & set(processes(home)))
-    until(lambda: len(started()) == 2)
-    until(lambda: processes(home))
+    eventually(lambda: not first & set(processes(home)))
+    eventually(lambda: len(started()) == 2)
+    eventually(lambda: processes(home))
     task.stop()
     task.wait(30)
     assert task.exit_code is None

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import pilothouse as ph
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+from tests.waiting import eventually
 
 
 @pytest.mark.slow
@@ -25,11 +17,11 @@ def test_tasks_go_on_under_the_next_supervisor(state_home: Path, tmp_path: Path)
     with ph.submit("local", name="mortal", nodes=2).wait(timeout=60) as pilot:
         script = ["sh", "-c", f"echo {{i}} >> {tmp_path}/ran; sleep 0.5"]
         tasks = pilot.map_execute(script, [{"i": i} for i in range(20)])
-        until(lambda: "finished" in tasks.tasks["state"].values)
+        eventually(lambda: "finished" in tasks.tasks["state"].values)
         supervisor = pilot.record.supervisor
         assert supervisor is not None
         os.kill(supervisor.pid, signal.SIGKILL)
-        until(lambda: pilot.state == "lost")
+        eventually(lambda: pilot.state == "lost")
         done = {int(number) for number in tasks.tasks["task"][tasks.tasks["state"] == "finished"]}
         assert done
         pilot.recover().wait(timeout=60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ if not (STATIC / "run.js").exists():
     pytest.skip("the widgets are not built: make setup", allow_module_level=True)
 
 from pilothouse_widgets import RunView, run_mimebundle
+from tests.waiting import eventually
 
 
 class Page(RunView):
@@ -50,28 +51,21 @@ def page(run: Any) -> Iterator[Page]:
     page.close()
 
 
-def _until(condition: Callable[[], Any], within: float = 15.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
-
-
 def test_until_a_page_is_heard_every_frame_is_whole(page: Page) -> None:
-    _until(lambda: len(page.frames()) >= 3 and len(page.frames()[-1].time) > 5)
+    eventually(lambda: len(page.frames()) >= 3 and len(page.frames()[-1].time) > 5)
     frames = page.frames()
     assert all(frame.reset for frame in frames)
     assert len({thread for *_, thread in page.messages}) == 1
 
 
 def test_a_snapshot_is_for_its_view_and_increments_follow_without_a_gap(page: Page) -> None:
-    _until(lambda: page.frames() and len(page.frames()[-1].time))
+    eventually(lambda: page.frames() and len(page.frames()[-1].time))
     page.ask(type="snapshot", view="v1")
-    _until(lambda: page.frames("v1"))
+    eventually(lambda: page.frames("v1"))
     (snapshot,) = page.frames("v1")
     assert snapshot.reset
     known = len(page.messages)
-    _until(lambda: len(page.messages) > known + 8)
+    eventually(lambda: len(page.messages) > known + 8)
     late = [Frame.decode(buffers[0]) for _, buffers, _ in page.messages[known:]]
     increments = [frame for frame in late if not frame.reset and len(frame.time)]
     assert len(increments) >= 5
@@ -82,9 +76,9 @@ def test_a_snapshot_is_for_its_view_and_increments_follow_without_a_gap(page: Pa
 
 def test_no_more_than_ten_frames_a_second_are_sent(page: Page) -> None:
     page.ask(type="snapshot", view="v1")
-    _until(lambda: page.frames("v1"))
+    eventually(lambda: page.frames("v1"))
     known, begun = len(page.messages), time.monotonic()
-    _until(lambda: len(page.messages) > known + 20)
+    eventually(lambda: len(page.messages) > known + 20)
     assert time.monotonic() - begun > 1.9
 
 
@@ -92,7 +86,7 @@ def test_bokehjs_comes_on_request_from_the_installed_package_and_is_no_trait(pag
     import bokeh
 
     page.ask(type="bokehjs")
-    _until(lambda: any(content["type"] == "bokehjs" for content, *_ in page.messages))
+    eventually(lambda: any(content["type"] == "bokehjs" for content, *_ in page.messages))
     content, buffers, _ = next(message for message in page.messages if message[0]["type"] == "bokehjs")
     assert content["version"] == bokeh.__version__ == page.bokeh
     assert [len(text) > 10_000 for text in buffers] == [True, True]
@@ -106,26 +100,26 @@ def test_bokehjs_comes_on_request_from_the_installed_package_and_is_no_trait(pag
 def test_nonsense_from_the_page_is_ignored(page: Page, message: Any) -> None:
     page._handle_custom_msg(message, [])
     page.ask(type="snapshot", view="after")
-    _until(lambda: page.frames("after"))
+    eventually(lambda: page.frames("after"))
 
 
 def test_the_thread_ends_with_the_run_and_answers_later_pages_from_disk(page: Page, run: Any) -> None:
     page.ask(type="snapshot", view="v1")
-    _until(lambda: len(page.frames()) > 3)
+    eventually(lambda: len(page.frames()) > 3)
     page.ask(type="stop")
-    _until(lambda: run.state.ended)
-    _until(lambda: not page.feeding)
+    eventually(lambda: run.state.ended)
+    eventually(lambda: not page.feeding)
     assert page.messages[-1][0]["run"]["state"] == "finished"
     page.ask(type="snapshot", view="v2")
-    _until(lambda: page.frames("v2"))
+    eventually(lambda: page.frames("v2"))
     assert page.frames("v2")[0].seq == run.frame().seq
-    _until(lambda: not page.feeding)
+    eventually(lambda: not page.feeding)
 
 
 def test_closing_the_view_ends_its_thread_and_not_the_run(page: Page, run: Any) -> None:
-    _until(lambda: page.frames())
+    eventually(lambda: page.frames())
     page.close()
-    _until(lambda: not page.feeding)
+    eventually(lambda: not page.feeding)
     assert not run.state.ended
 
 

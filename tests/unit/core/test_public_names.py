@@ -6,7 +6,11 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
+import subprocess
+import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,7 @@ from traitlets.config import Config
 
 import pilothouse as ph
 
+ROOT = Path(__file__).parents[3]
 ROOMS = ("data", "market", "md", "pilots", "streams")
 
 
@@ -44,6 +49,37 @@ CALLS = [
     ph.submit, ph.attach, ph.runs, ph.sites, ph.streams.run, ph.md.psa, ph.md.analyse, ph.md.heatmap,
     ph.market.connect, ph.market.Market.post, ph.market.Market.provide, ph.data.put, ph.Pilot.launch,
 ]  # fmt: skip
+
+
+def test_a_room_that_can_be_called_is_the_function_and_the_room(state_home: Path) -> None:
+    code = (
+        "import pilothouse.pilots.attached as attached, pilothouse.streams.brokers.log as log; import pilothouse as ph;"
+        "from pilothouse.pilots import Pilot; from pilothouse import pilots;"
+        "print(ph.pilots(), pilots.Pilot is Pilot is ph.Pilot, ph.pilots.attached is attached, pilots.__all__[0]);"
+        "print(ph.streams.brokers(), ph.streams.brokers.log is log)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == ["[] True True Pilot", f"{ph.streams.brokers()} True"]
+
+
+def test_the_first_lines_of_the_documentation_type_check(tmp_path: Path) -> None:
+    pages = {page: (ROOT / page).read_text() for page in ("docs/index.md", "README.md")}
+    blocks = {page: re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0] for page, text in pages.items()}
+    lines = [
+        blocks["docs/index.md"],
+        *blocks["README.md"].splitlines()[:-1],
+        "reveal_type(ph.pilots())",
+        "reveal_type(ph.streams.sources())",
+    ]
+    file = tmp_path / "first_lines.py"
+    file.write_text("\n".join(lines))
+    found = subprocess.run(
+        [sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), str(file)],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout
+    assert "Handles[pilothouse.pilots.handle.Pilot]" in found.stdout
+    assert '"dict[str, str]"' in found.stdout.replace("builtins.", "")
 
 
 @pytest.mark.parametrize("function", CALLS, ids=lambda f: getattr(f, "__qualname__", type(f).__name__))

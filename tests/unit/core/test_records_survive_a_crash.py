@@ -13,6 +13,7 @@ import pytest
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError
 from pilothouse.state import Record, Records, Unreadable, utcnow, write_atomic
+from tests.waiting import eventually
 
 WRITER = """
 import itertools
@@ -30,8 +31,7 @@ def test_a_killed_writer_leaves_a_whole_record(state_home: Path) -> None:
         writer = subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE)
         assert writer.stdout is not None
         writer.stdout.readline()
-        while not records.path("one").exists():
-            time.sleep(0.001)
+        eventually(records.path("one").exists, "the first record")
         time.sleep(delay)  # not a wait for anything: the moment of the kill is to vary
         writer.send_signal(signal.SIGKILL)
         writer.wait()

@@ -19,6 +19,7 @@ from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError,
 from pilothouse.registry.liveness import remove_leftovers
 from pilothouse.registry.records import PILOTS, NodeRecord, State
 from pilothouse.state import utcnow
+from tests.waiting import eventually
 
 Make = Callable[..., str]
 
@@ -256,11 +257,7 @@ def test_a_writer_killed_half_way_leaves_no_object_that_is_not_whole(pilot_recor
     folder = store.NodeStore(ref.place).folder
     process = multiprocessing.get_context("spawn").Process(target=_write_until_killed, args=(ref.place,))
     process.start()
-    import time
-
-    deadline = time.monotonic() + 60
-    while len(list(folder.iterdir())) < 3 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    eventually(lambda: len(list(folder.iterdir())) >= 3, "the third write")
     process.kill()
     process.join()
     found = [path for path in folder.iterdir() if not path.name.startswith((".", "owner")) and path.name != ref.id]
@@ -274,3 +271,41 @@ def test_dask_tokens_of_a_reference_are_stable_and_need_no_data(pilot_record: Ma
     other = put(np.arange(10), pilot="anna")
     ref.evict()
     assert tokenize(ref) == tokenize(Ref.from_json(ref.model_dump_json())) != tokenize(other)
+
+
+def test_views_take_no_file_descriptors(pilot_record: Make) -> None:
+    name = pilot_record()
+    refs = [put(np.arange(10) + i, pilot=name) for i in range(5)]
+    before = len(os.listdir("/proc/self/fd"))
+    views = [ref.view() for ref in refs for _ in range(100)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert sum(int(view[0]) for view in views) == 100 * (0 + 1 + 2 + 3 + 4)
+
+
+def test_memory_of_a_view_is_given_back_with_its_last_array(pilot_record: Make) -> None:
+    ref = put(np.zeros(2**20), pilot=pilot_record())
+
+    def maps() -> int:
+        return Path("/proc/self/maps").read_text().count(ref.id)
+
+    part = ref.view()[10:20]
+    assert maps() == 1
+    assert part.sum() == 0
+    del part
+    assert maps() == 0
+
+
+def test_what_a_killed_writer_left_is_counted_and_swept(pilot_record: Make) -> None:
+    ref = put(np.arange(10), pilot=pilot_record())
+    folder = store.NodeStore(ref.place).folder
+    gone = multiprocessing.get_context("spawn").Process(target=int)
+    gone.start()
+    gone.join()
+    left, fresh, live = (folder / f".{ref.id}.{pid}" for pid in (gone.pid, 2**22 + 1, os.getpid()))
+    for path in (left, fresh, live):
+        path.write_bytes(b"x" * 1000)
+    for path in (left, live):
+        os.utime(path, (0, 0))
+    assert report() == [{"pilot": "anna", "objects": 1, "size": ref.size + 3000}]
+    assert sweep() == []
+    assert {path.name for path in folder.glob(".*")} == {fresh.name, live.name}

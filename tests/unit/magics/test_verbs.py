@@ -87,14 +87,18 @@ def parsed(group: str, *words: str) -> Call:
         ("md psa a b metric=frechet --pilot anna", 'ph.md.psa([a, b], metric="frechet", pilot=ph.attach("anna"))'),
         ("market connect", "ph.market.connect()"),
         ("market connect --relay ws://127.0.0.1:1", 'ph.market.connect(relays=["ws://127.0.0.1:1"])'),
-        ("market offers", "ph.market.connect().offers()"),
+        ("market offers", "ph.market.connect(start=False).offers()"),
         (
             "market provide --name ada --pilot anna price=5",
             'ph.market.connect(pilot=ph.attach("anna")).provide(name="ada", price=5)',
         ),
         ("market post --data (x,y) budget=10", "ph.market.connect().post(data=(x,y), budget=10)"),
         ("market post data=digits budget=10", 'ph.market.connect().post(data="digits", budget=10)'),
-        ("market ledger", "ph.market.connect().ledger()"),
+        ("market admitted", "ph.market.connect(start=False).admitted()"),
+        ("market admit npub1x", 'ph.market.connect(start=False).admit("npub1x")'),
+        ("market dismiss npub1x", 'ph.market.connect(start=False).dismiss("npub1x")'),
+        ("market calls --relay ws://127.0.0.1:1", 'ph.market.connect(relays=["ws://127.0.0.1:1"]).calls()'),
+        ("market ledger", "ph.market.ledger()"),
     ],
 )
 def test_a_verb_shows_the_line_it_stands_for(words: str, line: str) -> None:

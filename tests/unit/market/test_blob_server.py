@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from pilothouse.errors import InvalidInput, Unavailable, Untrusted
 from pilothouse.market.blobs import server as blobs
+from pilothouse.market.blobs import tokens
 from pilothouse.market.messages.events import BlobRef
 from pilothouse.market.nostr import session as nostr
 
@@ -23,7 +25,7 @@ LIMIT = 100_000
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[blobs.BlobServer]:
-    server = blobs.BlobServer(tmp_path / "blobs", max_blob=LIMIT, quota=3 * LIMIT)
+    server = blobs.BlobServer(tmp_path / "blobs", {ALICE.pubkey}.__contains__, max_blob=LIMIT, quota=3 * LIMIT)
     yield server
     server.close()
 
@@ -108,7 +110,7 @@ def test_both_base64_alphabets_are_taken_padded_or_not(
     server: blobs.BlobServer, client: blobs.BlobClient, alphabet: object, padded: bool
 ) -> None:
     ref = client.put(b"x" * 500, server.url, private=False)
-    event = blobs.token(ALICE, "get", ref.sha256, server.url)
+    event = tokens.token(ALICE, "get", ref.sha256, server.url)
     text = alphabet(event.encode()).decode()  # type: ignore[operator]
     text = text if padded else text.rstrip("=")
     assert ask("GET", f"{server.url}/{ref.sha256}.bin", text)[:2] == (200, b"x" * 500)
@@ -134,6 +136,7 @@ def test_nothing_is_given_or_taken_without_a_token(server: blobs.BlobServer, cli
         ({"expiration": "1"}, "expired"),
         ({"expiration": None}, "expired"),
         ({"server": "elsewhere.example"}, "another server"),
+        ({"port": "9"}, "another server"),
         ({"kind": 1}, "not for"),
     ],
 )
@@ -141,25 +144,56 @@ def test_token_for_something_else_is_refused(
     server: blobs.BlobServer, client: blobs.BlobClient, change: dict[str, object], reason: str
 ) -> None:
     ref = client.put(b"x" * 500, server.url)
-    good = nostr.verify(blobs.token(ALICE, "get", ref.sha256, server.url))
+    good = nostr.verify(tokens.token(ALICE, "get", ref.sha256, server.url))
     tags = {tag[0]: tag[1] for tag in good.tags} | {k: v for k, v in change.items() if k != "kind"}
-    kind = int(str(change.get("kind", blobs.AUTHORISATION)))
+    kind = int(str(change.get("kind", tokens.AUTHORISATION)))
     event = ALICE.sign(kind, "", [[name, str(value)] for name, value in tags.items() if value is not None])
     status, _, why = ask("GET", f"{server.url}/{ref.sha256}", encoded(event))
     assert status == 401
     assert reason in why
 
 
+def test_token_for_another_server_is_not_made_good_by_what_the_request_calls_ours(
+    server: blobs.BlobServer, client: blobs.BlobClient
+) -> None:
+    """Whoever got a token of ours for its own server may not use it here."""
+    ref = client.put(b"x" * 500, server.url)
+    for elsewhere in ("http://elsewhere.example", "http://127.0.0.1:9"):
+        event = tokens.token(ALICE, "get", ref.sha256, elsewhere)
+        request = urllib.request.Request(
+            f"{server.url}/{ref.sha256}",
+            headers={"Authorization": f"Nostr {encoded(event)}", "Host": elsewhere.removeprefix("http://")},
+        )
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(request, timeout=5)
+
+
+def test_stranger_with_a_key_of_its_own_gets_no_blob_and_leaves_none(
+    server: blobs.BlobServer, client: blobs.BlobClient
+) -> None:
+    ref = client.put(b"x" * 500, server.url)
+    before = sorted(server.root.iterdir())
+    eve = blobs.BlobClient(nostr.Identity.generate())
+    with pytest.raises(Unavailable, match="403"):
+        eve.get(ref)
+    with pytest.raises(Unavailable, match="403"):
+        eve.put(b"y" * 500, server.url)
+    unknown = BlobRef(sha256="0" * 64, size=1, server=server.url)
+    with pytest.raises(Unavailable, match="403"):  # nor is it told what there is
+        eve.get(unknown)
+    assert sorted(server.root.iterdir()) == before
+
+
 def test_forged_token_is_refused(server: blobs.BlobServer, client: blobs.BlobClient) -> None:
     ref = client.put(b"x" * 500, server.url)
-    event = json.loads(blobs.token(ALICE, "get", ref.sha256, server.url))
+    event = json.loads(tokens.token(ALICE, "get", ref.sha256, server.url))
     event["pubkey"] = nostr.Identity.generate().pubkey
     assert ask("GET", f"{server.url}/{ref.sha256}", encoded(json.dumps(event)))[0] == 401
     assert ask("GET", f"{server.url}/{ref.sha256}", "%%%")[0] == 401
 
 
 def test_upload_of_something_else_than_authorised_leaves_nothing(server: blobs.BlobServer) -> None:
-    event = blobs.token(ALICE, "upload", hashlib.sha256(b"announced").hexdigest(), server.url)
+    event = tokens.token(ALICE, "upload", hashlib.sha256(b"announced").hexdigest(), server.url)
     assert ask("PUT", f"{server.url}/upload", encoded(event), b"something else")[0] == 401
     assert list(server.root.iterdir()) == []
 
@@ -173,6 +207,14 @@ def test_upload_over_the_limit_or_the_quota_leaves_nothing(server: blobs.BlobSer
     with pytest.raises(Unavailable, match="507"):
         client.put(b"x" * 1000, server.url)
     assert len(list(server.root.iterdir())) == 3
+
+
+@pytest.mark.parametrize("line", ["PUT /" + "0" * 64, "POST /nothing", "GET /" + "0" * 64])
+def test_body_that_no_route_reads_is_not_gathered_in_memory(server: blobs.BlobServer, line: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as stranger:
+        stranger.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n".encode())
+        while stranger.recv(1000):  # it hangs up
+            pass
 
 
 @pytest.mark.parametrize("path", ["/", "/upload/../x", "/..%2f..%2fetc%2fpasswd", "/" + "g" * 64])

@@ -12,10 +12,16 @@ from pilothouse.market.blobs.server import BlobServer
 from pilothouse.market.customer.state import COMMITTED, Committed, OpenRound
 from pilothouse.market.learning.verdicts import Reason
 from pilothouse.market.messages import events
-from pilothouse.market.nostr.session import EmbeddedRelay
+from pilothouse.market.nostr.relay import EmbeddedRelay
 from pilothouse.market.provider.state import DEALS, Deal, Deals
 
 KEY = "ab" * 32
+
+
+def everybody(pubkey: str) -> bool:
+    return True
+
+
 BLOB = events.BlobRef(sha256="cd" * 32, size=5, server="http://127.0.0.1:9", key="ef" * 32)
 
 
@@ -69,17 +75,17 @@ def test_a_file_that_can_not_be_read_is_named_and_left_as_it_is(tmp_path: Path, 
 
 
 def test_relay_and_blob_server_say_that_a_port_is_taken(tmp_path: Path) -> None:
-    relay = EmbeddedRelay()
+    relay = EmbeddedRelay(everybody)
     port = int(relay.url.rsplit(":", 1)[1])
     try:
         with pytest.raises(Unavailable, match=str(port)):
-            EmbeddedRelay(port)
+            EmbeddedRelay(everybody, port)
         with pytest.raises(Unavailable, match=str(port)):
-            BlobServer(tmp_path / "blobs", port=port)
+            BlobServer(tmp_path / "blobs", everybody, port=port)
     finally:
         relay.close()
-    server = BlobServer(tmp_path / "blobs")
+    server = BlobServer(tmp_path / "blobs", everybody)
     server.close()
-    again = BlobServer(tmp_path / "blobs", port=int(server.url.rsplit(":", 1)[1]))
+    again = BlobServer(tmp_path / "blobs", everybody, port=int(server.url.rsplit(":", 1)[1]))
     assert again.url == server.url
     again.close()

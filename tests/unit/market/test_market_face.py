@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,21 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
-from pilothouse.errors import InvalidInput, NotFound, Unavailable
-from pilothouse.market import connect
+from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
+from pilothouse.market import connect, ledger
 from pilothouse.market.listing import ListedOffer, Listing
 from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.messages.message import Message
 from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.relay import EmbeddedRelay
+from pilothouse.pilots import Pilot
+from pilothouse.pilots.submission import pilots
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.runs.handle import runs
+from pilothouse.state import utcnow
 
 
 @pytest.fixture(scope="module")
 def relay() -> Iterator[str]:
-    relay = nostr.EmbeddedRelay()
+    relay = EmbeddedRelay(lambda pubkey: True)
     yield relay.url
     relay.close()
 
@@ -63,6 +70,14 @@ def test_unreachable_relay_is_named_and_nothing_is_left_behind(state_home: Path)
     assert not list(state_home.glob("pilots/*.json"))
 
 
+def test_looking_at_a_lab_market_that_does_not_run_starts_nothing(state_home: Path) -> None:
+    with pytest.raises(NotFound, match="no lab market"):
+        connect(start=False)
+    assert ledger().balanced
+    assert runs() == []
+    assert pilots() == []
+
+
 X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
 
 
@@ -83,6 +98,8 @@ X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
         ("providers", {"providers": 10}),
         ("epochs", {"training": {"epochs": 0}}),
         ("trainer", {"training": {"trainer": "gpt"}}),
+        ("epoch", {"training": {"epoch": 5}}),
+        ("min_loss", {"validation": {"min_loss": 0.1}}),
         ("max_norm", {"validation": {"max_norm": -1}}),
         ("name", {"name": "No Name"}),
     ],
@@ -180,3 +197,21 @@ def test_job_of_another_kind_is_not_found(state_home: Path) -> None:
 
     with pytest.raises(NotFound):
         Job("nothing")
+
+
+def test_one_provider_sells_under_a_name_whatever_its_run_is_called(market: Market) -> None:
+    """Its key has one ledger: a second one would wait for that, and fail."""
+    record = PilotRecord(name="kept", site="local", state=State.RUNNING, created=utcnow())
+    me = psutil.Process()
+    record.supervisor = ProcessRef(host=socket.gethostname(), pid=me.pid, started=me.create_time())
+    PILOTS.write(record)
+    live = RunRecord(
+        name="ada-2", kind="provider", pilot="kept", state=State.RUNNING, created=utcnow(), parameters={"name": "ada"}
+    )
+    RUNS.write(live)
+    try:
+        with pytest.raises(Conflict, match=r"a provider sells under that name; ph.attach\('ada-2'\) finds it"):
+            market.provide("ada", pilot=Pilot("kept"))
+    finally:
+        record.state = State.FINISHED
+        PILOTS.write(record)

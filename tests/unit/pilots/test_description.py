@@ -52,7 +52,8 @@ def test_a_bad_value_is_named_and_nothing_is_started(
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("90s", 90), ("30min", 1800), ("1.5 h", 5400), ("1d", 86400), (45, 45), ("45", 45)]
+    ("given", "seconds"),
+    [("90s", 90), ("30min", 1800), ("1.5 h", 5400), ("1d", 86400), (45, 45), pytest.param("45", 45, id="text")],
 )
 def test_durations_are_read_as_people_write_them(given: object, seconds: float) -> None:
     assert describe(idle_timeout=given)[0].idle_timeout == seconds

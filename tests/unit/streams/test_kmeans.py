@@ -44,7 +44,7 @@ def mllib(centres: np.ndarray, weights: np.ndarray, points: np.ndarray, decay: f
         centres[smallest], centres[largest] = x - p, x + p
 
 
-@pytest.mark.parametrize("assign", [compiled, kmeans.assign])
+@pytest.mark.parametrize("assign", [compiled, kmeans.assign], ids=["compiled", "plain"])
 @pytest.mark.parametrize(("k", "dim", "points"), [(1, 1, 1), (10, 3, 5000), (33, 4, 257), (5, 9, 256), (100, 32, 1000)])
 def test_assignment_equals_the_plain_definition(assign: Any, k: int, dim: int, points: int) -> None:
     rng = np.random.default_rng(k)

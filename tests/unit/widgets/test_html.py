@@ -83,7 +83,7 @@ def test_a_page_that_takes_svg_away_still_has_the_picture_and_its_words() -> Non
     time = np.arange(30) / 10
     frame = Frame(30, True, time, {"lag": np.full(30, 4.0), "paid_msat": np.full(30, 2500.0)})
     (picture,) = Elements(run_html(run, frame)).of("img")
-    assert picture["alt"] == "lag: 4 messages; paid: 2.5 sat"
+    assert picture["alt"] == "Lag: 4 messages; Paid: 2.5 sat"
     kind, _, source = picture["src"].partition(",")
     assert kind == "data:image/svg+xml"
     assert ElementTree.fromstring(unquote(source)).tag == "{http://www.w3.org/2000/svg}svg"

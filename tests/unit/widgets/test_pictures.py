@@ -42,10 +42,10 @@ def test_there_is_no_rate_without_a_past(n: int) -> None:
 def test_charts_are_throughput_lag_latency_and_the_runs_own_figures() -> None:
     found = charts(_frame())
     assert [(chart.title, list(chart.lines)) for chart in found] == [
-        ("throughput", ["produced", "consumed"]),
-        ("lag", ["lag"]),
-        ("latency", ["p50", "p99"]),
-        ("cost", ["cost"]),
+        ("Throughput", ["produced", "consumed"]),
+        ("Lag", ["waiting"]),
+        ("Latency", ["p50", "p99"]),
+        ("Cost", ["cost"]),
     ]
     np.testing.assert_allclose(found[0].lines["produced"][1:], 200, rtol=1e-5)
     np.testing.assert_allclose(found[2].lines["p99"], 50)  # ms
@@ -71,7 +71,7 @@ def test_samples_without_a_value_are_left_out(hole: float) -> None:
     text = svg(_frame(50, cost=cost))
     assert "nan" not in text
     assert "inf" not in text
-    assert "cost" in text
+    assert "Cost" in text
 
 
 def test_no_samples_no_picture() -> None:
@@ -83,7 +83,7 @@ def test_the_bokeh_figure_draws_what_the_dataset_holds() -> None:
     layout = figure(to_dataset(_frame(100)))
     plots = [child for child, *_ in layout.children]
     assert [plot.title.text for plot in plots] == [
-        "throughput (messages/s)", "lag (messages)", "latency (ms)", "cost",
+        "Throughput (messages/s)", "Lag (messages)", "Latency (ms)", "Cost",
     ]  # fmt: skip
     source = plots[2].renderers[1].data_source
     np.testing.assert_allclose(source.data["y"], 50)

@@ -7,22 +7,45 @@ import os
 import secrets
 import time
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO, Any, Protocol
 
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler, stream_request_body
 
 from pilothouse.errors import Untrusted
-from pilothouse.market.blobs import server as blobs
-
-if TYPE_CHECKING:
-    from pilothouse.market.blobs.server import BlobServer
+from pilothouse.market.blobs import tokens
 
 CHUNK = 256 * 1024
 
 
+class Blobs(Protocol):
+    """What the routes need of the server."""
+
+    root: Path
+    port: int
+    max_blob: int
+    quota: int
+    used: int
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+
+    def admits(self, pubkey: str, /) -> bool:
+        """Whether the owner of this key may put and get."""
+
+
+def routes(server: Blobs) -> list[Any]:
+    """As tornado's ``Application`` takes them."""
+    return [
+        (r"/upload", UploadHandler, {"server": server}),
+        (r"/([0-9a-f]{64})(?:\.[A-Za-z0-9]{1,10})?", BlobHandler, {"server": server}),
+    ]
+
+
 class _Route(RequestHandler):
-    def initialize(self, server: BlobServer) -> None:
+    def initialize(self, server: Blobs) -> None:
         self.blobs = server
 
     def refuse(self, status: HTTPStatus, reason: str) -> None:
@@ -32,9 +55,14 @@ class _Route(RequestHandler):
 
     def authorised(self, verb: str, sha256: str | None) -> bool:
         try:
-            blobs.authorise(self.request.headers.get("Authorization"), verb, sha256, self.request.host_name)
+            key = tokens.authorise(self.request.headers.get("Authorization"), verb, sha256, self.blobs.port)
         except Untrusted as error:
             self.refuse(HTTPStatus.UNAUTHORIZED, str(error))
+            return False
+        if not self.blobs.admits(key):
+            self.refuse(
+                HTTPStatus.FORBIDDEN, "this server takes and gives nothing for a key that its user did not admit"
+            )
             return False
         return True
 
@@ -73,6 +101,8 @@ class UploadHandler(_Route):
 
     def prepare(self) -> None:
         """Refuse what can be refused before a byte is taken."""
+        # What is too large is answered, not cut off: it is read and thrown away.
+        self.request.connection.set_max_body_size(2**62)  # type: ignore[union-attr]
         headers = self.request.headers
         self._announced = headers.get("X-SHA-256") or None
         length = headers.get("Content-Length", "")

@@ -1,82 +1,38 @@
 """Blobs by hash over loopback HTTP (Blossom, BUD-01/02/11): a server, a client that checks, and encryption.
 
-Uploads and downloads are both authorised by a signed event of kind 24242. The client believes nothing:
-what does not hash to its name is thrown away.
+Uploads and downloads are both authorised by a signed event of kind 24242
+(:mod:`pilothouse.market.blobs.tokens`), and by the key that signed it being let in. The client believes nothing: what
+does not hash to its name is thrown away.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import binascii
-import contextlib
 import hashlib
-import re
 import secrets
-import threading
-import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pilothouse.errors import InvalidInput, Unavailable, Untrusted
+from pilothouse.market.blobs.tokens import token
+from pilothouse.market.loopback import HOST, LoopbackServer
 from pilothouse.market.messages.events import BlobRef
 from pilothouse.market.nostr import session as nostr
 
-AUTHORISATION = 24242
-#: Seconds for which a token of ours is good.
-TOKEN_TTL = 60.0
-_PATH = re.compile(r"/([0-9a-f]{64})(?:\.[A-Za-z0-9]{1,10})?")
 
-
-def token(identity: nostr.Identity, verb: str, sha256: str, server: str) -> str:
-    """The event (JSON) that lets `identity` do `verb` (``upload``, ``get``) with this blob on this server (BUD-11)."""
-    host = urlsplit(server).hostname or ""
-    expiration = str(int(time.time() + TOKEN_TTL))
-    tags = [["t", verb], ["x", sha256], ["expiration", expiration], ["server", host]]
-    return identity.sign(AUTHORISATION, f"{verb} {sha256[:16]}", tags)
-
-
-def authorise(header: str | None, verb: str, sha256: str | None, host: str) -> str:
-    """The public key that an ``Authorization`` header proves, and the blob hash it is for is `sha256`.
-
-    Both base64 alphabets are taken, padded or not: clients differ. With `sha256` None, any one hash is taken.
-
-    Raises
-    ------
-    Untrusted
-        No token, or one that is forged, expired, for another verb, blob or server.
-    """
-    scheme, _, text = (header or "").partition(" ")
-    if scheme != "Nostr" or not text:
-        raise Untrusted("authorization is missing: send 'Nostr <base64 of a signed kind 24242 event>'", field="auth")
-    plain = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        event = nostr.verify(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode())
-    except (binascii.Error, UnicodeDecodeError):
-        raise Untrusted("authorization is not base64 of an event", field="auth") from None
-    now = time.time()
-    servers = event.values("server")
-    if event.kind != AUTHORISATION or event.tag("t") != verb:
-        raise Untrusted(f"authorization is not for {verb!r}", field="auth")
-    if event.tag("expiration") is None or event.expired or event.created_at > now + 60:
-        raise Untrusted("authorization has expired or has no valid expiration", field="auth")
-    if servers and host not in servers:
-        raise Untrusted("authorization is for another server", field="auth")
-    if sha256 is not None and sha256 not in event.values("x"):
-        raise Untrusted("authorization is for another blob", field="auth")
-    return event.author
-
-
-class BlobServer:
+class BlobServer(LoopbackServer):
     """A blob server on a free loopback port, in a thread of its own.
 
     Parameters
     ----------
     root
         Folder that holds the blobs, a file each.
+    admits
+        Whether the owner of a public key (hex) may put and get; called in the server's thread.
     max_blob, quota
         Bytes: of one blob, and of all together.
     port
@@ -88,57 +44,31 @@ class BlobServer:
         The port is taken, or the server did not start.
     """
 
-    def __init__(self, root: Path, *, max_blob: int = 64 * 2**20, quota: int = 4 * 2**30, port: int = 0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        admits: Callable[[str], bool],
+        *,
+        max_blob: int = 64 * 2**20,
+        quota: int = 4 * 2**30,
+        port: int = 0,
+    ) -> None:
+        from pilothouse.market.blobs.routes import routes
+
         self.root = root
+        self.admits = admits
         self.max_blob = max_blob
         self.quota = quota
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in root.glob(".upload-*"):
             leftover.unlink()
         self.used = sum(path.stat().st_size for path in root.iterdir())
-        self._port = port
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self.url = ""
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="pilothouse-blobs", daemon=True)
-        self._thread.start()
-        if not self._ready.wait(10):
-            raise Unavailable("the blob server did not start within 10 s")
-        if not self.url:
-            raise Unavailable(f"the blob server can't listen on port {port}: it is taken", field="port")
+        super().__init__("blob server", routes(self), port)
 
-    async def _serve(self) -> None:
-        from tornado.httpserver import HTTPServer
-        from tornado.netutil import bind_sockets
-        from tornado.web import Application
-
-        from pilothouse.market.blobs.routes import BlobHandler, UploadHandler
-
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        routes: list[Any] = [
-            (r"/upload", UploadHandler, {"server": self}),
-            (_PATH.pattern, BlobHandler, {"server": self}),
-        ]
-        http = HTTPServer(Application(routes, log_function=lambda handler: None), max_body_size=2**62)
-        try:
-            sockets = bind_sockets(self._port, "127.0.0.1")
-        except OSError:
-            self._ready.set()
-            return
-        http.add_sockets(sockets)
-        self.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-        self._ready.set()
-        await self._stop.wait()
-        http.stop()
-        await http.close_all_connections()
-
-    def close(self) -> None:
-        """End the server; the blobs stay in their folder. Closing twice is no error."""
-        if self._loop is not None and self._stop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended already
-                self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(5)
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://{HOST}:{self.port}"
 
 
 class BlobClient:

@@ -22,7 +22,13 @@ BID_PATIENCE = 4.0
 
 
 class Hiring:
-    """The first half of a job, or what is left of it; see :class:`~pilothouse.market.customer.trading.Customer`."""
+    """The first half of a job, or what is left of it; see :class:`~pilothouse.market.customer.trading.Customer`.
+
+    Parameters
+    ----------
+    admits
+        Whether the owner of a public key (hex) may be hired.
+    """
 
     def __init__(
         self,
@@ -31,12 +37,14 @@ class Hiring:
         committed: Committed,
         report: Callable[[dict[str, Any]], None],
         stop: threading.Event,
+        admits: Callable[[str], bool],
     ) -> None:
         self.job = job
         self.session = session
         self.committed = committed
         self._report = report
         self._stop = stop
+        self._admits = admits
 
     def hire(self, parameters: int, samples: int, initial: str) -> list[events.Contract]:
         """Contracts signed by both, the cheapest first: as many as wanted, or as there are.
@@ -119,6 +127,8 @@ class Hiring:
         """Provider -> price, of the live offers that fit."""
         found: dict[str, int] = {}
         for message in self.session.fetch({"kinds": [events.OFFER], "#t": [call.algorithm]}):
+            if not self._admits(message.author):  # whatever way it got here
+                continue
             offer = parsed(events.Offer, message)
             if offer is None or offer.price_msat > call.max_price_msat or call.training.trainer not in offer.trainers:
                 continue
@@ -134,7 +144,7 @@ class Hiring:
                 batch = at.bids[at.asked :][: job.providers - len(at.signed)]
                 if not batch:
                     break
-                at.proposed = [self._contract(provider, bid, initial) for provider, bid in batch]
+                at.proposed = [self._contract(key, bid, initial) for key, bid in batch if self._admits(key)]
                 at.asked += len(batch)
                 at.commit()
             self._collect_signatures()

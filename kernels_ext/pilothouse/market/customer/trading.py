@@ -20,6 +20,7 @@ from pilothouse.market.customer.hiring import Hiring
 from pilothouse.market.customer.result import Model
 from pilothouse.market.customer.result_file import Books
 from pilothouse.market.customer.state import BASE, Committed, OpenRound
+from pilothouse.market.lab_market.admission import door
 from pilothouse.market.lab_market.following import DONE, is_told_to_leave
 from pilothouse.market.learning import arrays, averaging, datasets, trainers, verdicts
 from pilothouse.market.learning.arrays import Shard, State
@@ -68,6 +69,8 @@ class Customer:
         Gets a message a round: ``round``, ``accuracy``, ``loss``, ``paid_msat``; and ``event`` with details.
     stop
         Ends :meth:`run` with :class:`Stopped`; what the books hold by then stays.
+    admits
+        Whether the owner of a public key (hex) may be hired; everybody when left out.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Customer:
         books: Books,
         report: Callable[[dict[str, Any]], None],
         stop: threading.Event,
+        admits: Callable[[str], bool] = lambda pubkey: True,
     ) -> None:
         self.job = job
         self.session = session
@@ -87,6 +91,7 @@ class Customer:
         self.blobs = BlobClient(session.identity)
         self._report = report
         self._stop = stop
+        self._admits = admits
         self._at = books.committed
         self._reopened = self._at.round.number if self._at.round else 0
         self._data = data
@@ -109,7 +114,7 @@ class Customer:
         state = self._trainer.initial(job.training, data.x.shape[1], int(data.y.max()) + 1, job.seed)
         self._initial_norm = arrays.norm(state)
         packed = arrays.pack_state(state)
-        hiring = Hiring(job, self.session, self._at, self._report, self._stop)
+        hiring = Hiring(job, self.session, self._at, self._report, self._stop, self._admits)
         signed = hiring.hire(sum(one.size for one in state.values()), len(data), hashlib.sha256(packed).hexdigest())
         held_out, self._partners = self._deal(signed)
         state = self.books.state(state)
@@ -122,10 +127,10 @@ class Customer:
             self._drop(number)
 
     def leave(self) -> None:
-        """End the contracts, so that the providers are free for others."""
+        """End all contracts, so that the providers are free for others; one that has ended may be ended again."""
         with contextlib.suppress(PilothouseError):  # a relay that is gone: the contracts expire
-            for partner in list(self._partners):
-                self._part(partner)
+            for one in self._at.signed:
+                self._end(one.contract)
 
     def _catch_up(self) -> None:
         """Tell again what may not have arrived when the process before this one ended."""
@@ -146,8 +151,11 @@ class Customer:
 
     def _part(self, partner: Partner) -> None:
         self._partners.remove(partner)
-        end = events.End(job=self.job.job, contract=partner.contract.hash)
-        self.session.send(partner.key, events.END, end.text(), ttl=self.job.duration)
+        self._end(partner.contract)
+
+    def _end(self, contract: events.Contract) -> None:
+        end = events.End(job=self.job.job, contract=contract.hash)
+        self.session.send(contract.provider, events.END, end.text(), ttl=self.job.duration)
 
     def _deal(self, contracts: Sequence[events.Contract]) -> tuple[Shard, list[Partner]]:
         """Hold a part out, scale by the rest, and give each provider its shard as a private blob."""
@@ -361,7 +369,7 @@ def main(channel: Channel) -> None:
             committed = Committed.load(folder)
             books = Books(committed, ledger.path, job, identity.npub)
             try:
-                _trade(channel, job, data, identity, wallet, books)
+                _trade(channel, job, data, identity, wallet, books, is_last=attempt == ATTEMPTS)
                 break
             except Unavailable:  # perhaps the relay or the blob server was lost with another node, and comes back
                 if attempt == ATTEMPTS or not committed.call or channel.stopping.wait(LOSS_S):
@@ -373,19 +381,30 @@ def main(channel: Channel) -> None:
         ledger.close()
 
 
-def _trade(channel: Channel, job: JobParameters, data: Shard, identity: Identity, wallet: Wallet, books: Books) -> None:
+def _trade(
+    channel: Channel,
+    job: JobParameters,
+    data: Shard,
+    identity: Identity,
+    wallet: Wallet,
+    books: Books,
+    *,
+    is_last: bool,
+) -> None:
     patience = RETURN_S if books.committed.is_continued else 0
     with connected(identity, job.relays, channel.stopping, patience) as session:
-        customer = Customer(job, data, session, wallet, books, channel.send, channel.stopping)
+        customer = Customer(job, data, session, wallet, books, channel.send, channel.stopping, door(job.market))
         try:
             customer.run()
-        except Unavailable:
-            raise
-        except PilothouseError:
-            customer.leave()
-            raise
         except Stopped:
             if is_told_to_leave(channel):
                 customer.leave()
+            raise
+        except Unavailable:
+            if is_last or (channel.stopping.is_set() and is_told_to_leave(channel)):
+                customer.leave()  # it is perhaps the blob server alone that is away
+            raise
+        except Exception:
+            customer.leave()
             raise
         customer.leave()

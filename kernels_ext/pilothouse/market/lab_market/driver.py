@@ -1,4 +1,8 @@
-"""A market for one lab: an embedded relay and a blob server in one node process, found by every run of the user."""
+"""A market for one lab: an embedded relay and a blob server in one node process, found by every run of the user.
+
+Both listen on loopback, where every account of the host can come: they let in whom
+:mod:`pilothouse.market.lab_market.admission` has.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,9 @@ T = TypeVar("T")
 class LabMarketDriver:
     """Kind ``market``: goes on until it is stopped.
 
-    When its supervisor or its node dies, another one opens it again at the same address, with its blobs. The relay has
-    events in memory: providers publish their offers again; receipts from before are in the books of their jobs alone.
+    When its supervisor or its node dies, another one opens it again at the same address, with its blobs and for those
+    who were admitted. The relay has events in memory: providers publish their offers again; receipts from before are in
+    the books of their jobs alone.
     """
 
     resumable = True
@@ -61,13 +66,15 @@ def _opened(channel: Channel, server: Callable[[], T]) -> T:
 def main(channel: Channel) -> None:
     """Serve until asked to stop."""
     from pilothouse.market.blobs.server import BlobServer
-    from pilothouse.market.nostr.session import EmbeddedRelay
+    from pilothouse.market.lab_market.admission import Admission
+    from pilothouse.market.nostr.relay import EmbeddedRelay
 
     folder = Path(channel.config["folder"])
     before = json.loads((folder / WHERE).read_text()) if (folder / WHERE).exists() else {}
     ports = {name: int(url.rsplit(":", 1)[1]) for name, url in before.items()}
-    relay = _opened(channel, lambda: EmbeddedRelay(ports.get("relay", 0)))
-    blobs = _opened(channel, lambda: BlobServer(folder / "blobs", port=ports.get("blobs", 0)))
+    # One each: it is asked in the thread of its server.
+    relay = _opened(channel, lambda: EmbeddedRelay(Admission(folder).admits, ports.get("relay", 0)))
+    blobs = _opened(channel, lambda: BlobServer(folder / "blobs", Admission(folder).admits, port=ports.get("blobs", 0)))
     channel.send({"relay": relay.url, "blobs": blobs.url})
     channel.stopping.wait()
     blobs.close()

@@ -23,9 +23,14 @@ RESTARTS = 3
 SETTLED_S = 60.0
 
 
+def keys_folder() -> Path:
+    """The folder (mode 0700) of the user's secret keys, a file ``NAME.nsec`` each."""
+    return state.home() / "keys"
+
+
 def key_file(name: str) -> Path:
     """The file (mode 0600) of the secret key called `name`."""
-    return state.home() / "keys" / f"{state.check_name(name, field='key')}.nsec"
+    return keys_folder() / f"{state.check_name(name, field='key')}.nsec"
 
 
 def ledgers() -> Path:

@@ -75,9 +75,9 @@ class BlobRef(BaseModel):
 
 
 class Training(BaseModel):
-    """How a provider trains: a trainer by name and its hyper-parameters."""
+    """How a provider trains: a trainer by name and its hyper-parameters; unknown ones are refused, not left out."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     trainer: Literal["mlp", "softmax"] = "mlp"
     hidden: Annotated[int, Field(ge=1, le=4096)] = 64
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -88,7 +88,7 @@ class Training(BaseModel):
 class Validation(BaseModel):
     """The declared validation procedure: a provider knows beforehand how acceptance is decided."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     procedure: Literal["work-check, leave-one-out"] = "work-check, leave-one-out"
     max_norm: Annotated[float, Field(gt=0)] = 3.0  # of the update, in norms of the initial weights
     min_norm: Annotated[float, Field(gt=0)] = 1e-6  # the same; below it nothing was learnt

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilothouse.errors import InvalidInput
 from pilothouse.market.messages.events import Msat, Name, Text, Training, Validation
+from pilothouse.state import first_fault
 
 P = TypeVar("P", bound=BaseModel)
 Relays = Annotated[list[Annotated[str, Field(pattern=r"^wss?://", max_length=300)]], Field(min_length=1, max_length=20)]
@@ -25,6 +26,7 @@ class JobParameters(BaseModel):
     title: Text
     relays: Relays
     blobs: Annotated[str, Field(pattern=r"^https?://", max_length=300)]
+    market: Name | None = None  # the run of the lab market that it trades on: only whom that admits is hired
     dataset: Name | None = None  # else the arrays lie in the run's folder
     rounds: Annotated[int, Field(ge=1, le=1000)]
     providers: Annotated[int, Field(ge=1, le=100)]
@@ -76,7 +78,11 @@ def checked(model: type[P], values: dict[str, Any], said: dict[str, str] | None 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = [str(part) for part in first["loc"]] or ["parameters"]
+        fault = first_fault(error)
+        where = [str(part) for part in fault.path] or ["parameters"]
         field = (said or {}).get(where[0], where[-1] if where[0] in {"training", "validation"} else where[0])
-        raise InvalidInput(f"{field}={first['input']!r}: {first['msg']}", field=field) from None
+        says = fault.message
+        if fault.kind == "extra_forbidden":
+            known = Training.model_fields if where[0] == "training" else Validation.model_fields
+            says = f"{where[0]} has no such field, but {', '.join(known)}"
+        raise InvalidInput(f"{field}={fault.value!r}: {says}", field=field) from None

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pilothouse.errors import Conflict, PilothouseError
+from pilothouse.registry import lines
 from pilothouse.state import utcnow
 
 #: The account that money comes from; the only one that may be negative.
@@ -55,7 +56,7 @@ class Ledger:
     def __init__(self, path: Path, *, wait: float = WRITER_S) -> None:
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._claim(wait)
             self.transactions, size = _read(path)
@@ -98,8 +99,13 @@ class Ledger:
                     field="amount_msat",
                 )
         transaction = Transaction(time=utcnow(), what=what, key=key, entries=dict(entries), proof=proof)
-        os.write(self._file, transaction.model_dump_json().encode() + b"\n")
-        os.fsync(self._file)
+        size = os.fstat(self._file).st_size
+        try:
+            lines.write(self._file, [transaction.model_dump(mode="json")])
+            os.fsync(self._file)
+        except OSError:  # a part of a line would spoil the ledger
+            os.ftruncate(self._file, size)
+            raise
         self.transactions.append(transaction)
         return transaction
 
@@ -141,12 +147,8 @@ def balanced(transactions: Iterable[Transaction]) -> bool:
 
 def _read(path: Path) -> tuple[list[Transaction], int]:
     """The transactions, and the bytes that they take."""
+    found, size = lines.whole(path)
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return [], 0
-    whole = data[: data.rfind(b"\n") + 1]
-    try:
-        return [Transaction.model_validate_json(line) for line in whole.splitlines()], len(whole)
+        return [Transaction.model_validate_json(line) for line in found], size
     except ValidationError as error:
         raise PilothouseError(f"the ledger {path} has a line that can't be read: {error}", field="ledger") from None

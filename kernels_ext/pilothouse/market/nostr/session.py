@@ -1,4 +1,4 @@
-"""Nostr: the one door to nostr_sdk. Keys, the embedded relay, and sessions with relays.
+"""Nostr: the one door to nostr_sdk. Keys, and sessions with relays.
 
 All network objects of nostr_sdk live on one background thread with its own asyncio loop, so a busy cell
 does not hold up delivery. Everything that crosses the door is plain Python: :class:`Message`, strings and
@@ -8,11 +8,11 @@ bytes. No Python callback is given to the library: an exception in one would end
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import queue
-import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ from typing import Any
 
 import nostr_sdk
 
-from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
+from pilothouse.errors import InvalidInput, PilothouseError, Refused, Unavailable, Untrusted
 from pilothouse.market.messages.message import MAX_PRIVATE, MAX_PUBLIC, Message, check_size
 from pilothouse.market.nostr.loop_thread import LoopThread, settled
 
@@ -31,8 +31,12 @@ log = logging.getLogger(__name__)
 
 #: NIP-59: a sealed and wrapped private message.
 GIFT_WRAP = 1059
-#: Stored events that a relay is asked for at a time; the embedded one gives no more.
+#: Stored events that a relay is asked for at a time; some give no more.
 PAGE = 500
+#: Seconds for relays that answered a request to be heard.
+ANSWER_S = 1.0
+#: How a relay begins that wants a key to be proved first (NIP-42).
+_UNPROVEN = "auth-required"
 
 
 def _register_loop() -> None:
@@ -80,6 +84,17 @@ class Identity:
                 pass
             finally:
                 temporary.unlink(missing_ok=True)
+        return Identity.read(path)
+
+    @staticmethod
+    def read(path: Path) -> Identity:
+        """The identity in the file at `path`, which is there.
+
+        Raises
+        ------
+        PilothouseError
+            The file holds no key, or others may read it.
+        """
         if path.stat().st_mode & 0o077:
             raise PilothouseError(f"the key file {path} can be read by others: chmod 600 it", field="key")
         try:
@@ -104,6 +119,26 @@ class Identity:
 
     def __reduce__(self) -> Any:
         raise TypeError("an Identity holds a secret key and is not pickled: pass the path of its file")
+
+
+def public_key(text: str) -> str:
+    """The public key (hex) that `text` writes as hex or as ``npub1…`` (NIP-19).
+
+    Raises
+    ------
+    InvalidInput
+        It is none. A secret key is not shown in the error.
+    """
+    try:
+        return str(nostr_sdk.PublicKey.parse(text.strip()).to_hex())
+    except nostr_sdk.NostrSdkError:
+        shown = "a secret key" if text.strip().startswith("nsec1") else repr(text[:80])
+        raise InvalidInput(f"key={shown} is no public key: give an npub1…, or its 64 hex digits", field="key") from None
+
+
+def npub(pubkey: str) -> str:
+    """The public key (hex) in its readable form (NIP-19)."""
+    return str(nostr_sdk.PublicKey.parse(pubkey).to_bech32())
 
 
 def verify(text: str) -> Message:
@@ -149,50 +184,6 @@ def _expiration(seconds: float) -> list[str]:
     return ["expiration", str(int(time.time() + seconds))]
 
 
-class EmbeddedRelay:
-    """A relay in this process, in memory, on a free loopback port, that asks everyone for NIP-42 authentication.
-
-    Gift wraps are given to their receiver only. ``close()`` ends it.
-
-    Parameters
-    ----------
-    port
-        Another one than a free one.
-
-    Raises
-    ------
-    Unavailable
-        The port is taken.
-    """
-
-    def __init__(self, port: int = 0) -> None:
-        self._relay: Any = None
-        self.url: str = _thread.wait(self._start(port), 10)
-        _thread.owned.add(self)
-
-    async def _start(self, port: int) -> str:
-        both = nostr_sdk.LocalRelayBuilderNip42(mode=nostr_sdk.LocalRelayBuilderNip42Mode.BOTH)
-        limit = nostr_sdk.RateLimit(max_reqs=500, notes_per_minute=60_000)  # the library's 60 a minute is too few
-        builder = nostr_sdk.LocalRelayBuilder().addr("127.0.0.1").rate_limit(limit).nip42(both).auth_dm(True)
-        self._relay = (builder.port(port) if port else builder).build()
-        try:
-            await self._relay.run()
-        except nostr_sdk.NostrSdkError as error:
-            raise Unavailable(f"the relay can't listen on port {port}: {error}", field="port") from None
-        return str(await self._relay.url())
-
-    def close(self) -> None:
-        """End the relay; its events are gone. Closing twice is no error."""
-        _thread.owned.discard(self)
-        port = int(self.url.rsplit(":", 1)[1])
-        for _ in range(40):  # the library's order to shut down gets lost while the relay is at something else
-            self._relay.shutdown()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) != 0:
-                    return
-            time.sleep(0.05)
-
-
 class Session:
     """An identity's connection to relays: publish, send privately, fetch, listen.
 
@@ -211,6 +202,8 @@ class Session:
         A URL is none.
     Unavailable
         None of the relays can be reached; the message names each and why.
+    Refused
+        Those that can be reached do not let this identity in.
     """
 
     def __init__(self, identity: Identity, relays: Sequence[str], *, timeout: float = 4.0) -> None:
@@ -231,12 +224,22 @@ class Session:
         self._client = nostr_sdk.ClientBuilder().authenticator(authenticator).build()
         for url in self._urls:
             await self._client.add_relay(url)
+        stream = self._client.notifications()
         outcome = await self._client.try_connect(self._timeout)
         if not outcome.success:
             await self._client.shutdown()
             raise Unavailable(f"no relay can be reached: {_reasons(outcome.failed)}", field="relays")
         # A first request makes the relay ask for authentication, which a subscription alone may not survive.
         await self._client.fetch_events(_target([{"kinds": [0], "limit": 1}]), self._timeout)
+        refused = await _refusals(stream, len(outcome.success))
+        if len(refused) == len(outcome.success):
+            await self._client.shutdown()
+            npub = self.identity.npub
+            raise Refused(
+                f"no relay lets the key {npub} in: {_reasons(refused)}; whose lab market it is can let it in by "
+                f"market.admit({npub!r})",
+                field="relays",
+            )
 
     def publish(self, kind: int, content: str, tags: Iterable[Sequence[str]] = (), *, ttl: float) -> Message:
         """Sign and publish an event that expires after `ttl` seconds (NIP-40).
@@ -382,6 +385,22 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+async def _refusals(stream: Any, number: int) -> dict[Any, str]:
+    """Of the first answers of `number` relays those that let nobody like us read, with their reasons."""
+    answers: dict[Any, str] = {}
+    with contextlib.suppress(TimeoutError):  # one that says neither is not waited for
+        async with asyncio.timeout(ANSWER_S):
+            while len(answers) < number and (note := await stream.next()) is not None:
+                if not note.is_message():
+                    continue
+                said = note.message.as_enum()
+                if said.is_end_of_stored_events():
+                    answers[str(note.relay_url)] = ""
+                elif (said.is_ok() and not said.status) or (said.is_closed() and _UNPROVEN not in said.message):
+                    answers[str(note.relay_url)] = said.message
+    return {url: reason for url, reason in answers.items() if reason}
 
 
 def _relay_url(url: str) -> Any:

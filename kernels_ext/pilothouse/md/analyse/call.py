@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.pilots import Pilot
+    from pilothouse.registry.naming import Exist
     from pilothouse.runs.handle import Run
 
 
@@ -36,6 +37,7 @@ class Analyse:
         frames: Sequence[int] | npt.NDArray[Any] | None = None,
         n_parts: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
         **kwargs: Any,
     ) -> xarray.Dataset:
         """Run an analysis on a pilot and return what it found, with the bits of a serial run.
@@ -60,6 +62,9 @@ class Analyse:
             Into how many parts to cut the frames; by default as many as the input is worth.
         name
             Of the run.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Returns
         -------
@@ -88,6 +93,7 @@ class Analyse:
         """
         run = self.submit(
             analysis, *args, pilot=pilot, start=start, stop=stop, step=step, frames=frames, n_parts=n_parts, name=name,
+            exist=exist,
             **kwargs,
         )  # fmt: skip
         return run.result()  # type: ignore[no-any-return]
@@ -103,6 +109,7 @@ class Analyse:
         frames: Sequence[int] | npt.NDArray[Any] | None = None,
         n_parts: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
         **kwargs: Any,
     ) -> Run:
         """Launch the analysis and return its run at once; ``run.result()`` or ``await run`` is the dataset."""
@@ -129,7 +136,8 @@ class Analyse:
         )
         from pilothouse.pilots import pilot_for
 
-        return pilot_for(pilot, name).launch("analysis", parameters, name=name, files={TASK: task})
+        found = pilot_for(pilot, name, exist)
+        return found.launch("analysis", parameters, name=name, files={TASK: task}, exist=exist)
 
 
 analyse = Analyse()

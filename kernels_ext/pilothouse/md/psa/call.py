@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.pilots import Pilot
+    from pilothouse.registry.naming import Exist
     from pilothouse.runs.handle import Run
 
 METRICS = ("hausdorff", "frechet")
@@ -63,6 +64,7 @@ class PSA:
         stop: int | None = None,
         step: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
     ) -> xarray.Dataset:
         """Path similarity analysis: the distances between all pairs of trajectories.
 
@@ -89,6 +91,9 @@ class PSA:
             Which frames of each trajectory.
         name
             Of the run.
+        exist
+            What happens when something that has ended has that name, which stays: ``"number"`` makes this one
+            ``name-2`` and warns, ``"error"`` refuses.
 
         Returns
         -------
@@ -126,6 +131,7 @@ class PSA:
             stop=stop,
             step=step,
             name=name,
+            exist=exist,
         )
         return run.result()  # type: ignore[no-any-return]
 
@@ -142,6 +148,7 @@ class PSA:
         stop: int | None = None,
         step: int | None = None,
         name: str | None = None,
+        exist: Exist = "number",
     ) -> Run:
         """Launch the comparison and return its run at once; ``run.result()`` or ``await run`` is the dataset."""
         if metric not in METRICS:
@@ -184,7 +191,7 @@ class PSA:
         )
         from pilothouse.pilots import pilot_for
 
-        return pilot_for(pilot, name).launch("psa", parameters, name=name, files=files)
+        return pilot_for(pilot, name, exist).launch("psa", parameters, name=name, files=files, exist=exist)
 
 
 psa = PSA()

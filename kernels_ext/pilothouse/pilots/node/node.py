@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from pilothouse.runs.channel import FINISH_S, FINISHING
+from pilothouse.runs.channel import FINISH_S, FINISHING, PILOT_VARIABLE
 
 logger = logging.getLogger(__name__)
 
@@ -144,13 +144,16 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     """Be a worker until the scheduler goes or `stop` is set."""
     import dask
 
+    from pilothouse.pilots.node.exits import Running
     from pilothouse.pilots.node.pages import Worker
     from pilothouse.registry.line.tls import security
 
     dask.config.set(QUIET)
     tls = {"tls_ca": arguments.tls_cert, "tls_cert": arguments.tls_cert, "tls_key": arguments.tls_key}
     where = {"interface": arguments.interface} if arguments.interface else {"host": arguments.host or None}
+    running = Running(Running.path(Path(arguments.scheduler_file).parent, arguments.name))
     worker = Worker(
+        running=running,
         scheduler_file=arguments.scheduler_file,
         name=arguments.name,
         nthreads=arguments.cores,
@@ -174,6 +177,7 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
         await worker.finished()
     finally:
         closing.cancel()
+        running.close()
         await host.close()
 
 
@@ -277,6 +281,7 @@ def main(line: Sequence[str] | None = None) -> None:
 
     folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
     arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
+    os.environ[PILOT_VARIABLE] = Path(arguments.record).stem
     tempfile.tempdir = None
     try:
         folder.mkdir(mode=0o700, exist_ok=bool(arguments.folder))
@@ -291,7 +296,7 @@ def main(line: Sequence[str] | None = None) -> None:
 
 def run(line: Sequence[str] | None = None) -> NoReturn:
     """As :func:`main`, and end without the interpreter's own clean-up: when many end, it takes longer than all else."""
-    code: object = 1
+    code: object = os.EX_SOFTWARE  # a failure of ours: no task of the node is to blame
     try:
         main(line)
         code = 0
@@ -302,7 +307,7 @@ def run(line: Sequence[str] | None = None) -> NoReturn:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
+        os._exit(code if isinstance(code, int) else os.EX_SOFTWARE)
 
 
 if __name__ == "__main__":

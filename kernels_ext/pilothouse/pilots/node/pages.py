@@ -19,6 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
 from pilothouse.errors import Unavailable
+from pilothouse.pilots.node.exits import Blaming, Guarding
 
 #: Dask's routes beside the plots. Not among them: its proxy to other ports, and what changes something.
 ROUTES = [
@@ -46,33 +47,12 @@ class _Portless:
         self.http_server = HTTPServer(self.http_application)
 
 
-class Scheduler(_Portless, distributed.Scheduler):  # type: ignore[misc]
-    """A scheduler without a port for pages."""
+class Scheduler(_Portless, Blaming, distributed.Scheduler):  # type: ignore[misc]
+    """A scheduler without a port for pages, which tries nothing again that ended a node."""
 
 
-class Worker(_Portless, distributed.Worker):  # type: ignore[misc]
-    """A worker without a port for pages."""
-
-
-class Client(distributed.Client):  # type: ignore[misc]
-    """A client that knows the pilot's dashboard: others ask the scheduler for its port, and it has none.
-
-    Parameters
-    ----------
-    dashboard
-        Its path on the Jupyter server; empty where there is none.
-    arguments, options
-        As for :class:`distributed.Client`.
-    """
-
-    def __init__(self, *arguments: Any, dashboard: str, **options: Any) -> None:
-        self._dashboard = dashboard
-        super().__init__(*arguments, **options)
-
-    @property
-    def dashboard_link(self) -> str | None:
-        """The dashboard's path on the Jupyter server, which Dask's own JupyterLab extension takes too."""
-        return self._dashboard or None
+class Worker(_Portless, Guarding, distributed.Worker):  # type: ignore[misc]
+    """A worker without a port for pages, which no ``sys.exit`` of a task ends."""
 
 
 class Dashboard:

@@ -12,6 +12,7 @@ from pilothouse.pilots.queues.job_script import job_script
 from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, node_command
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.folders import SCHEDULER
 from pilothouse.registry.line.tls import tls_files
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.naming import tag
@@ -26,7 +27,7 @@ def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:
     tls = tls_files(folder)
     arguments = [
         "--name", node, "--record", str(PILOTS.path(record.name)),
-        "--scheduler-file", str(folder / "scheduler.json"),
+        "--scheduler-file", str(folder / SCHEDULER),
         "--tls-cert", tls["tls_cert"], "--tls-key", tls["tls_key"],
         "--cores", str(kind.cores), "--memory", str(int(kind.memory or 0)),
         "--patience", f"{site.patience:g}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ByteSize, ConfigD
 
 from pilothouse.errors import InvalidInput
 from pilothouse.registry.records import FIRST
-from pilothouse.state import NAME
+from pilothouse.state import NAME, Fault, first_fault
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d{2})(?::(\d{2}))?")
@@ -39,7 +39,9 @@ def _seconds(value: object) -> object:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]
+Duration = Annotated[
+    float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(json_schema_extra={"unit": "s"})
+]
 #: A value that becomes part of a line of the job script.
 Word = Annotated[str, Field(pattern=r"^\S+$", max_length=256)]
 #: A line of the job script.
@@ -208,16 +210,12 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
-def explained(model: type[BaseModel], error: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The field that one of pydantic's `error` is about, and what is wrong with it."""
-    # Pydantic's own parts: which of several types it tried, and that a key is wrong rather than its value.
-    path = [part for part in error["loc"] if part != "[key]" and not str(part).startswith("function-")]
-    field = ".".join(map(str, path)) or None
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        known = fields_of(model, path[:-1])
-        message = f"there is no such field; there are {', '.join(known)}{near(str(path[-1]), known)}"
-    return field, f"{message[0].lower()}{message[1:]}"
+def explained(model: type[BaseModel], fault: Fault) -> str:
+    """What is wrong with a field; of one that is not known, which there are."""
+    if fault.kind != "extra_forbidden":
+        return fault.message
+    known = fields_of(model, fault.path[:-1])
+    return f"there is no such field; there are {', '.join(known)}{near(str(fault.path[-1]), known)}"
 
 
 def check(model: type[BaseModel], values: dict[str, Any]) -> Any:
@@ -225,7 +223,6 @@ def check(model: type[BaseModel], values: dict[str, Any]) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field, message = explained(model, first)
-        shown = f"{field}={first['input']!r}: " if field else ""
-        raise InvalidInput(f"{shown}{message}", field=field) from None
+        fault = first_fault(error)
+        shown = f"{fault.field}={fault.value!r}: " if fault.field else ""
+        raise InvalidInput(f"{shown}{explained(model, fault)}", field=fault.field or None) from None

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from pilothouse.pilots.sites.description import PilotDescription, explained, near
 from pilothouse.pilots.sites.site import QueueLimits, Site
-from pilothouse.state import Unreadable
+from pilothouse.state import Unreadable, first_fault
 
 #: What a site file may say of a site.
 KEYS = sorted({*Site.model_fields, "queue"} - {"name", "source", "trouble"})
@@ -218,11 +218,10 @@ def _validate(
     try:
         model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field, message = explained(model, first)
-        inside = [(written or {}).get(str(part), part) for part in first["loc"]]
-        shown = ".".join(map(str, (*path, field)))
-        raise _Wrong((*path, *inside), f"{shown}={first['input']!r}: {message}") from None
+        fault = first_fault(error)
+        inside = [(written or {}).get(str(part), part) for part in fault.place]
+        shown = ".".join(map(str, (*path, *fault.path)))
+        raise _Wrong((*path, *inside), f"{shown}={fault.value!r}: {explained(model, fault)}") from None
 
 
 def _broken(path: Path, name: str, reason: str, line: int = 0, sites: tuple[str, ...] = ()) -> BrokenFile:

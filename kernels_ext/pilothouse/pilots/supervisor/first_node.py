@@ -62,7 +62,7 @@ class FirstNode:
         self._watching = asyncio.create_task(self._watch())
 
     async def _launch(self) -> None:
-        self.node.role = "first"
+        self.node.role, self.node.exit_code = "first", None
         self.node.state, self.node.since = State.STARTING, utcnow()
         self.node.started = self.node.started or utcnow()
         kind = self._supervisor.nodes.description.kind(self.node.kind)
@@ -77,7 +77,8 @@ class FirstNode:
         nodes, ending = self._supervisor.nodes, self._supervisor.ending
         while self._process is not None:
             begun = self.node.since
-            why = f"its process ended with {await self._process.wait()}"
+            self.node.exit_code = await self._process.wait()
+            why = f"its process ended with {self.node.exit_code}"
             if ending.is_set() or self.node.state.ended:
                 return
             self._failures = 0 if self.node.since != begun else self._failures + 1

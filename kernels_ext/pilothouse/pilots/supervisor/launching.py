@@ -13,6 +13,8 @@ from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import supervisor_job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.owning import change
+from pilothouse.registry.folders import SUPERVISOR_LOG
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
@@ -22,7 +24,7 @@ from pilothouse.sync import blocking
 def launch_here(name: str) -> None:
     """Start the supervisor of pilot `name` as nobody's child."""
     try:
-        with Path(PILOTS.folder(name), "supervisor.log").open("ab") as log:
+        with Path(PILOTS.folder(name), SUPERVISOR_LOG).open("ab") as log:
             subprocess.run(
                 [sys.executable, "-m", "pilothouse.pilots.supervisor.detach", name],
                 stdin=subprocess.DEVNULL,
@@ -63,10 +65,14 @@ def launch_in_job(record: PilotRecord) -> None:
     job = supervisor_job(record, node, kind)
     job = dataclasses.replace(job, environment={**job.environment, "PYTHONPATH": search_path()})
     number = blocking(queue_for(Site.model_validate(record.settings)).submit(job))
-    latest = PILOTS.read(record.name)
-    if latest.state is State.PENDING and latest.supervisor is None:  # else the supervisor is there, and knows
+
+    def note(latest: PilotRecord) -> bool:
+        if latest.state is not State.PENDING or latest.supervisor is not None:  # the supervisor is there, and knows
+            return False
         latest.nodes[0].job = number
-        PILOTS.write(latest)
+        return True
+
+    change(PILOTS, record, note)
 
 
 def search_path() -> str:

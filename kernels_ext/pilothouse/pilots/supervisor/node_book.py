@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from pilothouse.registry import lines
+from pilothouse.registry.folders import NODES
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
 
-#: So many ended nodes stay in the record; all of them are in ``nodes.jsonl`` in the pilot's folder.
+#: So many ended nodes stay in the record; all of them are in a file of their own in the pilot's folder.
 IN_VIEW = 5
 
 
@@ -42,8 +44,8 @@ class NodeBook:
         """The node has ended, and this is why: it goes into the pilot's history."""
         node.ended = utcnow()
         self.mark(node, state, reason)
-        with contextlib.suppress(OSError), (self._folder / "nodes.jsonl").open("a", encoding="utf-8") as file:
-            file.write(node.model_dump_json() + "\n")
+        with contextlib.suppress(OSError):
+            lines.append(self._folder / NODES, [node.model_dump(mode="json")])
 
     def trim(self) -> None:
         """Only the last few ended nodes stay in view, and the last whose job holds the supervisor."""

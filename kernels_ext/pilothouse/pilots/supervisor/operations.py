@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ class Requests:
             "stop": self._stop_run,
             "frame": self._frame,
             "status": self._status,
+            "changed": self._changed,
             "dashboard": self._dashboard,
         }
 
@@ -123,6 +126,14 @@ class Requests:
         if not self._record.dashboard:
             raise Conflict(f"site {self._record.site!r} has no dashboards: its file says dashboard = false")
         return await self._supervisor.dashboard.connect(), b""
+
+    async def _changed(self, since: str, wait: float) -> tuple[None, bytes]:
+        """Answer when the record that is written is a later one than that of `since`. Who waits keeps nothing alive."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(wait, 25.0)):
+                while self._supervisor.written == since:
+                    await self._supervisor.news.wait()
+        return None, b""
 
     async def _status(self, name: str) -> tuple[Any, bytes]:
         return self._supervisor.runs.status(name), b""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +15,12 @@ from pathlib import Path
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.owning import change
+from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.line.client import runtime_folder
-from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered
-from pilothouse.registry.naming import tag
+from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered, reconcile
+from pilothouse.registry.naming import remove_unused, tag
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.state import Unreadable, home, utcnow
 from pilothouse.sync import blocking
@@ -105,21 +109,25 @@ def end_for_good(record: PilotRecord) -> None:
         queue = queue_for(site)
         blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
         blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
-    latest = PILOTS.read(record.name)
+    change(PILOTS, record, _finish)
+
+
+def _finish(latest: PilotRecord) -> bool:
+    """Write that a pilot has ended, unless somebody recovers it, or a supervisor has come up in the meantime."""
     if latest.state is State.LOST:
-        if not claim_next(latest):  # somebody is recovering it
-            return
+        if not claim_next(latest):
+            return False
         clear_away(latest)
         latest.reason = f"cancelled; it was lost: {latest.reason}"
-    elif latest.supervisor is None and not latest.state.ended:  # none has come up in the meantime
+    elif latest.supervisor is None and not latest.state.ended:
         for node in latest.nodes:
             node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
         latest.reason = "cancelled"
     else:
-        return
+        return False
     latest.state, latest.ended, latest.lease_end = State.FINISHED, utcnow(), None
-    Journal(PILOTS.folder(record.name) / "events.jsonl").add("finished", reason="cancelled")
-    PILOTS.write(latest)
+    Journal(PILOTS.folder(latest.name) / EVENTS).add("finished", reason="cancelled")
+    return True
 
 
 def sweep(*, end: bool = True) -> list[Orphan]:
@@ -152,10 +160,10 @@ def sweep(*, end: bool = True) -> list[Orphan]:
 def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
     """What :func:`sweep` does: the orphans, and which sites' jobs were not looked at and why."""
     from pilothouse.pilots.queues.discovery import sites
-    from pilothouse.pilots.submission import pilots
 
-    for pilot in pilots():  # finds out which are lost
-        assert pilot.record  # noqa: S101
+    for record in PILOTS:
+        if isinstance(record, PilotRecord):
+            reconcile(record)  # finds out which are lost
     found: list[Orphan] = []
     unseen: list[str] = []
     systems = {site.system: site for site in sites() if site.system != "local"}
@@ -185,19 +193,22 @@ def remove_torn() -> None:
     Several hosts may share that folder, and a file says its process but not its host: an hour has to have passed.
     """
     records = [path for kind in (PILOTS, RUNS) for path in (kind.root, *kind.root.iterdir())]
-    for folder in (home(), *records):
+    for folder in (home(), home() / "names", *records):
         with contextlib.suppress(OSError):  # it is none, or has gone in the meantime
             _remove_files(folder, TORN_S)
+    for kind in (PILOTS, RUNS):  # what was being removed
+        _remove_files(kind.root, TORN_S, shutil.rmtree)
+    remove_unused(TORN_S)
 
 
-def _remove_files(folder: Path, age_s: float = 0.0) -> None:
+def _remove_files(folder: Path, age_s: float = 0.0, how: Callable[[Path], object] = Path.unlink) -> None:
     """Remove files in `folder` that are of processes that have gone, and at least `age_s` seconds old."""
     for path in folder.iterdir():
         found = _OF_A_PROCESS.fullmatch(path.name)
         if found and not _runs(int(found[1] or found[2])):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime >= age_s:
-                    path.unlink()
+                    how(path)
 
 
 def _runs(pid: int) -> bool:

@@ -34,12 +34,15 @@ from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.interfaces import supervisor_address
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor import owning
 from pilothouse.pilots.supervisor.adaptive import Load
+from pilothouse.pilots.supervisor.deriving import derived
 from pilothouse.pilots.supervisor.first_node import FirstNode
 from pilothouse.pilots.supervisor.operations import Requests
 from pilothouse.pilots.supervisor.orphans import clear_lost, remove_torn, sweep_queue
 from pilothouse.pilots.supervisor.set_point import Nodes
 from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
+from pilothouse.registry.folders import EVENTS, SCHEDULER, TOKEN
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.line import client as control
 from pilothouse.registry.line import server as answering
@@ -74,7 +77,7 @@ class Supervisor:
         self.queue = queue
         self.site = Site.model_validate(record.settings)
         self.folder = PILOTS.folder(record.name)
-        self.journal = Journal(self.folder / "events.jsonl")
+        self.journal = Journal(self.folder / EVENTS)
         self.scratch = scratch_folder(record.name)
         self.asking = Direct(queue) if self.site.system == "local" else Polling(queue, self.site)
         self.nodes = Nodes(
@@ -84,6 +87,7 @@ class Supervisor:
         self.first = FirstNode(self, first) if first else None
         self.ending = asyncio.Event()
         self.wake = asyncio.Event()
+        self.written, self.news = "", asyncio.Event()
         self.active = utcnow()
         self.scheduler: Any = None
         self.dashboard: Any = None
@@ -135,7 +139,7 @@ class Supervisor:
         servers: list[Any] = []
         if self.site.system != "local":
             token = secrets.token_urlsafe(32)
-            write_atomic(self.folder / "token", token.encode())
+            write_atomic(self.folder / TOKEN, token.encode())
             server, self.record.control = await answering.serve_tls(self._address(), tls, token, handlers)
             servers.append(server)
         if self.first is None:
@@ -157,16 +161,20 @@ class Supervisor:
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
 
+        from pilothouse.pilots.node.cells import pass_on
+        from pilothouse.pilots.node.exits import NodeEnds
         from pilothouse.pilots.node.pages import Dashboard, Scheduler
 
         dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(
+            ends=NodeEnds(self.record, self.folder, self.wake.set),
             host=self._address(),
             port=0,
             security=security(tls),
             dashboard=False,
-            scheduler_file=str(self.folder / "scheduler.json"),
+            scheduler_file=str(self.folder / SCHEDULER),
         )
+        pass_on(self.scheduler)
         self.record.scheduler = self.scheduler.address
         self.dashboard = Dashboard(self.scheduler)
 
@@ -280,7 +288,7 @@ class Supervisor:
         self.journal.add(state.value, reason=reason)
         if self._writing is not None:
             self._writing.cancel()
-        PILOTS.write(record)
+        owning.write(record)
 
     def end(self, state: State, reason: str) -> None:
         """Begin to end; the first reason counts."""
@@ -316,30 +324,24 @@ class Supervisor:
             self._writing = None
         record = self.record
         if not self.ending.is_set():
-            states = {node.state for node in record.nodes}
-            if State.RUNNING in states:
-                record.state, record.reason = State.RUNNING, self.nodes.summary
-            elif record.state is State.RUNNING and record.nodes_wanted:
-                record.state, record.reason = State.STARTING, "no node is running; they are being replaced"
-            elif State.PENDING in states and not states & {State.STARTING, State.DRAINING} and self.scheduler:
-                record.state, record.reason = State.PENDING, self.nodes.summary
-            elif record.state is not State.RUNNING:
-                record.state, record.reason = State.STARTING, self.nodes.summary
+            scheduling = self.scheduler is not None
+            record.state, record.reason = derived(record, self.nodes.summary, scheduling=scheduling)
         record.heartbeat = utcnow()
-        latest = PILOTS.find(record.name)
-        if isinstance(latest, PilotRecord) and latest.generation > record.generation:
-            self._superseded()
-            return
         try:
-            PILOTS.write(record)
+            owning.write(record)
+            self.written = record.heartbeat.isoformat()
+            self.news.set()
+            self.news.clear()
+        except owning.Superseded as error:
+            self._superseded(str(error))
         except OSError as error:
             logger.warning("the record can't be written: %s", error)
             if now:
                 raise Unavailable(f"the record {PILOTS.path(record.name)} can't be written: {error.strerror}") from None
 
-    def _superseded(self) -> None:
-        """Another supervisor has this pilot: this one was cut off, and given up. Everything is that one's now."""
-        self.journal.add("superseded", host=socket.gethostname())
+    def _superseded(self, why: str) -> None:
+        """It was cut off, and given up: the pilot is another supervisor's now, or nobody's."""
+        self.journal.add("superseded", host=socket.gethostname(), reason=why)
         logging.shutdown()
         os._exit(1)
 
@@ -367,7 +369,8 @@ def main(name: str, first: str = "") -> None:
         logger.exception("the supervisor ends")
         record.state, record.ended = State.FAILED, utcnow()
         record.reason = f"the supervisor failed: {type(error).__name__}: {error}"
-        PILOTS.write(record)
+        with contextlib.suppress(owning.Superseded):
+            owning.write(record)
         raise
 
 

@@ -6,9 +6,11 @@ from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
 from pilothouse.pilots.supervisor.launching import launch_here
+from pilothouse.pilots.supervisor.owning import change
+from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile
-from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.state import utcnow
 
 
@@ -28,18 +30,34 @@ def recover(name: str) -> None:
     folder = PILOTS.folder(name)
     if not claim_next(record):
         raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot")
-    record.generation += 1
-    record.state, record.reason = State.STARTING, "a new supervisor is starting"
-    record.supervisor, record.ended, record.begun = None, None, utcnow()
-    Journal(folder / "events.jsonl").add("recovering", generation=record.generation)
-    PILOTS.write(record)
-    for run in RUNS:
-        if not isinstance(run, RunRecord) or run.pilot != name or run.created < record.created:
-            continue
+    Journal(folder / EVENTS).add("recovering", generation=record.generation + 1)
+    change(PILOTS, record, _begin)
+    for run in runs_on(record):
         if run.state is State.LOST and is_resumable(run.kind):
-            run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
-            RUNS.write(run)
+            change(RUNS, run, _await)
     launch_here(name)
+
+
+def _begin(pilot: PilotRecord) -> None:
+    pilot.generation += 1
+    pilot.state, pilot.reason = State.STARTING, "a new supervisor is starting"
+    pilot.supervisor, pilot.ended, pilot.begun = None, None, utcnow()
+
+
+def _await(run: RunRecord) -> None:
+    run.state, run.reason, run.ended = State.STARTING, "its pilot's new supervisor is starting", None
+
+
+def may_return(run: RunRecord) -> bool:
+    """Whether a lost run may go on: its pilot can still be recovered, or is just being. Until then, views wait."""
+    if run.state is not State.LOST:
+        return False
+    pilot = PILOTS.find(run.pilot)
+    if not isinstance(pilot, PilotRecord) or pilot.created > run.created:  # unreadable, or a later one of that name
+        return False
+    if pilot.state is State.LOST:
+        return may_be_recovered(pilot)
+    return pilot.state is State.STARTING  # its runs are told after itself
 
 
 def is_resumable(kind: str) -> bool:

@@ -185,7 +185,8 @@ class Nodes:
             node.host, node.pid = status.host or node.host, status.pid or node.pid
             node.ends = status.ends or node.ends
             if status.state.ended:
-                node.exit_code = status.exit_code
+                cut_off = status.state is State.FAILED and status.exit_code == 0  # so batch systems write of those
+                node.exit_code = None if cut_off else status.exit_code
                 if node.state is not State.DRAINING:
                     self.failed(node, status)
             elif status.state is State.PENDING and node.state is State.PENDING:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pilothouse.pilots.supervisor.owning import change
 from pilothouse.pilots.supervisor.recovery import is_resumable
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.records import RUNS, PilotRecord, RunRecord, State
+from pilothouse.registry.records import RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.runs.host import RunHost
 from pilothouse.state import utcnow
 
@@ -36,20 +37,24 @@ def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal, adopted: l
     if record.generation == 1:
         return
     record.not_recovered = []
-    for run in RUNS:
-        if not isinstance(run, RunRecord) or run.pilot != record.name or run.created < record.created:
-            continue
+    for run in runs_on(record):
         if run.state.ended and run.state is not State.LOST:
             continue
         if is_resumable(run.kind):
-            run.state, run.reason, run.ended, run.resumed = State.STARTING, "", None, run.resumed + 1
-            RUNS.write(run)
+            change(RUNS, run, _go_on)
             runs.launch(run.name)
             journal.add("run continued", run=run.name)
         else:
             if not run.state.ended:
-                run.state, run.reason, run.ended = State.LOST, "its supervisor has gone", utcnow()
-                RUNS.write(run)
+                change(RUNS, run, _lose)
             why = f"run {run.name!r}: a run of kind {run.kind!r} can't be continued"
             record.not_recovered.append(why)
             journal.add("run not continued", run=run.name, reason=why)
+
+
+def _go_on(run: RunRecord) -> None:
+    run.state, run.reason, run.ended, run.resumed = State.STARTING, "", None, run.resumed + 1
+
+
+def _lose(run: RunRecord) -> None:
+    run.state, run.reason, run.ended = State.LOST, "its supervisor has gone", utcnow()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import PilothouseError, Unavailable
+from pilothouse.registry.folders import TOKEN
 from pilothouse.registry.line.tls import tls_files
 from pilothouse.registry.records import PILOTS, PilotRecord
 
@@ -133,7 +134,7 @@ def _connect(record: PilotRecord, timeout: float) -> tuple[socket.socket, dict[s
         raise ConnectionRefusedError("it has no address yet")
     host, _, port = record.control.removeprefix("tls://").rpartition(":")
     folder = PILOTS.folder(record.name)
-    token = (folder / "token").read_text()
+    token = (folder / TOKEN).read_text()
     plain = socket.create_connection((host, int(port)), timeout)
     try:
         import ssl

@@ -7,13 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pilothouse.registry.folders import CERTIFICATE, KEY
 from pilothouse.state import utcnow, write_atomic
 
 
 def tls_files(folder: Path) -> dict[str, str]:
     """Where a pilot's certificate and key are: ``tls_ca``, ``tls_cert``, ``tls_key``."""
-    certificate = str(folder / "tls.pem")
-    return {"tls_ca": certificate, "tls_cert": certificate, "tls_key": str(folder / "tls.key")}
+    certificate = str(folder / CERTIFICATE)
+    return {"tls_ca": certificate, "tls_cert": certificate, "tls_key": str(folder / KEY)}
 
 
 def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
@@ -46,7 +47,7 @@ def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    cert_path, key_path = folder / "tls.pem", folder / "tls.key"
+    cert_path, key_path = folder / CERTIFICATE, folder / KEY
     write_atomic(cert_path, certificate.public_bytes(serialization.Encoding.PEM))
     write_atomic(
         key_path,

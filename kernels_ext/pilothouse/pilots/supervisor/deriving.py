@@ -1,0 +1,27 @@
+"""A pilot's state, as its nodes make it."""
+
+from __future__ import annotations
+
+from pilothouse.registry.records import PilotRecord, State
+
+
+def derived(record: PilotRecord, summary: str, *, scheduling: bool) -> tuple[State, str]:
+    """State and reason of a pilot that goes on.
+
+    Parameters
+    ----------
+    summary
+        Why it has fewer nodes than it should.
+    scheduling
+        Whether its Dask scheduler is there, so that it can have nodes.
+    """
+    nodes = {node.state for node in record.nodes}
+    if State.RUNNING in nodes:
+        return State.RUNNING, summary
+    if record.state is State.RUNNING and record.nodes_wanted:
+        return State.STARTING, "no node is running; they are being replaced"
+    if State.PENDING in nodes and not nodes & {State.STARTING, State.DRAINING} and scheduling:
+        return State.PENDING, summary
+    if record.state is State.RUNNING:  # without nodes, as it was told to
+        return State.RUNNING, record.reason
+    return State.STARTING, summary

@@ -1,0 +1,114 @@
+"""``python -m tests.seconds``: how long each room's tests take, from the junit files of a run; exit 1 over budget.
+
+Tests run side by side, and a machine does other things too: a test's own seconds say little by themselves. What is
+counted is a room's *share* of all tests' seconds, times the time that the whole run is meant to take. A loaded machine
+makes all tests slower and leaves the shares; a room that waits for more than it did has a larger one.
+
+``--keep`` writes what was measured to ``tests/seconds.json``, from which tests/schedule.py knows what to begin with,
+and to the table in docs/develop.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).parent.parent
+KEPT = Path(__file__).with_suffix(".json")
+DOCS = ROOT / "docs" / "develop.md"
+_TABLE = re.compile(r"(<!-- seconds -->\n).*?(<!-- /seconds -->)", re.DOTALL)
+
+#: What `make test` is meant to take on two cores.
+RUN_S = 720.0
+#: Of which a room may have so much, and these three together so much.
+ROOM_S, PILOTS_S, PILOTS = 90.0, 360.0, ("pilots", "slurm", "tasks")
+#: Over budget by this factor is a failure: shares vary by a fifth from run to run.
+WIDE = 1.5
+
+
+def kept() -> dict[str, float]:
+    """Seconds of each file of tests when they were last kept; files that took less than one are left out."""
+    try:
+        return dict(json.loads(KEPT.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+
+
+def of_files(reports: Iterable[Path]) -> Counter[str]:
+    """Seconds of each file of tests in junit files, setting up and clearing away included."""
+    found: Counter[str] = Counter()
+    for report in reports:
+        for case in ElementTree.parse(report).iter("testcase"):
+            found[_file(case.get("classname", ""))] += float(case.get("time", 0))
+    return found
+
+
+def _file(classname: str) -> str:
+    words = classname.split(".")
+    while words and not words[-1].startswith("test_"):  # a class of tests
+        words.pop()
+    return "/".join(words) + ".py"
+
+
+def room(file: str) -> str:
+    """The room that a file is of: ``tests/integration/ROOM/...``, ``tests/ROOM/...``; queues are the pilots'."""
+    words = file.split("/")[1:-1]
+    name = words[1] if len(words) > 1 else words[0] if words else "?"
+    return "pilots" if name in ("queues", "batch") else name
+
+
+def of_rooms(files: Counter[str]) -> dict[str, float]:
+    """Seconds of each room, the longest first, scaled so that all of them together are a run's :data:`RUN_S`."""
+    rooms: Counter[str] = Counter()
+    for file, seconds in files.items():
+        rooms[room(file)] += seconds
+    whole = sum(rooms.values()) or 1.0
+    return {name: seconds * RUN_S / whole for name, seconds in rooms.most_common()}
+
+
+def over_budget(rooms: dict[str, float]) -> list[str]:
+    """What takes far more than it may, a line each."""
+    wanted = {name: (seconds, ROOM_S) for name, seconds in rooms.items() if name not in PILOTS}
+    wanted[", ".join(PILOTS)] = sum(rooms.get(name, 0.0) for name in PILOTS), PILOTS_S
+    return [
+        f"{name}: {seconds:.0f} s of {RUN_S:.0f} s, and {budget:.0f} s are its budget"
+        for name, (seconds, budget) in wanted.items()
+        if seconds > WIDE * budget
+    ]
+
+
+def table(files: Counter[str]) -> str:
+    """Markdown: each room's seconds of a run, and its longest file."""
+    lines = ["| room | seconds | longest file |", "|---|---:|---|"]
+    for name, seconds in of_rooms(files).items():
+        longest = max((file for file in files if room(file) == name), key=files.__getitem__)
+        lines.append(f"| {name} | {seconds:.0f} | `{longest.removeprefix('tests/')}` |")
+    return "\n".join(lines) + "\n"
+
+
+def main(line: list[str] | None = None) -> int:
+    """Print the table, and say who is over budget."""
+    parser = argparse.ArgumentParser(prog="python -m tests.seconds", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("reports", nargs="*", type=Path, help="junit files; build/junit.xml when left out")
+    parser.add_argument("--keep", action="store_true", help="write tests/seconds.json and the table in docs/develop.md")
+    arguments = parser.parse_args(line)
+    files = of_files(arguments.reports or [ROOT / "build" / "junit.xml"])
+    print(table(files))
+    if arguments.keep:
+        long = {file: round(seconds) for file, seconds in sorted(files.items()) if seconds >= 1}
+        KEPT.write_text(json.dumps(long, indent=1) + "\n", encoding="utf-8")
+        text = DOCS.read_text(encoding="utf-8")
+        DOCS.write_text(_TABLE.sub(lambda match: match[1] + table(files) + match[2], text), encoding="utf-8")
+    for found in (broken := over_budget(of_rooms(files))):
+        print(f"over budget: {found}", file=sys.stderr)
+    return int(bool(broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
