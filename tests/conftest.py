@@ -14,19 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
 
-pytest_plugins = ["tests.places", "tests.schedule", "tests.slurm.fixtures"]
-
-
-@pytest.fixture
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty state folder; pilots left in it are ended."""
-    home = tmp_path / "state"
-    monkeypatch.setenv("PILOTHOUSE_HOME", str(home))
-    yield home
-    from pilothouse.pilots.submission import pilots
-
-    for pilot in pilots():
-        pilot.cancel()
+pytest_plugins = ["pilothouse.testing.fixtures", "tests.places", "tests.schedule", "tests.slurm.fixtures"]
 
 
 @pytest.fixture(scope="session")

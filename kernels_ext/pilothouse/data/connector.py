@@ -1,4 +1,4 @@
-"""The node store as a ProxyStore connector: the only file that imports proxystore.
+"""The node store as a ProxyStore connector: the only file that imports proxystore, beside the contract of stores.
 
 With it ProxyStore's ``Store``, ``Proxy``, futures and streams work on the node store, and every library that
 takes ProxyStore connectors can. ``Ref.proxy()`` is built on it.

@@ -1,4 +1,4 @@
-"""What a broker, a source and a processor are. Every broker passes ``tests/contract/streams``."""
+"""What a broker, a source and a processor are. Each passes its suite of :mod:`pilothouse.testing`."""
 
 from __future__ import annotations
 

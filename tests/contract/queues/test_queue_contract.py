@@ -29,8 +29,8 @@ from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 from pilothouse.state import utcnow
+from pilothouse.testing.queues import Bench, QueueContract
 from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch, program
-from tests.queue_contract import Bench, QueueContract
 from tests.slurm.cluster import SlurmCluster
 
 

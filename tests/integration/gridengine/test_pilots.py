@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pilothouse.testing.pilots import PilotContract
 from tests.gridengine.cluster import NODES, SLOTS
-from tests.pilot_contract import PilotContract
 
 pytestmark = pytest.mark.gridengine
 

@@ -11,8 +11,8 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.gridengine import GridEngineQueue
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.registry.records import State
+from pilothouse.testing.queues import Bench, QueueContract
 from tests.gridengine.cluster import NODES, SLOTS
-from tests.queue_contract import Bench, QueueContract
 
 pytestmark = pytest.mark.gridengine
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pilothouse.testing.pilots import PilotContract
 from tests.oar.cluster import CORES, NODES
-from tests.pilot_contract import PilotContract
 
 pytestmark = pytest.mark.oar
 

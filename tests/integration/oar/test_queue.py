@@ -9,8 +9,8 @@ import pytest
 from pilothouse.errors import Refused
 from pilothouse.pilots.queues.oar import OARQueue
 from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.testing.queues import Bench, QueueContract
 from tests.oar.cluster import CORES, NODES
-from tests.queue_contract import Bench, QueueContract
 
 pytestmark = pytest.mark.oar
 

@@ -102,6 +102,7 @@ def test_the_wheel_has_what_was_built(wheel: Path) -> None:
         "pilothouse_widgets/static/run.css",
         "pilothouse_lab/events/pilot.yaml",
         "pilothouse/py.typed",
+        "pilothouse/testing/queues.py",
     ]
     assert not [end for end in ends if not any(name.endswith(end) for name in names)]
 

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[3]
 #: Name on PyPI -> name on conda-forge, where they differ by more than case, '-' and '_'.
 CONDA_NAMES = {"lmdb": "python-lmdb"}
 
-#: Extras that are not for the user's environment: RADICAL-Pilot has one of its own.
-APART = {"all", "test", "radical"}
+#: Extras that are not for the user's environment: RADICAL-Pilot has one of its own, tests are the developers'.
+APART = {"all", "test", "testing", "radical"}
 
 
 def environment() -> dict[str, Any]:

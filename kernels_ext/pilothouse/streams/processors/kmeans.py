@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.streams.messages import Corrupt
+from pilothouse.streams.parameters import number, whole
 
 Floats = npt.NDArray[np.float64]
 
@@ -118,7 +119,8 @@ class KMeans:
     assign: Callable[..., float] = staticmethod(assign)
 
     def __init__(self, parameters: Mapping[str, Any], state: bytes = b"") -> None:
-        self.k, self.decay, self.seed = int(parameters["clusters"]), float(parameters["decay"]), int(parameters["seed"])
+        self.k, self.seed = whole(parameters, "clusters", 1), whole(parameters, "seed", 0)
+        self.decay = float(number(parameters, "decay", 0, 1))
         self.centres: Floats | None = None
         self.weights: Floats | None = None
         if state:
@@ -185,7 +187,7 @@ class KMeans:
 
 
 def _decode(state: bytes) -> tuple[Floats, Floats]:
-    magic, k, dim = _HEAD.unpack_from(state)
+    magic, k, dim = _HEAD.unpack_from(state) if len(state) >= _HEAD.size else (b"", 0, 0)
     if magic != _MAGIC or len(state) != _HEAD.size + 8 * k * (dim + 1):
         raise Corrupt("this is not the state of a k-means processor")
     values = np.frombuffer(state, dtype=np.float64, offset=_HEAD.size).copy()

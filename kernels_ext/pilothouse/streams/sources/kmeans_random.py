@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pilothouse.streams.messages import Schema
+from pilothouse.streams.parameters import whole
 
 #: Half the side of the box that holds the true centres; the points scatter around them with deviation 1.
 BOX = 20.0
@@ -28,11 +29,11 @@ class KMeansRandom:
     """
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self.points, self.dim = int(parameters["points"]), int(parameters["dim"])
-        self.seed = int(parameters["seed"])
+        self.points, self.dim = whole(parameters, "points", 1), whole(parameters, "dim", 1)
+        self.seed = whole(parameters, "seed", 0, 2**63 - 1)
         self.schema = Schema("<f4", (self.points, self.dim))
         rng = np.random.default_rng(self.seed)
-        self.centres = rng.uniform(-BOX, BOX, (int(parameters["clusters"]), self.dim)).astype(np.float32)
+        self.centres = rng.uniform(-BOX, BOX, (whole(parameters, "clusters", 1), self.dim)).astype(np.float32)
 
     def payload(self, seq: int) -> npt.NDArray[np.float32]:
         """Message `seq`: shape (points, dim), float32, from its own counter-based stream of random numbers."""

@@ -15,7 +15,7 @@ from pilothouse.pilots import Pilot
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.discovery import sites
 from pilothouse.registry.records import State
-from tests.waiting import eventually
+from pilothouse.testing.waiting import eventually
 
 #: Batch systems take their time, and so does a machine that does other things too.
 PATIENCE_S = 120.0

@@ -19,7 +19,7 @@ from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 from pilothouse.state import utcnow
-from tests.waiting import eventually_async
+from pilothouse.testing.waiting import eventually_async
 
 #: Batch systems that look at their queue every few seconds, on a machine that does other things too.
 PATIENCE_S = 120.0
@@ -72,7 +72,8 @@ class Bench:
             assert status is None or status.state.ended, status
             return True
 
-        await eventually_async(left, f"the end of job {number}", PATIENCE_S, pause=0.2)
+        ended: bool = await eventually_async(left, f"the end of job {number}", PATIENCE_S, pause=0.2)
+        assert ended
 
 
 class QueueContract:

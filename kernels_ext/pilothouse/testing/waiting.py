@@ -1,0 +1,86 @@
+"""Waiting in tests: for a condition, with a limit that a loaded machine does not break."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pilothouse.errors import PilothouseError
+
+T = TypeVar("T")
+
+_PAUSE_S = 0.03
+_SPIN_S = 0.2
+_NOT_YET = (AssertionError, LookupError, OSError, PilothouseError)
+
+
+def slowness() -> float:
+    """How many times longer computing takes now than on an idle machine; 1.0 on an idle one.
+
+    A test that asserts how long something takes multiplies its bound by this, measured right after.
+    """
+    begun, used = time.monotonic(), time.thread_time()
+    while time.thread_time() - used < _SPIN_S:
+        pass
+    return max((time.monotonic() - begun) / _SPIN_S, 1.0)
+
+
+class _Limit:
+    """The end of a wait: later where the machine is found to be slow."""
+
+    def __init__(self, why: str, within: float) -> None:
+        self.why, self.within = why, within
+        self._begun, self._factor = time.monotonic(), 1.0
+        self.last: object = None
+
+    def check(self) -> None:
+        if self._passed():
+            self._factor = max(self._factor, slowness())
+            assert not self._passed(), f"{self.why} did not come about within {self.within:g} s: {self.last!r}"
+
+    def _passed(self) -> bool:
+        return time.monotonic() > self._begun + self.within * self._factor
+
+
+def eventually(what: Callable[[], T], why: str = "it", within: float = 60.0) -> T:
+    """What `what` returns, once that is true; an error of `what` counts as not yet.
+
+    Parameters
+    ----------
+    why
+        What is waited for, in the words of the failure.
+    within
+        Seconds of an idle machine, see :func:`slowness`; generous, since only a test that fails waits for so long.
+    """
+    limit = _Limit(why, within)
+    while True:
+        try:
+            if found := what():
+                return found
+            limit.last = found
+        except _NOT_YET as error:
+            limit.last = error
+        limit.check()
+        time.sleep(_PAUSE_S)
+
+
+async def eventually_async(
+    what: Callable[[], T | Awaitable[T]], why: str = "it", within: float = 60.0, pause: float = _PAUSE_S
+) -> T:
+    """:func:`eventually` in a coroutine, for a function or a coroutine function, asked every `pause` seconds."""
+    limit = _Limit(why, within)
+    while True:
+        try:
+            found = what()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return found
+            limit.last = found
+        except _NOT_YET as error:
+            limit.last = error
+        limit.check()
+        await asyncio.sleep(pause)
