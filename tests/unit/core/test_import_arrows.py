@@ -43,6 +43,7 @@ ROOMS = {
     "streams": PILOTS | {"data", "streams"},
     "md": PILOTS | {"data", "md"},
     "market": PILOTS | {"data", "streams", "md", "market"},
+    "testing": PILOTS | {"data", "streams", "testing"},  # for third parties; nothing here imports it
     # What users type: these know public names only (and verbs the descriptions that forms are made of).
     "verbs": {"errors", "verbs"},
     "cli": {"errors", "verbs"},
