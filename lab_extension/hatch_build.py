@@ -73,7 +73,7 @@ class AssetsHook(BuildHookInterface[Any]):
 
     PLUGIN_NAME = "custom"
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's hook
         """Build what is missing or stale."""
         root = Path(self.root)
         if is_built(root):

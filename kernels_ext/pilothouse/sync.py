@@ -18,7 +18,7 @@ def blocking(work: Coroutine[Any, Any, T]) -> T:
     def run() -> None:
         try:
             result.append(asyncio.run(work))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
             errors.append(error)
 
     thread = Thread(target=run, name="pilothouse-batch")

@@ -29,7 +29,7 @@ def _padding(size: int) -> int:
     return -size % ALIGNMENT
 
 
-def encode(obj: Any, check: Callable[[int], None] = lambda size: None) -> list[memoryview]:
+def encode(obj: Any, check: Callable[[int], None] = lambda _: None) -> list[memoryview]:
     """`obj` as pieces to be written one after the other; large buffers are not copied.
 
     Parameters

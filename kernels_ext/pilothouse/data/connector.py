@@ -95,7 +95,7 @@ class NodeStoreConnector:
         """:meth:`put` for each of `objs`."""
         return [self.put(obj) for obj in objs]
 
-    def new_key(self, obj: bytes | None = None) -> NodeKey:
+    def new_key(self, obj: bytes | None = None) -> NodeKey:  # noqa: ARG002 - ProxyStore's protocol: a hint at what is coming
         """A key whose object comes later, by :meth:`set`."""
         import secrets
 

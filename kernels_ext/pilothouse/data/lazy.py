@@ -87,11 +87,11 @@ class Pickler(pickle.Pickler):
     def _labelled(self, obj: Any) -> Any:
         import xarray as xr  # it is there: `obj` is of it
 
-        if isinstance(obj, (xr.Dataset, xr.DataArray)) and obj._close is not None:
+        if isinstance(obj, (xr.Dataset, xr.DataArray)) and obj._close is not None:  # noqa: SLF001 - xarray tells nowhere else of the open file
             return obj.copy(deep=False).__reduce_ex__(5)  # without the file that it came from
-        if isinstance(obj, xr.DataTree) and any(node._close is not None for node in obj.subtree):
+        if isinstance(obj, xr.DataTree) and any(node._close is not None for node in obj.subtree):  # noqa: SLF001 - as above
             return obj.copy(deep=False).__reduce_ex__(5)
-        if isinstance(obj, xr.Variable) and not obj._in_memory:
+        if isinstance(obj, xr.Variable) and not obj._in_memory:  # noqa: SLF001 - xarray has no public word for it
             self._loaded += obj.nbytes
             self._check(self._loaded)
             return obj.compute().__reduce_ex__(5)

@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong and how it is used."""
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002 - argparse's own hook
         """After ``--help``."""
         raise _Help
 

@@ -61,7 +61,7 @@ class LoopbackServer:
         from tornado.web import Application
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        application = Application(self._routes, log_function=lambda handler: None, **self._settings)
+        application = Application(self._routes, log_function=lambda _: None, **self._settings)
         http = HTTPServer(application, max_body_size=MOST_BODY)
         try:
             sockets = bind_sockets(self._wanted, HOST)

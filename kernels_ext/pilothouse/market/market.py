@@ -72,7 +72,7 @@ def connect(
         return Market([where["relay"]], blobs or where["blobs"], pilot, run)
     urls = [relays] if isinstance(relays, str) else list(relays)
     market = Market(urls, blobs, pilot, None)
-    market._session()  # raises here what is wrong with the relays
+    market._session()  # noqa: SLF001 - the class below; raises here what is wrong with the relays
     return market
 
 

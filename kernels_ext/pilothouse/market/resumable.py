@@ -30,12 +30,12 @@ class Kept(BaseModel):
         """
         try:
             found = cls.model_validate_json(path.read_bytes())
-            found._is_continued = True
+            found._is_continued = True  # noqa: SLF001 - its own class: pydantic keeps private attributes out of the file
         except FileNotFoundError:
             found = fresh
         except ValidationError as error:
             raise PilothouseError(f"{path} can't be read: {error}", field=path.stem) from None
-        found._path = path
+        found._path = path  # noqa: SLF001 - its own class
         found.commit()
         return found
 

@@ -249,7 +249,7 @@ def _is_old(name: str) -> bool:
 
 def _say(text: str) -> None:
     """Warn whoever called the library, however deep in it this is."""
-    level, frame = 1, sys._getframe()
+    level, frame = 1, sys._getframe()  # noqa: SLF001 - private in name only: it is documented
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "pilothouse":
         level, frame = level + 1, frame.f_back
     warnings.warn(text, stacklevel=level)

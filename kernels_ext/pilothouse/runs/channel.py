@@ -140,7 +140,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, channel.terminate)  # a handler, not SIG_IGN: what it starts would inherit that
     try:
         importlib.import_module(sys.argv[1]).main(channel)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the end of a process: the run hears of it
         traceback.print_exc()
         channel.send({"error": f"{type(error).__name__}: {error}"})
         return 1

@@ -278,8 +278,8 @@ def run_of(name: str, created: datetime) -> Run:
         That one was removed.
     """
     run = Run(name)
-    run._created = created
-    run._read()
+    run._created = created  # noqa: SLF001 - the class above
+    run._read()  # noqa: SLF001 - the class above; raises here what was removed
     return run
 
 

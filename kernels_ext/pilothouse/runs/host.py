@@ -98,7 +98,7 @@ class NodeHost:
         self._leaving: set[str] = set()
         self.hand_overs: list[Leaving] = []
         #: What to do about a node that was told to end, and has so many seconds.
-        self.told: Callable[[str, float], None] = lambda node, seconds: None
+        self.told: Callable[[str, float], None] = lambda _node, _seconds: None
         scheduler.stream_handlers["pilothouse_message"] = self._on_message
         scheduler.stream_handlers["pilothouse_exit"] = self._on_exit
         scheduler.stream_handlers["pilothouse_told"] = self._on_told
@@ -177,11 +177,11 @@ class NodeHost:
         if worker in self._scheduler.workers:
             self.told(str(self._scheduler.workers[worker].name), seconds)
 
-    def _on_message(self, key: str, message: dict[str, Any], worker: str) -> None:
+    def _on_message(self, key: str, message: dict[str, Any], worker: str) -> None:  # noqa: ARG002 - Dask names the worker
         if key in self._processes:
             self._processes[key].deliver(message)
 
-    def _on_exit(self, key: str, code: int, worker: str) -> None:
+    def _on_exit(self, key: str, code: int, worker: str) -> None:  # noqa: ARG002 - as above
         process = self._processes.pop(key, None)
         if process is not None:
             process.end(code)
@@ -261,7 +261,7 @@ class Context:
 
     def log_tail(self, lines: int = 5) -> str:
         """The last lines of the processes that failed, for the reason of a failure."""
-        found = [tail(self.log_path(p.label), lines) for p in self.processes if p.ended and p._ended.result() != 0]
+        found = [tail(self.log_path(p.label), lines) for p in self.processes if p.ended and p._ended.result() != 0]  # noqa: SLF001 - the class above
         return "\n".join(text for text in found if text)
 
 
@@ -339,7 +339,7 @@ class RunHost:
         record = context.record
         saver = asyncio.create_task(self._save_regularly(context))
         try:
-            while not self._host.nodes and not context.stopping.is_set():
+            while not self._host.nodes and not context.stopping.is_set():  # noqa: ASYNC110 - nodes connect to Dask, which sets no event of ours
                 await asyncio.sleep(0.05)
             if not context.stopping.is_set():
                 driver = load()()

@@ -77,7 +77,7 @@ class Kept:
         """The node to start it on; None for the least busy one."""
         return None
 
-    async def hear(self, message: dict[str, Any]) -> bool:
+    async def hear(self, message: dict[str, Any]) -> bool:  # noqa: ARG002 - for kinds that listen
         """Take in a message; whether it says that the work is done."""
         return False
 

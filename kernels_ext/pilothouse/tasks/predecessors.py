@@ -23,7 +23,7 @@ UNDER_WAY_S = 10.0
 async def known(keys: Sequence[str], dask_scheduler: Any = None) -> list[str]:
     """In the scheduler: those of `keys` that are known there, also when a client has just submitted them."""
     deadline = time.monotonic() + UNDER_WAY_S
-    while not all(key in dask_scheduler.tasks for key in keys) and time.monotonic() < deadline:
+    while not all(key in dask_scheduler.tasks for key in keys) and time.monotonic() < deadline:  # noqa: ASYNC110 - Dask has no event for it
         await asyncio.sleep(0.01)
     return [key for key in keys if key in dask_scheduler.tasks]
 

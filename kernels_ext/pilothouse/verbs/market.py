@@ -18,10 +18,7 @@ def _look(options: argparse.Namespace) -> Call:
     return Call("ph.market.connect", (), {"relays": options.relay} if options.relay else {"start": False})
 
 
-def _lab(options: argparse.Namespace) -> Call:
-    return Call("ph.market.connect", (), {"start": False})
-
-
+_LAB = Call("ph.market.connect", (), {"start": False})
 _RELAY = arg("--relay", action="append", metavar="URL", help="a relay; may be given again (default: your lab market)")
 _RELAYS = (_RELAY, ON)
 connect = Verb("connect", "open a market: your own lab market, or relays", _market, _RELAYS)
@@ -30,7 +27,7 @@ offers = Verb("offers", "the offers of providers that stand", lambda options: _l
 receipts = Verb(
     "receipts", "public receipts, by job and round", lambda options: _look(options).then("receipts"), (_RELAY,)
 )
-ledger = Verb("ledger", "your books: what was paid and earned", lambda options: Call("ph.market.ledger"))
+ledger = Verb("ledger", "your books: what was paid and earned", lambda _: Call("ph.market.ledger"))
 provide = Verb(
     "provide", "sell training from a node of a pilot",
     lambda options: _market(options).then("provide", **given(options, "name"), **pairs(options.parameters)),
@@ -47,12 +44,12 @@ post = Verb(
     ),
 )  # fmt: skip
 _KEY = arg("key", metavar="KEY", help="their public key: npub1…, or 64 hex digits")
-admitted = Verb("admitted", "the keys that your lab market lets in", lambda options: _lab(options).then("admitted"))
+admitted = Verb("admitted", "the keys that your lab market lets in", lambda _: _LAB.then("admitted"))
 admit = Verb(
-    "admit", "let somebody else trade on your lab market", lambda options: _lab(options).then("admit", options.key),
+    "admit", "let somebody else trade on your lab market", lambda options: _LAB.then("admit", options.key),
     (_KEY,),
 )  # fmt: skip
 dismiss = Verb(
     "dismiss", "shut out of your lab market whom you admitted",
-    lambda options: _lab(options).then("dismiss", options.key), (_KEY,),
+    lambda options: _LAB.then("dismiss", options.key), (_KEY,),
 )  # fmt: skip

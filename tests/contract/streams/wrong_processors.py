@@ -88,7 +88,7 @@ class Trusting(KMeans):
     def __init__(self, parameters: Mapping[str, Any], state: bytes = b"") -> None:
         try:
             super().__init__(parameters, state)
-        except Exception:
+        except Exception:  # noqa: BLE001 - what is wrong with it
             super().__init__(parameters)
 
 

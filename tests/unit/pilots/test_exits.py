@@ -11,6 +11,7 @@ from pilothouse.pilots.node.exits import NodeEnds, Running, by_itself
 from pilothouse.pilots.node.pages import Scheduler, Worker
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
+from tests.waiting import eventually_async
 
 
 @pytest.mark.parametrize(
@@ -82,11 +83,11 @@ def test_tasks_go_on_elsewhere_unless_they_ended_their_node(
                 await stop.wait()
 
             futures: list[Any] = [client.submit(wait, key=f"wait-{number}") for number in (1, 2)]
-            while not worker.state.executing or len(scheduler.tasks) < len(futures):
-                await asyncio.sleep(0.01)
+            await eventually_async(
+                lambda: worker.state.executing and len(scheduler.tasks) == len(futures), "both go on"
+            )
             await scheduler.remove_worker(worker.address, stimulus_id="test", close=False)
-            while scheduler._judging:
-                await asyncio.sleep(0.01)
+            await eventually_async(lambda: not scheduler._judging, "the judgement")
             states = [scheduler.tasks[future.key].state for future in futures]
             failed = str(await futures[0].exception()) if states[0] == "erred" else ""
             assert [state == "erred" for state in states] == [bool(error), False]

@@ -13,6 +13,7 @@ from pilothouse.runs import keeping
 from pilothouse.runs.channel import DONE
 from pilothouse.runs.keeping import Kept, keep
 from pilothouse.runs.protocols import Leaving
+from tests.waiting import eventually_async
 
 
 class Process:
@@ -83,12 +84,6 @@ class Context:
             await hand_over(node, seconds)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "LOOK_S", 0.01)
@@ -110,12 +105,12 @@ def begin(context: Context, heard: Callable[[dict[str, Any]], None] = lambda _: 
 def test_it_is_told_before_its_node_goes_and_goes_on_elsewhere() -> None:
     async def steps(context: Context) -> None:
         work = begin(context)
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         (first,) = context.started
         await context.leave("n-1", 7.0)
         assert first.got == [{"op": "leaving", "seconds": 7.0}, {"op": "stop"}]
         assert first.ended, "nothing is on the node any more"
-        await until(lambda: len(context.started) == 2)
+        await eventually_async(lambda: len(context.started) == 2)
         second = context.started[1]
         assert (second.node, second.config) == ("n-2", {"a": 1})
         second.say(dict(DONE))
@@ -129,17 +124,17 @@ def test_it_is_told_before_its_node_goes_and_goes_on_elsewhere() -> None:
 def test_no_second_one_is_started_while_the_first_may_live() -> None:
     async def steps(context: Context) -> None:
         work = begin(context)
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         (first,) = context.started
         first.obedient = False
         leaving = asyncio.create_task(context.leave("n-1"))
-        await until(lambda: {"op": "stop"} in first.got)
+        await eventually_async(lambda: {"op": "stop"} in first.got)
         await asyncio.sleep(0.1)  # nothing should happen
         assert len(context.started) == 1
         assert not leaving.done()
         first.end(-9)  # its node's job has ended
         await leaving
-        await until(lambda: len(context.started) == 2)
+        await eventually_async(lambda: len(context.started) == 2)
         work.cancel()
 
     run(steps, "n-1", "n-2")
@@ -151,7 +146,7 @@ def test_it_waits_for_a_node_when_there_is_none() -> None:
         await asyncio.sleep(0.05)
         assert not context.started
         context.nodes.append("late")
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         context.started[0].say(dict(DONE))
         context.started[0].end(0)
         assert await work
@@ -163,7 +158,7 @@ def test_one_that_dies_again_and_again_is_given_up_and_named() -> None:
     async def steps(context: Context) -> None:
         work = begin(context)
         for life in range(keeping.RESTARTS + 1):
-            await until(lambda life=life: len(context.started) > life)  # type: ignore[misc]
+            await eventually_async(lambda life=life: len(context.started) > life)  # type: ignore[misc]
             context.started[life].end(-9)
         with pytest.raises(Failed, match=r"it died 4 times in a row, .* on n-1, pid 1: it was ended by signal 9"):
             await work
@@ -175,9 +170,9 @@ def test_one_that_dies_again_and_again_is_given_up_and_named() -> None:
 def test_one_that_ends_without_a_word_has_not_done_its_work() -> None:
     async def steps(context: Context) -> None:
         work = begin(context)
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         context.started[0].end(0)
-        await until(lambda: len(context.started) == 2)
+        await eventually_async(lambda: len(context.started) == 2)
         work.cancel()
 
     run(steps, "n-1")
@@ -186,7 +181,7 @@ def test_one_that_ends_without_a_word_has_not_done_its_work() -> None:
 def test_its_own_error_fails_the_run_at_once() -> None:
     async def steps(context: Context) -> None:
         work = begin(context)
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         context.started[0].say({"error": "Failed: the data is not there"})
         context.started[0].end(1)
         with pytest.raises(Failed, match=r"^the data is not there$"):
@@ -199,7 +194,7 @@ def test_a_stop_is_told_with_a_farewell_and_what_it_says_last_is_heard() -> None
     async def steps(context: Context) -> None:
         heard: list[dict[str, Any]] = []
         work = begin(context, heard.append, farewell={"op": "leave"})
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         context.started[0].say({"count": 3})
         context.stopping.set()
         assert not await work
@@ -231,11 +226,11 @@ def test_one_that_finishes_its_work_is_left_alone_until_shortly_before_its_node_
     async def steps(context: Context) -> None:
         kept = Finishing(context, "a.module", "it")  # type: ignore[arg-type]
         life = asyncio.create_task(kept.live())
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         (process,) = context.started
         context.on_leaving(kept.leave)
         leaving = asyncio.create_task(context.leave("n-1", 60.0))
-        await until(lambda: process.got)
+        await eventually_async(lambda: process.got)
         await asyncio.sleep(0.05)
         assert process.got == [{"op": "leaving", "seconds": 60.0}]
         process.end(0)  # it has finished
@@ -252,7 +247,7 @@ def test_one_that_takes_too_long_is_asked_to_end_before_its_node_goes(monkeypatc
     async def steps(context: Context) -> None:
         kept = Finishing(context, "a.module", "it")  # type: ignore[arg-type]
         life = asyncio.create_task(kept.live())
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         context.on_leaving(kept.leave)
         await context.leave("n-1", 0.3)
         assert context.started[0].got[-1] == {"op": "stop"}
@@ -265,7 +260,7 @@ def test_one_that_stays_and_dies_says_how() -> None:
     async def steps(context: Context) -> None:
         kept = Finishing(context, "a.module", "it")  # type: ignore[arg-type]
         life = asyncio.create_task(kept.live())
-        await until(lambda: context.started)
+        await eventually_async(lambda: context.started)
         context.started[0].end(3)
         with pytest.raises(Failed, match="it ended with code 3"):
             await life

@@ -82,7 +82,7 @@ class Customer:
         books: Books,
         report: Callable[[dict[str, Any]], None],
         stop: threading.Event,
-        admits: Callable[[str], bool] = lambda pubkey: True,
+        admits: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.job = job
         self.session = session

@@ -109,7 +109,7 @@ class Admission:
 
 def door(market: str | None) -> Callable[[str], bool]:
     """Who may be hired: on the user's lab market (named as its run) whom it admits, on relays of others everybody."""
-    return Admission(RUNS.root / market).admits if market is not None else lambda pubkey: True
+    return Admission(RUNS.root / market).admits if market is not None else lambda _: True
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Softmax:
 
     name = "softmax"
 
-    def initial(self, training: Training, features: int, classes: int, seed: int) -> State:
+    def initial(self, training: Training, features: int, classes: int, seed: int) -> State:  # noqa: ARG002 - the protocol's: it has no layers to size
         """Random weights of variance 1 / features (all-zero ones have no norm to measure updates by)."""
         weights = np.random.default_rng(seed).standard_normal((features, classes)) / np.sqrt(features)
         return {"W": weights.astype(np.float32), "b": np.zeros(classes, np.float32)}

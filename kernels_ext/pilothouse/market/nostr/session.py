@@ -109,9 +109,10 @@ class Identity:
 
     def sign(self, kind: int, content: str, tags: Iterable[Sequence[str]] = ()) -> str:
         """A signed event as JSON, published nowhere."""
-        return str(self._event(kind, content, tags).as_json())
+        return str(self.event(kind, content, tags).as_json())
 
-    def _event(self, kind: int, content: str, tags: Iterable[Sequence[str]]) -> Any:
+    def event(self, kind: int, content: str, tags: Iterable[Sequence[str]]) -> Any:
+        """A signed event as the library has it."""
         return nostr_sdk.EventBuilder(nostr_sdk.Kind(kind), content).tags(_tags(tags)).finalize(self._keys)
 
     def __repr__(self) -> str:
@@ -220,7 +221,7 @@ class Session:
         _thread.owned.add(self)
 
     async def _connect(self) -> None:
-        authenticator = nostr_sdk.SignerAuthenticator(self.identity._keys)
+        authenticator = nostr_sdk.SignerAuthenticator(self.identity._keys)  # noqa: SLF001 - the secret stays in this file
         self._client = nostr_sdk.ClientBuilder().authenticator(authenticator).build()
         for url in self._urls:
             await self._client.add_relay(url)
@@ -252,7 +253,7 @@ class Session:
             No relay took it; the message has their reasons.
         """
         check_size(content, MAX_PUBLIC)
-        event = self.identity._event(kind, content, [*tags, _expiration(ttl)])
+        event = self.identity.event(kind, content, [*tags, _expiration(ttl)])
         _thread.wait(self._send(event), 30)
         return _message(event)
 
@@ -266,7 +267,7 @@ class Session:
         return _thread.start(self._wrap_and_send(receiver, kind, content, ttl))
 
     async def _wrap_and_send(self, receiver: str, kind: int, content: str, ttl: float) -> None:
-        keys = self.identity._keys
+        keys = self.identity._keys  # noqa: SLF001 - the secret stays in this file
         rumor = nostr_sdk.EventBuilder(nostr_sdk.Kind(kind), content).finalize_unsigned(keys.public_key())
         # The library's own expiration counts from the wrap's date, which NIP-59 moves up to two days back.
         wrap = await nostr_sdk.nip59_make_gift_wrap_async(
@@ -353,7 +354,7 @@ class Session:
             outer = _message(event)
             if outer.kind != GIFT_WRAP:
                 return outer
-            gift = await nostr_sdk.UnwrappedGift.from_gift_wrap_async(self.identity._keys, event)
+            gift = await nostr_sdk.UnwrappedGift.from_gift_wrap_async(self.identity._keys, event)  # noqa: SLF001 - the secret stays in this file
             rumor = gift.rumor()
             if rumor.author().to_hex() != gift.sender().to_hex():
                 raise Untrusted("a gift wrap names another author than the one who sealed it", field="pubkey")

@@ -60,8 +60,8 @@ def compute_part(task: Task, part: Part, slicing: Mapping[str, Any] | None = Non
     began = time.thread_time()
     with single_threaded(), unpack(task) as function:
         if slicing is not None:
-            function._setup_frames(function._trajectory, **slicing)
-            function = partial(function._compute, verbose=False)
+            function._setup_frames(function._trajectory, **slicing)  # noqa: SLF001 - what AnalysisBase.run does in each part
+            function = partial(function._compute, verbose=False)  # noqa: SLF001 - what AnalysisBase gives to its backends
         try:
             analysis = function(part)
         except (OSError, EOFError) as error:
@@ -109,7 +109,7 @@ class PilotBackend(BackendBase):  # type: ignore[misc]
         # MDAnalysis makes one part per worker unless told, and warns when there are fewer parts.
         super().__init__(n_workers=1)
         self.client = client
-        self.tick = tick or (lambda frames: None)
+        self.tick = tick or (lambda _: None)
         self.stopping = stopping or (lambda: False)
 
     def apply(self, func: Callable[[Part], Any], computations: Sequence[Part]) -> list[Any]:
@@ -183,7 +183,7 @@ class _Computed(BackendBase):  # type: ignore[misc]
         super().__init__(n_workers=1)
         self.parts, self.results = parts, results
 
-    def apply(self, func: Callable[[Part], Any], computations: Sequence[Part]) -> list[Any]:
+    def apply(self, func: Callable[[Part], Any], computations: Sequence[Part]) -> list[Any]:  # noqa: ARG002 - MDAnalysis's protocol; it is computed already
         """The results of `computations`, which must be the parts."""
         if not (len(self.parts) == len(computations) and all(map(np.array_equal, self.parts, computations))):
             raise RuntimeError("MDAnalysis cuts these frames into other parts than were computed")

@@ -118,7 +118,7 @@ class Analyse:
 
         given = {"pilot": pilot, "start": start, "stop": stop, "step": step, "frames": frames, "n_parts": n_parts}
         prepared = _prepare(analysis, args, kwargs, {**given, "name": name})
-        numbers = check_frames(len(prepared._trajectory), start, stop, step, frames)
+        numbers = check_frames(len(prepared._trajectory), start, stop, step, frames)  # noqa: SLF001 - AnalysisBase has it nowhere else
         _whole_number(n_parts, "n_parts", least=1)
         parameters: dict[str, Any] = {
             "analysis": f"{analysis.__module__}.{analysis.__qualname__}",
@@ -130,7 +130,7 @@ class Analyse:
             "frames_given": None if frames is None else _short(list(numbers)),
             "arguments": _describe(args, kwargs),
         }
-        parts = min(n_parts or count_parts(len(numbers), prepared._trajectory.n_atoms), len(numbers))
+        parts = min(n_parts or count_parts(len(numbers), prepared._trajectory.n_atoms), len(numbers))  # noqa: SLF001 - AnalysisBase has it nowhere else
         task = pickle.dumps(
             {"task": pickle.dumps(pack(prepared)), "parameters": parameters, "frames": numbers, "parts": parts}
         )

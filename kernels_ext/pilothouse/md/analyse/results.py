@@ -152,7 +152,7 @@ def _summed(analysis: Any) -> set[str]:
     """The results of which the parts are summed or averaged: they have no axis of frames, however long one is."""
     from MDAnalysis.analysis.results import ResultsGroup
 
-    lookup = getattr(analysis._get_aggregator(), "_lookup", None) or {}
+    lookup = getattr(analysis._get_aggregator(), "_lookup", None) or {}  # noqa: SLF001 - where AnalysisBase says how parts become one
     sums = (ResultsGroup.ndarray_sum, ResultsGroup.ndarray_mean, ResultsGroup.float_mean)
     return {str(key) for key, how in lookup.items() if how in sums}
 

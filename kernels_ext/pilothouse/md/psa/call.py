@@ -168,7 +168,7 @@ class PSA:
         reference, put_on = _reference(align, select, atoms[0], sources, chosen, files)
         note = "" if put_on else _apart(groups, sources, chosen)
         if note:  # in the user's own line, which called this or __call__
-            warnings.warn(note, stacklevel=3 if sys._getframe(1).f_globals is globals() else 2)
+            warnings.warn(note, stacklevel=3 if sys._getframe(1).f_globals is globals() else 2)  # noqa: SLF001 - private in name only: it is documented
         parameters = {
             "metric": metric,
             "align": put_on or None,
@@ -259,7 +259,7 @@ def _group(item: Any, select: str | None, which: str) -> Any:
         )
     try:
         group = item.atoms if select is None else item.select_atoms(select)
-    except Exception as error:  # MDAnalysis raises several kinds, its selection parser more
+    except Exception as error:  # noqa: BLE001 - MDAnalysis raises several kinds, its selection parser more
         raise InvalidInput(f"select={select!r}: {error}", field="select") from None
     if not len(group):
         raise InvalidInput(f"select={select!r} matches no atom of {which}", field="select")

@@ -94,7 +94,7 @@ class UniverseRecipe:
         topology = FileStamp.of(universe.filename, field="topology")
         trajectories = tuple(FileStamp.of(str(file), field="trajectory") for file in files)
         notes = tuple(check_complete(reader, field="trajectory"))
-        options = {key: value for key, value in universe._kwargs.items() if key not in _REBUILT}
+        options = {key: value for key, value in universe._kwargs.items() if key not in _REBUILT}  # noqa: SLF001 - MDAnalysis keeps the options of reading nowhere else
         return UniverseRecipe(
             topology=topology,
             trajectories=trajectories,
@@ -162,7 +162,7 @@ def _reading(reader: Any) -> dict[str, Any]:
 
 def _attributes_digest(universe: Any) -> str:
     digest = hashlib.sha256()
-    for attribute in sorted(universe._topology.attrs, key=lambda attribute: attribute.attrname):
+    for attribute in sorted(universe._topology.attrs, key=lambda attribute: attribute.attrname):  # noqa: SLF001 - the only list of all attributes, their names with it
         values = getattr(attribute, "values", None)
         if values is None:
             continue  # indices, which are counted, not stored
@@ -377,7 +377,7 @@ def unpack(task: Task, pool: UniversePool = POOL) -> Iterator[Any]:
 
 
 def _give_clean(pool: UniversePool, recipe: UniverseRecipe, universe: Any, original: Any) -> None:
-    universe.trajectory._transformations = []
+    universe.trajectory._transformations = []  # noqa: SLF001 - add_transformations takes none away
     if original is not None:
         universe.trajectory.ts = original
     pool.give(recipe, universe)

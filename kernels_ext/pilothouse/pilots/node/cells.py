@@ -149,7 +149,7 @@ def execute(source: str, filename: str, listener: str, cell: str) -> Outcome:
     value, error, shown = None, None, []
     try:
         value = _plain(_run(source, filename))
-    except BaseException as raised:  # the user's, whatever it is: it is shown where they are
+    except BaseException as raised:  # noqa: BLE001 - the user's, whatever it is: it is shown where they are
         shown = _shown(raised, filename)
         error = _pickled(raised)
     finally:
@@ -175,7 +175,7 @@ def _plain(value: Any) -> Any:
 
     try:
         pickle.dumps(value)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the user's own classes may raise anything when they are pickled
         return repr(value)
     return value
 
@@ -219,7 +219,7 @@ def _made(data: bytes) -> BaseException:
 def pass_on(scheduler: Any) -> None:
     """Have the scheduler pass on what cells print. It keeps nothing of it, as it would of Dask's own events."""
 
-    def printed(listener: str, cell: str, parts: list[tuple[str, str]], worker: str) -> None:
+    def printed(listener: str, cell: str, parts: list[tuple[str, str]], worker: str) -> None:  # noqa: ARG001 - Dask names the worker to each such handler
         scheduler.client_send(listener, {"op": "event", "topic": _TOPIC, "event": (cell, parts)})
 
     scheduler.stream_handlers["pilothouse_printed"] = printed

@@ -75,7 +75,7 @@ class ProcessHost:
 
     async def spawn(self, key: str, module: str, config: str, log: str, env: Mapping[str, str]) -> dict[str, Any]:
         """Start ``module.main(channel)``; what it prints goes to the file `log`."""
-        with open(log, "ab") as file:
+        with await asyncio.to_thread(open, log, "ab") as file:  # a shared file system may be slow
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -347,7 +347,7 @@ def run(line: Sequence[str] | None = None) -> NoReturn:
         code = 0
     except SystemExit as error:
         code = error.code
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - this process ends here: what ended it is shown and becomes its exit code
         traceback.print_exc()
     finally:
         sys.stdout.flush()

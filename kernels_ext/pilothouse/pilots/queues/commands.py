@@ -17,7 +17,7 @@ _LIMIT = 64 * 2**20
 async def output(
     argv: Sequence[str],
     *,
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109 - what comes of it is an error of the batch system's, not TimeoutError
     text: str = "",
     environment: Mapping[str, str] | None = None,
     errors: bool = False,

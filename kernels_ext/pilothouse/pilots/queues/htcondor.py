@@ -19,7 +19,7 @@ from pydantic import ByteSize
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import dask_job
-from pilothouse.pilots.queues.job_script import job_script, own_log
+from pilothouse.pilots.queues.job_script import job_script, own_log, write_program
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
@@ -110,11 +110,7 @@ class HTCondorQueue:
             raise Refused("HTCondor can't have a job wait for the end of another that is there already")
         script = self.script(job)
         path = Path(f"{job.log}.sh")
-        try:
-            path.write_text(script)
-            path.chmod(0o700)
-        except OSError as error:
-            raise Unavailable(f"the job script {path} can't be written: {error.strerror or error}") from None
+        await write_program(path, script)
         lines = [line.removeprefix(_MARK) for line in script.splitlines() if line.startswith(_MARK)]
         description = "\n".join([*lines, f"executable = {path}", "queue", ""])
         text = await self._ask(["condor_submit", "-terse", "-"], text=description)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
+from pathlib import Path
 
+from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues.protocols import Job
 
 
@@ -41,3 +44,22 @@ def job_script(job: Job, header: str) -> str:
 def own_log(job: Job) -> str:
     """The line by which a job writes its own log, for batch systems that hand over what it prints when it has ended."""
     return f"exec >>{shlex.quote(str(job.log))} 2>&1"
+
+
+async def write_program(path: Path, text: str) -> None:
+    """Write what a job runs to `path`, beside its log, off the event loop: a shared file system may be slow.
+
+    Raises
+    ------
+    Unavailable
+        It can't be written.
+    """
+
+    def write() -> None:
+        path.write_text(text)
+        path.chmod(0o700)
+
+    try:
+        await asyncio.to_thread(write)
+    except OSError as error:
+        raise Unavailable(f"the job script {path} can't be written: {error.strerror or error}") from None

@@ -226,7 +226,7 @@ def _be_node(
         os.chdir(folder)
         if "numpy.random" in sys.modules:  # else all nodes would draw the same numbers
             sys.modules["numpy.random"].seed()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a fork must not go on in its parent's code
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)

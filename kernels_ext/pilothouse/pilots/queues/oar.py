@@ -17,7 +17,7 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
-from pilothouse.pilots.queues.job_script import job_script
+from pilothouse.pilots.queues.job_script import job_script, write_program
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
@@ -68,11 +68,7 @@ class OARQueue:
         """``oarsub``. The script is a file beside the log: OAR reads it when the job starts."""
         script = self.script(job)
         path = Path(f"{job.log}.sh")
-        try:
-            path.write_text(script)
-            path.chmod(0o700)
-        except OSError as error:
-            raise Unavailable(f"the job script {path} can't be written: {error.strerror or error}") from None
+        await write_program(path, script)
         options = [
             option
             for line in script.splitlines()

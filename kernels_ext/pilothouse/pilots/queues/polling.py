@@ -43,7 +43,7 @@ class Asking(Protocol):
     def look_now(self) -> None:
         """Something happened that only the batch system can explain: ask at the next opportunity."""
 
-    async def gone(self, ids: Sequence[str], timeout: float) -> None:
+    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - a deadline: no error comes of it
         """Wait until these jobs have ended, `timeout` seconds at most."""
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Direct:
     def look_now(self) -> None:
         """The next answer is not far."""
 
-    async def gone(self, ids: Sequence[str], timeout: float) -> None:
+    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - a deadline: no error comes of it
         """Such a queue has let them go when ``cancel`` returns."""
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class Polling:
             self._due, self._newer = now + EAGER_S, time.time()
         return found
 
-    async def gone(self, ids: Sequence[str], timeout: float) -> None:
+    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - a deadline: no error comes of it
         """Ask until they have ended, often at first."""
         deadline, pause = time.monotonic() + timeout, 0.1
         while ids and time.monotonic() < deadline:

@@ -25,7 +25,7 @@ from typing import Any
 
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 from pilothouse.pilots.queues.commands import output
-from pilothouse.pilots.queues.job_script import job_script, own_log
+from pilothouse.pilots.queues.job_script import job_script, own_log, write_program
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
@@ -63,33 +63,52 @@ class PSIJQueue:
         program, folder = _program(job), self._folder()
         text = self._outer(job)
         path = executor.work_directory / f"{uuid.uuid4()}.job"
+        await write_program(program, _inner(job))
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            program.write_text(_inner(job))
-            program.chmod(0o700)
-            _began(job.log).unlink(missing_ok=True)
-            path.write_text(text)
+            await asyncio.to_thread(_write_script, path, text, _began(job.log))
         except OSError as error:
             raise Unavailable(f"the job script of {job.name} can't be written: {error.strerror or error}") from None
         try:
             said = await output(executor.get_submit_command(None, path), timeout=self._timeout)
         finally:
-            path.unlink(missing_ok=True)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
         try:
             number = str(executor.job_id_from_submit_output(said))
-        except Exception:  # whatever a parser stumbles over
+        except Exception:  # noqa: BLE001 - whatever a parser of PSI/J stumbles over
             number = ""
         if not re.fullmatch(r"\d+(\[\d*\])?(\.[\w.-]+)?", number):
             raise Unavailable(f"{self._name} answered {said.strip()[:200]!r} in place of a job's number")
         known = {"tag": job.tag, "log": str(job.log), "walltime": job.kind.walltime or 0.0}
-        write_atomic(folder / f"{number}.json", json.dumps(known).encode())
+        await asyncio.to_thread(write_atomic, folder / f"{number}.json", json.dumps(known).encode())
         return number
 
     async def poll(self) -> dict[str, JobStatus]:
         """One command for all jobs that were submitted through PSI/J from this state folder."""
-        known = {path.stem: facts for path in self._folder().glob("*.json") if (facts := _facts(path))}
+        known = await asyncio.to_thread(self._known)
         going_on = [job for job, facts in known.items() if "ended" not in facts]
         said = await self._ask(going_on)
+        return await asyncio.to_thread(self._statuses, known, said)
+
+    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """What was seen of their ends; else the exit codes that PSI/J's script has written, if it came to that."""
+        return await asyncio.to_thread(self._ends, ids)
+
+    async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
+        """The batch system's own command, once for each job."""
+        await asyncio.gather(*map(self._cancel, ids))
+
+    async def limits(self) -> list[QueueLimits]:
+        """PSI/J does not know any: say them in a site file."""
+        return []
+
+    async def estimate(self, job: Job) -> datetime | None:
+        """PSI/J does not tell."""
+        return None
+
+    def _known(self) -> dict[str, dict[str, Any]]:
+        return {path.stem: facts for path in self._folder().glob("*.json") if (facts := _facts(path))}
+
+    def _statuses(self, known: dict[str, dict[str, Any]], said: dict[str, Any]) -> dict[str, JobStatus]:
         found = {}
         for job, facts in known.items():
             if job in said and "ended" not in facts:
@@ -102,8 +121,7 @@ class PSIJQueue:
                     self._forget(job, facts)
         return found
 
-    async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """What was seen of their ends; else the exit codes that PSI/J's script has written, if it came to that."""
+    def _ends(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         found = {}
         for job in ids:
             facts = _facts(self._folder() / f"{job}.json")
@@ -119,18 +137,6 @@ class PSIJQueue:
                 facts = self._remember(job, facts, status)
             found[job] = _remembered(facts)
         return found
-
-    async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
-        """The batch system's own command, once for each job."""
-        await asyncio.gather(*map(self._cancel, ids))
-
-    async def limits(self) -> list[QueueLimits]:
-        """PSI/J does not know any: say them in a site file."""
-        return []
-
-    async def estimate(self, job: Job) -> datetime | None:
-        """PSI/J does not tell."""
-        return None
 
     async def _cancel(self, job: str) -> None:
         try:
@@ -151,7 +157,7 @@ class PSIJQueue:
             raise Unavailable(str(error)) from None
         except Unavailable:
             raise
-        except Exception as error:  # whatever a parser of PSI/J stumbles over
+        except Exception as error:  # noqa: BLE001 - whatever a parser of PSI/J stumbles over
             raise Unavailable(
                 f"{command[0]} printed something else than PSI/J expects ({type(error).__name__}: {error})"
             ) from None
@@ -239,7 +245,7 @@ class PSIJQueue:
         )  # fmt: skip
         written = io.StringIO()
         submitted = psij.Job(spec)
-        executor.generate_submit_script(submitted, executor._create_script_context(submitted), written)
+        executor.generate_submit_script(submitted, executor._create_script_context(submitted), written)  # noqa: SLF001 - PSI/J's submit() is all that calls it
         return re.sub(r"\n{3,}", "\n\n", written.getvalue())
 
 
@@ -258,7 +264,7 @@ def _executor(name: str, folder: Path) -> Any:
         )
     config = batch.BatchSchedulerExecutorConfig(work_directory=folder, initial_queue_polling_delay=366 * 86_400)
     executor = psij.JobExecutor.get_instance(name, config=config)
-    executor._current_user = getpass.getuser  # os.getlogin() fails in processes without a terminal
+    executor._current_user = getpass.getuser  # noqa: SLF001 - os.getlogin() fails in processes without a terminal
     return executor
 
 
@@ -274,6 +280,12 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _program(job: Job) -> Path:
     return Path(f"{job.log}.sh")
+
+
+def _write_script(path: Path, text: str, began: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    began.unlink(missing_ok=True)
+    path.write_text(text)
 
 
 def _began(log: str | Path) -> Path:

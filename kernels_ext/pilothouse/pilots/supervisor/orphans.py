@@ -77,7 +77,7 @@ async def sweep_queue(
         pilot = node.rpartition("-")[0]
         if only and pilot != only:
             continue
-        why = _why(PILOTS.find(pilot), job, site, spare_lost)
+        why = _why(PILOTS.find(pilot), site, spare_lost)
         if why:
             found.append(Orphan(site.name, job, pilot, node, status.state, why))
     if end and found:
@@ -85,7 +85,7 @@ async def sweep_queue(
     return found
 
 
-def _why(record: PilotRecord | Unreadable | None, job: str, site: Site, spare_lost: bool) -> str:
+def _why(record: PilotRecord | Unreadable | None, site: Site, spare_lost: bool) -> str:
     """Why the job is an orphan; empty when it is none."""
     if record is None:
         return "its pilot has no record"

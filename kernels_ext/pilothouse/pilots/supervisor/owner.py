@@ -109,7 +109,7 @@ class Supervisor:
         if record.lease_end is None:
             record.lease_end = utcnow() + timedelta(seconds=float(record.description["lease"]))
         tls = make_certificate(self.folder, max((record.lease_end - utcnow()).total_seconds(), 0.0))
-        adopted = adopt_nodes(record, self.journal)
+        adopt_nodes(record, self.journal)
         servers: list[Any] = []
         try:
             if self.first:
@@ -121,7 +121,7 @@ class Supervisor:
             servers = await self._listen(tls, me.pid)
             self.nodes.watch(self.scheduler, self._node_host)  # from now on nodes run: whoever waited may ask
             self.journal.add("started", pid=me.pid, host=socket.gethostname(), scheduler=self.scheduler.address)
-            resume_runs(record, self.runs, self.journal, adopted)
+            resume_runs(record, self.runs, self.journal)
             self.changed(True)
             try:
                 await self._keep()

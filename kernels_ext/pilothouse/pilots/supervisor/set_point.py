@@ -98,7 +98,7 @@ class Nodes:
             def add_worker(self, scheduler: Any, worker: str) -> None:
                 nodes.connected(str(scheduler.workers[worker].name), worker)
 
-            def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+            def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:  # noqa: ARG002 - Dask's hook
                 node = next((n for n in nodes._record.nodes if n.address == worker), None)
                 if node is not None:
                     nodes._disconnected(node)

@@ -10,16 +10,10 @@ from pilothouse.runs.host import RunHost
 from pilothouse.state import utcnow
 
 
-def adopt_nodes(record: PilotRecord, journal: Journal) -> list[str]:
-    """Take the predecessor's nodes back into the set-point: the batch system will say which of them still run.
-
-    Returns
-    -------
-    list
-        Their names; empty for a pilot's first supervisor.
-    """
+def adopt_nodes(record: PilotRecord, journal: Journal) -> None:
+    """Take the predecessor's nodes back into the set-point: the batch system will say which of them still run."""
     if record.generation == 1:
-        return []
+        return
     adopted = []
     for node in record.nodes:
         if node.state is State.LOST or not node.state.ended:
@@ -29,10 +23,9 @@ def adopt_nodes(record: PilotRecord, journal: Journal) -> list[str]:
                 node.role = "node"
             adopted.append(node.name)
     journal.add("taken over", generation=record.generation, nodes=adopted)
-    return adopted
 
 
-def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal, adopted: list[str]) -> None:
+def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal) -> None:
     """Go on with the runs that can, from what they had committed; say which can't."""
     if record.generation == 1:
         return

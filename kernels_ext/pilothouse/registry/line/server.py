@@ -47,7 +47,7 @@ def _answering(handlers: dict[str, Handler], token: str = "") -> Callable[..., A
                     writer.write(pack({"ok": result}, body))
                 except PilothouseError as error:
                     writer.write(pack({"error": error.to_dict()}))
-                except Exception as error:  # the client must hear of it, whatever it is
+                except Exception as error:  # noqa: BLE001 - the client must hear of it, whatever it is
                     writer.write(pack({"error": {"code": "error", "message": f"{type(error).__name__}: {error}"}}))
                 await writer.drain()
         writer.close()

@@ -151,7 +151,7 @@ class KMeans:
         return _HEAD.pack(_MAGIC, *self.centres.shape) + self.weights.tobytes() + self.centres.tobytes()
 
     @staticmethod
-    def merge(parameters: Mapping[str, Any], states: Sequence[bytes]) -> dict[str, Any]:
+    def merge(parameters: Mapping[str, Any], states: Sequence[bytes]) -> dict[str, Any]:  # noqa: ARG004 - the protocol's: the states say all
         """One model from those of all partitions: weighted k-means of their centres.
 
         It begins at the centres of the heaviest partition and takes at most ten of Lloyd's steps.

@@ -141,7 +141,7 @@ def main() -> None:
     bridge = Bridge(sink)
     try:
         bridge.serve(source)
-    except BaseException as error:  # it ends its caller's main thread with KeyboardInterrupt and SystemExit
+    except BaseException as error:  # noqa: BLE001 - it ends its caller's main thread with KeyboardInterrupt and SystemExit
         bridge.say(error=f"RADICAL-Pilot: {type(error).__name__}: {error}")
         end(1)
 
