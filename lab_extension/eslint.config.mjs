@@ -5,7 +5,7 @@ import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/lib/**', '**/node_modules/**'] },
+  { ignores: ['**/lib/**', '**/node_modules/**', '**/src/generated.ts'] },
   ...tseslint.configs.recommended,
   prettier,
   {

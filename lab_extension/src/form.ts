@@ -1,42 +1,23 @@
 /** From the server's JSON Schema of a pilot to a form, and from the form to a description. */
 
+import type { FormSchema, Property } from './generated';
+
 /** What a user has filled in. */
 export type FormData = Readonly<Record<string, unknown>>;
 
-/** A property of a description. */
-export interface IProperty {
-  readonly title?: string;
-  readonly description?: string;
-  readonly type?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly string[];
-  readonly examples?: readonly string[];
-  readonly anyOf?: readonly IProperty[];
-  readonly pattern?: string;
-  readonly readOnly?: boolean;
-  readonly $ref?: string;
+/** A property of a description, of the server or of the form. */
+export interface IProperty extends Property {
   readonly items?: IProperty;
   readonly properties?: Readonly<Record<string, IProperty>>;
-  readonly additionalProperties?: IProperty | boolean;
-  readonly patternProperties?: Readonly<Record<string, IProperty>>;
-  /** What a number is counted in; text with a unit of its own does too. */
-  readonly unit?: string;
-  /** What most users never need. */
-  readonly 'x-advanced'?: boolean;
-  /** Written a line each: values, or `NAME=VALUE`. */
+  /** In the form, written a line each: values, or `NAME=VALUE`. */
   readonly 'x-lines'?: 'values' | 'pairs';
-  /** A list of objects, each with its `name`, that are one object by these names. */
+  /** In the form, a list of objects, each with its `name`, that are one object by these names. */
   readonly 'x-named'?: boolean;
 }
 
 /** The part of JSON Schema that descriptions use. */
-export interface ISchema {
-  readonly title?: string;
-  readonly description?: string;
-  readonly type: string;
+export interface ISchema extends FormSchema {
   readonly properties: Readonly<Record<string, IProperty>>;
-  readonly required?: readonly string[];
-  readonly $defs?: Readonly<Record<string, IProperty>>;
 }
 
 /**

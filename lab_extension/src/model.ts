@@ -84,7 +84,7 @@ export class PilothouseModel implements IPilothouse {
   async startPilot(description: Record<string, unknown>): Promise<IPilotRecord> {
     const options = { method: 'POST', body: description } as const;
     const record = await this.api.request<IPilotRecord>(['pilots'], options);
-    this._take('pilots', record, 'created');
+    this._take({ of: 'pilots', record }, 'created');
     return record;
   }
 
@@ -142,8 +142,7 @@ export class PilothouseModel implements IPilothouse {
 
   async remove(of: 'pilots' | 'runs', record: IPilotRecord | IRunRecord): Promise<void> {
     const { name, created } = record;
-    const options = { method: 'POST', body: { created } } as const;
-    this._take(of, await this.api.request<IRecord>([of, name, 'remove'], options), 'removed');
+    await this._act(of, [of, name, 'remove'], { method: 'POST', body: { created } }, 'removed');
   }
 
   async logs(of: 'pilots' | 'runs', name: string, tail = 500): Promise<string> {
@@ -154,9 +153,11 @@ export class PilothouseModel implements IPilothouse {
   private async _act(
     of: 'pilots' | 'runs',
     path: readonly string[],
-    options: Api.IOptions
+    options: Api.IOptions,
+    action: 'changed' | 'removed' = 'changed'
   ): Promise<void> {
-    this._take(of, await this.api.request<IRecord>(path, options), 'changed');
+    const record = await this.api.request<IEntered['record']>(path, options);
+    this._take({ of, record } as IEntered, action);
   }
 
   private async _load(): Promise<void> {
@@ -167,10 +168,14 @@ export class PilothouseModel implements IPilothouse {
         this.api.request<IMarket>(['market'])
       ]);
       const before = JSON.stringify([this._pilots, this._runs, this._market, this._problem]);
-      const news = this._ready
+      const news: readonly IEntered[] = this._ready
         ? [
-            ...Private.entered('pilots', this._pilots, pilots.items),
-            ...Private.entered('runs', this._runs, runs.items)
+            ...Private.entered(this._pilots, pilots.items).map(
+              record => ({ of: 'pilots', record }) as const
+            ),
+            ...Private.entered(this._runs, runs.items).map(
+              record => ({ of: 'runs', record }) as const
+            )
           ]
         : []; // what there was at the beginning is no news
       this._pilots = pilots.items;
@@ -194,24 +199,21 @@ export class PilothouseModel implements IPilothouse {
     const of = PilothouseModel.SCHEMAS[emission.schema_id];
     if (of) {
       const { action, record } = emission as unknown as PilothouseModel.IEventData;
-      this._take(of, record, action);
+      this._take({ of, record } as IEntered, action);
     }
   }
 
-  private _take(
-    of: 'pilots' | 'runs',
-    record: IRecord,
-    action: 'created' | 'changed' | 'removed'
-  ): void {
+  private _take(entered: IEntered, action: 'created' | 'changed' | 'removed'): void {
+    const { of, record } = entered;
     const before = this[of].find(({ name }) => name === record.name);
-    if (of === 'pilots') {
-      this._pilots = withRecord(this._pilots, record, action);
+    if (entered.of === 'pilots') {
+      this._pilots = withRecord(this._pilots, entered.record, action);
     } else {
-      this._runs = withRecord(this._runs, record, action);
+      this._runs = withRecord(this._runs, entered.record, action);
     }
     this._changed.emit();
     if (action !== 'removed' && before?.state !== record.state) {
-      this._entered.emit({ of, record });
+      this._entered.emit(entered);
       if (of === 'runs') {
         void this._poll.refresh(); // the market's own news come with its runs
       }
@@ -222,7 +224,7 @@ export class PilothouseModel implements IPilothouse {
   private _disposed = false;
   private _entered = new Signal<this, IEntered>(this);
   private _events: Event.IManager;
-  private _market: IMarket = { calls: [], offers: [], receipts: [], ledger: null };
+  private _market: IMarket = { calls: [], offers: [], receipts: [], ledger: null, reason: '' };
   private _pilots: readonly IPilotRecord[] = [];
   private _poll: Poll;
   private _problem = '';
@@ -244,7 +246,7 @@ export namespace PilothouseModel {
   /** What an event says. */
   export interface IEventData {
     action: 'created' | 'changed' | 'removed';
-    record: IRecord;
+    record: IEntered['record'];
   }
 
   /** What the model needs. */
@@ -257,14 +259,8 @@ export namespace PilothouseModel {
 
 namespace Private {
   /** What has entered another state from one list to the next, which a lost connection may have missed. */
-  export function entered(
-    of: 'pilots' | 'runs',
-    before: readonly IRecord[],
-    after: readonly IRecord[]
-  ): IEntered[] {
+  export function entered<T extends IRecord>(before: readonly T[], after: readonly T[]): T[] {
     const states = new Map(before.map(({ name, state }) => [name, state]));
-    return after
-      .filter(({ name, state }) => states.get(name) !== state)
-      .map(record => ({ of, record }));
+    return after.filter(({ name, state }) => states.get(name) !== state);
   }
 }

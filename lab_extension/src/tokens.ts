@@ -68,10 +68,9 @@ export interface IPilothouse extends IDisposable {
 }
 
 /** A pilot or run in a new state. */
-export interface IEntered {
-  readonly of: 'pilots' | 'runs';
-  readonly record: IPilotRecord | IRunRecord;
-}
+export type IEntered =
+  | { readonly of: 'pilots'; readonly record: IPilotRecord }
+  | { readonly of: 'runs'; readonly record: IRunRecord };
 
 /** The token of {@link IPilothouse}. */
 export const IPilothouse = new Token<IPilothouse>(

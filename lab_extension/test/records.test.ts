@@ -11,12 +11,9 @@ import {
   secondsUntil,
   withRecord
 } from '../src/records';
+import type { IPilotRecord, IRecord } from '../src/records';
 
-const record = (name: string, state: string): { name: string; state: string; reason: string } => ({
-  name,
-  state,
-  reason: ''
-});
+const record = (name: string, state: IRecord['state']): IRecord => ({ name, state, reason: '' });
 
 test('events replace, add and remove records', () => {
   const records = [record('b', 'running'), record('a', 'running')];
@@ -39,12 +36,31 @@ test('a record that can not be read is over', () => {
   assert.ok(!isOver(record('a', 'stopping')));
 });
 
+test('a state that is none, and a field that is none, are errors when this is compiled', () => {
+  const seen: string[] = [];
+  const look = (pilot: IPilotRecord): void => {
+    // @ts-expect-error: there is no such state
+    if (pilot.state === 'runing') {
+      seen.push('state');
+    }
+    // @ts-expect-error: there is no such field
+    if (pilot.lease_ends) {
+      seen.push('field');
+    }
+    if (pilot.state !== 'unreadable') {
+      seen.push(`${pilot.site.length} ${pilot.nodes.length}`); // whole where it can be read
+    }
+  };
+  look({ ...record('a', 'unreadable'), state: 'unreadable', path: 'a.json' });
+  assert.deepEqual(seen, []);
+});
+
 test('a lost pilot can be recovered while its lease lasts', () => {
-  const lost = { ...record('a', 'lost'), lease_end: '1970-01-01T00:01:00Z' };
+  const lost = { state: 'lost', lease_end: '1970-01-01T00:01:00Z' } as const;
   assert.ok(isRecoverable(lost, 0));
   assert.ok(!isRecoverable(lost, 61_000));
   assert.ok(!isRecoverable({ ...lost, state: 'running' }, 0));
-  assert.ok(!isRecoverable(record('a', 'lost'), 0));
+  assert.ok(!isRecoverable({ state: 'lost', lease_end: null }, 0));
 });
 
 test('durations are two words at most', () => {
@@ -72,5 +88,5 @@ test('amounts of the market are shown in sat', () => {
   assert.equal(verdictOf({ accepted: true, reason: '' }, english), '✓ accepted');
   assert.equal(verdictOf({ accepted: false, reason: 'late' }, english), '✗ refused: late');
   assert.equal(verdictOf(entry, english), '');
-  assert.ok(isEmpty({ calls: [], offers: [], receipts: [], ledger: null }));
+  assert.ok(isEmpty({ calls: [], offers: [], receipts: [], ledger: null, reason: '' }));
 });

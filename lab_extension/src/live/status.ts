@@ -1,26 +1,20 @@
 /** A run's state in words and signs: never by colour alone. */
 
+import type { RunRecord, State, UnreadableRecord } from '../generated';
 import { english } from './figures';
 import type { ITranslate } from './figures';
 
-/** How far a run is. */
-export interface IProgress {
-  done: number;
-  total: number;
-  unit: string;
-}
+/** A state as it may be shown. */
+export type ShownState = State | UnreadableRecord['state'];
 
 /** What is told about a run with its samples. */
-export interface IRunStatus {
-  name: string;
-  kind: string;
-  state: string;
+export interface IRunStatus extends Pick<RunRecord, 'name' | 'kind' | 'progress'> {
+  state: ShownState;
   reason: string | null;
-  progress: IProgress | null;
 }
 
 /** A sign for a state of a run, a pilot or a node, told apart by shape. */
-export function sign(state: string): string {
+export function sign(state: ShownState): string {
   switch (state) {
     case 'pending':
       return '◷';
@@ -41,7 +35,7 @@ export function sign(state: string): string {
 }
 
 /** A state's name. */
-export function stateName(state: string, trans: ITranslate = english): string {
+export function stateName(state: ShownState, trans: ITranslate = english): string {
   switch (state) {
     case 'pending':
       return trans.__('pending');
@@ -65,8 +59,8 @@ export function stateName(state: string, trans: ITranslate = english): string {
 }
 
 /** Whether a run, pilot or node in this state will change no more. */
-export function hasEnded(state: string): boolean {
-  return ['finished', 'failed', 'lost'].includes(state);
+export function hasEnded(state: ShownState): boolean {
+  return state === 'finished' || state === 'failed' || state === 'lost';
 }
 
 /** The head of a live view: name, state, progress, and a button that stops the run. */

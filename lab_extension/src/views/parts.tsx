@@ -7,6 +7,7 @@ import * as React from 'react';
 
 import type { ITranslate } from '../live/figures';
 import { sign, stateName } from '../live/status';
+import type { ShownState } from '../live/status';
 
 /** Draw again when a signal is emitted. */
 export function useSignal<T>(signal: ISignal<T, void>): void {
@@ -28,7 +29,7 @@ export function useNow(period: number): number {
 }
 
 /** A state as a sign and a word. */
-export function State(props: { state: string; trans: ITranslate }): JSX.Element {
+export function State(props: { state: ShownState; trans: ITranslate }): JSX.Element {
   const { state, trans } = props;
   return (
     <span className="pilothouse-State" data-state={state}>
