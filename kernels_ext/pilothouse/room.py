@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -25,11 +26,13 @@ class Room(Generic[P, T]):
         What a call does.
     """
 
+    _room: ModuleType
+    __wrapped__: Callable[P, T]
+
     def __init__(self, module: str, function: Callable[P, T]) -> None:
-        self._room = importlib.import_module(module)
-        self.__wrapped__ = function  # signature and source, for who asks inspect
-        self.__name__ = module
-        self.__doc__ = function.__doc__
+        vars(self)["_room"] = importlib.import_module(module)
+        # Signature and source, for who asks inspect.
+        vars(self).update(__wrapped__=function, __name__=module, __doc__=function.__doc__)
 
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> T:
         """Do what the function of this room does."""
@@ -37,6 +40,12 @@ class Room(Generic[P, T]):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._room, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._room, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._room, name)
 
     def __dir__(self) -> list[str]:
         return dir(self._room)

@@ -51,6 +51,7 @@ def lab_server(root: Path) -> Iterator[Server]:
     token = secrets.token_hex(16)
     environment = os.environ | {
         "HOME": str(places["HOME"]),
+        "XDG_CONFIG_HOME": str(places["HOME"] / ".config"),
         "JUPYTER_TOKEN": token,
         "JUPYTER_RUNTIME_DIR": str(places["RUNTIME"]),
         "JUPYTER_CONFIG_DIR": str(places["CONFIG"]),

@@ -108,7 +108,7 @@ def written(text: str) -> str:
 class _Plain(yaml.SafeDumper):
     """Writes what is there twice twice: no anchors."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - asked by yaml with what it writes
         return True
 
 
