@@ -80,18 +80,18 @@ def test_extend_and_stop_work_while_a_cell_is_busy(lab: Any, server: Any, local_
 
 
 def test_of_several_kinds_of_nodes_the_user_chooses_one_by_keyboard(lab: Any, eventually: Any) -> None:
-    with ph.submit("local", name="mixed", nodes=1, kinds={"big": {"nodes": 1}}) as pilot:
+    with ph.submit("local", name="sorted", nodes=1, kinds={"big": {"nodes": 1}}) as pilot:
         lab.open()
         lab.panel()
         dialog = lab.page.get_by_role("dialog")
 
-        lab.item("mixed").get_by_title("Add a node").press("Enter")
+        lab.item("sorted").get_by_title("Add a node").press("Enter")
         dialog.get_by_role("button", name="big").press("Enter")
         eventually(lambda: pilot.record.wanted == {"node": 1, "big": 2}, 10, "one more of that kind")
 
-        lab.item("mixed").get_by_title("Remove a node").press("Enter")
+        lab.item("sorted").get_by_title("Remove a node").press("Enter")
         dialog.get_by_role("button", name="node").wait_for()
-        assert "Remove a node from mixed" in dialog.inner_text()
+        assert "Remove a node from sorted" in dialog.inner_text()
         lab.page.keyboard.press("Escape")
         dialog.wait_for(state="detached")
         assert pilot.record.nodes_wanted == 3

@@ -100,7 +100,7 @@ def endless(local_pilot: ph.Pilot) -> Iterator[ph.Run]:
     run = local_pilot.launch("count", {"to": 100_000}, name="endless-count")
     eventually(lambda: len(run.frame().time))
     yield run
-    run.stop()
+    run.stop().remove()
 
 
 def killed_with_a_process(home: Path) -> None:
@@ -214,6 +214,7 @@ def test_long_calls_of_the_rooms_are_interrupted(kernel: Kernel, local_pilot: ph
     finally:
         for each in ph.runs():
             each.stop()
+        run.remove()  # the next test's has its name
 
 
 def test_handles_show_themselves_in_a_notebook(kernel: Kernel, endless: ph.Run) -> None:

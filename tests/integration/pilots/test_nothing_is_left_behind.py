@@ -63,7 +63,8 @@ def files(*folders: Path) -> list[str]:
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state_home: Path) -> Iterator[tuple[Path, Path]]:
     """The temporary folder and the node store of the session."""
-    folders = tmp_path / "t", tmp_path / "store"
+    short = Path(tempfile.mkdtemp(prefix="n"))  # sockets will be below it, and their paths may have 107 bytes at most
+    folders = short / "t", tmp_path / "store"
     for folder, variable in zip(folders, ("TMPDIR", "PILOTHOUSE_STORE"), strict=True):
         folder.mkdir(mode=0o700)
         monkeypatch.setenv(variable, str(folder))

@@ -173,7 +173,7 @@ def test_only_who_has_the_pilots_key_and_token_is_answered(login: LoginNode) -> 
         assert token not in " ".join([*process.cmdline(), *process.environ().values()])
         for connection in process.net_connections("inet"):
             assert connection.status != psutil.CONN_LISTEN or connection.laddr.ip == "127.0.0.1"
-    assert tag() in login.cluster.jobs()[-1].name
+    assert tag() in {job.id: job for job in login.cluster.jobs()}[pilot.nodes[0].job].name
 
 
 @pytest.mark.slow

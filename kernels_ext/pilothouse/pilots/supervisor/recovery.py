@@ -9,7 +9,7 @@ from pilothouse.pilots.supervisor.launching import launch_here
 from pilothouse.pilots.supervisor.owning import change
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile
+from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile, seen
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.state import utcnow
 
@@ -55,6 +55,7 @@ def may_return(run: RunRecord) -> bool:
     pilot = PILOTS.find(run.pilot)
     if not isinstance(pilot, PilotRecord) or pilot.created > run.created:  # unreadable, or a later one of that name
         return False
+    pilot = seen(pilot)  # that it is lost may not be written yet
     if pilot.state is State.LOST:
         return may_be_recovered(pilot)
     return pilot.state is State.STARTING  # its runs are told after itself
