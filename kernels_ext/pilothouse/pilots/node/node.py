@@ -250,32 +250,42 @@ async def _main(arguments: argparse.Namespace) -> None:
             return
 
 
-def _may_be_wanted(folder: Path) -> bool:
-    """Whether the pilot of a killed node goes on, or can be gone on with until its lease is over."""
-    try:
-        record = json.loads(Path(json.loads((folder / OWNER).read_bytes())["record"]).read_bytes())
-        lease_end = datetime.fromisoformat(record["lease_end"] or "")
-        return record["state"] not in ("finished", "failed") and lease_end > datetime.now(UTC)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+def folders(scratch: str) -> Path:
+    """The folder of this host in which nodes have theirs, below `scratch` (variables of the host are filled in)."""
+    base = Path(os.path.expandvars(scratch) if scratch else tempfile.gettempdir())
+    return base / f"pilothouse-{os.getuid()}" / "nodes"
 
 
-def _own_folder(arguments: argparse.Namespace) -> Path:
-    """Where the node has its temporary files, below `scratch` (variables of the node's host are filled in).
-
-    Its name says whose it is, for hosts may share `scratch`. What killed nodes left on this host is removed, once
-    their pilot can't be gone on with.
-    """
-    base = Path(os.path.expandvars(arguments.scratch) if arguments.scratch else tempfile.gettempdir())
-    parent = base / f"pilothouse-{os.getuid()}" / "nodes"
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    here = f"@{socket.gethostname()}"
+def remove_left(parent: Path) -> None:
+    """Remove what killed nodes of this host have left in `parent`, once their pilot can't be gone on with."""
+    here = _here()
     for path in parent.glob(f"*{glob.escape(here)}"):
         pid = path.name.removesuffix(here).rpartition(".")[2]
         if pid.isdecimal() and not Path("/proc", pid).exists():
             # What Dask put aside is worth nothing without its worker; a stream's log is, to who goes on with it.
             shutil.rmtree(path / "dask-scratch-space" if _may_be_wanted(path) else path, ignore_errors=True)
-    return parent / f"{arguments.name}.{os.getpid()}{here}"
+
+
+def _here() -> str:
+    return f"@{socket.gethostname()}"
+
+
+def _may_be_wanted(folder: Path) -> bool:
+    """Whether the pilot of a killed node goes on, or can be gone on with until its lease is over."""
+    try:
+        record = json.loads(Path(json.loads((folder / OWNER).read_bytes())["record"]).read_bytes())
+        lease_end = datetime.fromisoformat(record["lease_end"] or "")
+        return record["state"] not in ("finished", "failed", "draining") and lease_end > datetime.now(UTC)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _own_folder(arguments: argparse.Namespace) -> Path:
+    """Where the node has its temporary files. Its name says whose it is, for hosts may share the scratch folder."""
+    parent = folders(arguments.scratch)
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    remove_left(parent)
+    return parent / f"{arguments.name}.{os.getpid()}{_here()}"
 
 
 async def after_death(name: str, pid: int) -> None:
@@ -337,6 +347,8 @@ def main(line: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending: a second one may not cut that short
         os.chdir("/")
         shutil.rmtree(folder, ignore_errors=True)
+        if not arguments.folder:
+            remove_left(folder.parent)  # of its neighbours: with the last node of a pilot nobody else may come
 
 
 def run(line: Sequence[str] | None = None) -> NoReturn:

@@ -7,11 +7,12 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pilothouse.pilots.node.node import folders, remove_left
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
@@ -110,6 +111,7 @@ def end_for_good(record: PilotRecord) -> None:
         blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
         blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
     change(PILOTS, record, _finish)
+    _remove_folders([record])
 
 
 def _finish(latest: PilotRecord) -> bool:
@@ -176,7 +178,15 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
         _remove_files(runtime_folder())
         remove_torn()
         clear_lost()
+        _remove_folders(record for record in PILOTS if isinstance(record, PilotRecord))
     return found, unseen
+
+
+def _remove_folders(records: Iterable[PilotRecord]) -> None:
+    """Remove what killed nodes of these pilots, and others beside them, have left on this host."""
+    scratches = {str(record.description.get("scratch") or record.settings.get("scratch") or "") for record in records}
+    for scratch in scratches:
+        remove_left(folders(scratch))
 
 
 def clear_lost() -> None:
