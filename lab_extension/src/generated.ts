@@ -423,6 +423,10 @@ export interface components {
             readonly dashboard: boolean;
             /** @description seconds that nodes wait for a supervisor to come back */
             readonly patience: number;
+            /** @description seconds that a node may take to hand over what it has */
+            readonly drain: number;
+            /** @description seconds that the batch system leaves a job it tells to end */
+            readonly grace: number;
             /** @description seconds between two questions while something changes */
             readonly poll_least: number;
             /** @description seconds between two questions while nothing changes */

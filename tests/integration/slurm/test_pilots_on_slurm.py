@@ -68,7 +68,7 @@ def test_pending_nodes_say_why_and_when_they_should_start_and_go_first(login: Lo
     pilot.shrink(1)
     eventually(lambda: len(login.alive()) == 2, "the pending job's end")
     assert [node.name for node in running(pilot)] == [kept.name]
-    gone = happened(pilot, "node finished")
+    gone = eventually(lambda: happened(pilot, "node finished"), "the end of its node")
     assert [event["reason"] for event in gone] == ["shrunk"]
     assert gone[0]["node"] != kept.name
     pilot.cancel()

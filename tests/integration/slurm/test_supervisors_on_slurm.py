@@ -32,6 +32,7 @@ def fill(login: LoginNode, nodes: int) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:jobs at site")  # other batch systems may be installed here, and not run
 def test_jobs_of_a_killed_supervisor_are_known_and_swept_and_nobody_elses(
     login: LoginNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,7 +127,7 @@ def test_paths_from_arrays_never_load_mdanalysis(tmp_path: Path) -> None:
         "from pilothouse.pilots import Pilot\n"
         "class Caught(Pilot):\n"
         "    def __init__(self): self.name = 'caught'\n"
-        "    def launch(self, kind, parameters, *, name, files): self.files = files\n"
+        "    def launch(self, kind, parameters, *, files, **_): self.files = files\n"
         "pilot, paths = Caught(), list(np.random.default_rng(0).normal(size=(2, 5, 4, 3)))\n"
         "psa.submit(paths, pilot=pilot)\n"
         "given = pickle.loads(pilot.files.pop('task.pkl'))\n"

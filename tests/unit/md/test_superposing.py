@@ -32,7 +32,7 @@ class Launched(Exception):
 @pytest.fixture(autouse=True)
 def _no_pilot(monkeypatch: pytest.MonkeyPatch) -> None:
     class Deck:
-        def launch(self, _kind: str, parameters: dict[str, Any], *, name: str | None, files: dict[str, bytes]) -> None:
+        def launch(self, _kind: str, parameters: dict[str, Any], *, files: dict[str, bytes], **_: Any) -> None:
             raise Launched(parameters, files)
 
     monkeypatch.setattr("pilothouse.pilots.pilot_for", lambda *_: Deck())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pilothouse.pilots.supervisor.recovery import may_return
-from pilothouse.registry.records import PILOTS, PilotRecord, RunRecord, State
+from pilothouse.registry.records import PILOTS, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
 
 
@@ -22,7 +25,10 @@ def _lost_run(pilot: State, left: float = 60.0, age: float = 100.0) -> RunRecord
     PILOTS.write(
         PilotRecord(
             name="p", site="local", state=pilot, created=now - timedelta(seconds=age),
-            lease_end=now + timedelta(seconds=left),
+            lease_end=now + timedelta(seconds=left), begun=now,
+            supervisor=ProcessRef(
+                host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time()
+            ) if pilot is State.RUNNING else None,
         )
     )  # fmt: skip
     return RunRecord(name="r", kind="stream", pilot="p", state=State.LOST, created=now - timedelta(seconds=50))

@@ -16,7 +16,7 @@ class AnalysisDriver:
 
     async def run(self, context: RunContext) -> None:
         """Drive the run to its end, see :func:`pilothouse.md.parts.driving.drive`."""
-        await drive(context, "pilothouse.md.analyse.process")
+        await drive(context, "pilothouse.md.analyse.process", "analysis")
 
     @staticmethod
     def load_result(folder: Path) -> Any:

@@ -26,8 +26,8 @@ STOPPED = "stopped.json"
 PARTS = "parts"
 
 
-async def drive(context: RunContext, module: str) -> None:
-    """Have `module` work in a process on some node until it is done or the run is stopped.
+async def drive(context: RunContext, module: str, label: str) -> None:
+    """Have `module` work in a process, called `label`, on some node until it is done or the run is stopped.
 
     One whose node goes, or that dies, is followed by another, which goes on from the parts that are done.
 
@@ -54,7 +54,6 @@ async def drive(context: RunContext, module: str) -> None:
         elif "problem" in message:
             problems.append(PilothouseError.from_dict(message["problem"]))
 
-    label = module.rpartition(".")[2].removesuffix("_process")
     try:
         is_done = await keep(context, module, config, heard, label=label, grace=GRACE_S)
     finally:

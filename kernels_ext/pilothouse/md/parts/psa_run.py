@@ -16,7 +16,7 @@ class PSADriver:
 
     async def run(self, context: RunContext) -> None:
         """Drive the run to its end, see :func:`pilothouse.md.parts.driving.drive`."""
-        await drive(context, "pilothouse.md.psa.process")
+        await drive(context, "pilothouse.md.psa.process", "psa")
 
     @staticmethod
     def load_result(folder: Path) -> Any:
