@@ -68,6 +68,13 @@ def is_running(process: psutil.Process) -> bool:
         return False
 
 
+def lives(pid: int) -> bool:
+    """Whether a process of this number is there and no zombie."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return is_running(psutil.Process(pid))
+    return False
+
+
 def _owner(process: psutil.Process) -> int:
     try:
         return int(process.uids().real)

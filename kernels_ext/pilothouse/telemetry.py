@@ -36,7 +36,8 @@ UNITS = {
     "latency": "s",
 }
 
-
+#: The most samples that a store keeps. 4096 samples of 10 variables are 360 kB.
+CAPACITY = 4096
 #: A store that goes on after another numbers its samples from the next but one multiple of this: no reader of the
 #: other, which may have shown more than it saved, can go on there. A power of two, so that thinning keeps the first.
 RESTORED = 2**20
@@ -62,6 +63,17 @@ class Frame:
     reset: bool
     time: Floats
     columns: dict[str, Floats]
+
+    def since(self, seq: int) -> Frame:
+        """Of a store's whole frame, the samples after `seq`; everything when that can't be an increment.
+
+        The latest half of a store's capacity is never thinned: so many of the last samples follow each other.
+        """
+        new = self.seq - seq
+        if not (seq > 0 and 0 <= new <= min(len(self.time), CAPACITY // 2)):
+            return self
+        part = slice(len(self.time) - new, None)
+        return Frame(self.seq, False, self.time[part], {name: values[part] for name, values in self.columns.items()})
 
     def encode(self) -> bytes:
         """Bytes for a socket: uint32 header length (LE), JSON header padded to 8 bytes, float64 columns (LE).
@@ -95,10 +107,10 @@ class Telemetry:
     Parameters
     ----------
     capacity
-        The most samples kept. 4096 samples of 10 variables are 360 kB.
+        The most samples kept.
     """
 
-    def __init__(self, capacity: int = 4096) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self._lock = threading.Lock()
         self._seq = np.zeros(capacity, dtype=np.int64)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
+from pilothouse import remains
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots import Pilot
 from pilothouse.pilots.submission import pilots
@@ -132,7 +133,7 @@ def kill_supervisor(pilot: Pilot) -> None:
     """SIGKILL, and until the pilot is seen to be lost."""
     process = supervisor(pilot)
     process.kill()
-    eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "its end")
+    eventually(lambda: not remains.is_running(process), "its end")
     eventually(lambda: pilot.state == "lost", "a pilot that is lost")
 
 

@@ -240,9 +240,9 @@ def sweep() -> list[str]:
 
 def _is_left(path: Path, pid: int) -> bool:
     """Whether nobody writes this file any more. A process that is not seen may be one of another container."""
-    import psutil
+    from pilothouse import remains
 
-    return not psutil.pid_exists(pid) and time.time() - path.stat().st_mtime > LEFT_S
+    return not remains.lives(pid) and time.time() - path.stat().st_mtime > LEFT_S
 
 
 def report() -> list[dict[str, Any]]:

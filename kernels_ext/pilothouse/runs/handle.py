@@ -122,9 +122,7 @@ class Run:
             else:
                 return status, Frame.decode(body)
         record = self.record
-        frame = load(self.folder / TELEMETRY)
-        if 0 < since == frame.seq:
-            frame = Frame(since, False, frame.time[:0], {name: values[:0] for name, values in frame.columns.items()})
+        frame = load(self.folder / TELEMETRY).since(since)
         progress = record.progress.model_dump() if record.progress else None
         return {"state": record.state, "progress": progress}, frame
 

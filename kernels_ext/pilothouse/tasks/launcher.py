@@ -393,6 +393,7 @@ class Launcher:
         """End everything that descends from here: nothing is left on the node."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         remains.end(descendants, STOP_GRACE_S)
+        descendants()  # what ended last is reaped, too: the host's first process may be one that does not do it
 
 
 def ending(code: int) -> str:

@@ -16,6 +16,7 @@ import pilothouse as ph
 from pilothouse.errors import Conflict
 from pilothouse.registry.dashboard_link import SERVER
 from pilothouse.registry.line import client as control
+from tests.waiting import eventually
 
 
 def get(line: socket.socket, page: str) -> tuple[int, bytes]:
@@ -122,8 +123,8 @@ def test_a_browser_beyond_ssh_moves_plots_on_the_port_of_the_docs_and_pages_of_o
 
 
 def test_looking_keeps_no_idle_pilot_alive(local_pilot: ph.Pilot) -> None:
+    eventually(lambda: local_pilot.record.idle_end, "the last run to be over")
     before = local_pilot.record.idle_end
-    assert before is not None
     for _ in range(3):
         assert get(control.connect(local_pilot.record, "dashboard"), "/json/counts.json")[0] == 200
     local_pilot.client().run_on_scheduler(lambda: None)

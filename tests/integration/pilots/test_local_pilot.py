@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
+from pilothouse import remains
 from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, Unavailable, WaitTimeout
 from pilothouse.pilots import Pilot
 from pilothouse.registry.line import client as control
@@ -35,7 +36,7 @@ def processes(pilot: Pilot) -> list[psutil.Process]:
 
 
 def gone(found: list[psutil.Process]) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found)
+    return not any(remains.is_running(p) for p in found)
 
 
 def test_tasks_run_on_every_node(local_pilot: Pilot) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 import pytest
 
 import pilothouse as ph
+from pilothouse import remains
 from pilothouse.errors import Failed, NotFound
 from pilothouse.registry.records import PILOTS, RUNS
 from tests.waiting import eventually
@@ -213,7 +213,7 @@ def test_an_analysis_computes_only_what_is_missing(pilot: Pilot, tmp_path: Path)
     eventually(lambda: len(list(parts.glob("*.pkl"))) >= 5 and (run.progress or {"done": 0})["done"], "some parts")
     lose(pilot)
     nodes = PILOTS.read(pilot.name).nodes
-    eventually(lambda: not any(psutil.pid_exists(node.pid) for node in nodes), "the old workers to end")
+    eventually(lambda: not any(remains.lives(node.pid) for node in nodes), "the old workers to end")
     kept = {int(path.stem) for path in parts.glob("*.pkl")}
     before = len(noted())
     pilot.recover()

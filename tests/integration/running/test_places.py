@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.waiting import eventually
@@ -19,6 +18,8 @@ TESTS = """
 import os, subprocess, sys, time
 from pathlib import Path
 import pytest
+from pilothouse import remains
+from pilothouse import remains
 from pilothouse.data import store
 from pilothouse.state import home
 
@@ -49,10 +50,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "SEEN": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
 
 
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-
 def pid_in(path: Path) -> int:
     return int(eventually(path.read_text, "the process"))
 
@@ -75,7 +72,7 @@ def test_workers_have_places_of_their_own_and_a_process_that_is_left_fails_the_r
     assert done.returncode == 1
     assert "processes that tests left behind" in done.stdout
     assert "sleep 600" in done.stdout
-    assert gone(pid_in(tmp_path / "pid"))
+    assert not remains.lives(pid_in(tmp_path / "pid"))
     for place in (tmp_path / "0").read_text().split():
         assert root_of(tmp_path) in place
     assert left_in(tmp_path, root_of(tmp_path)) == []
@@ -91,5 +88,5 @@ def test_nothing_is_left_of_a_run_that_is_ended(run: list[str], tmp_path: Path, 
     if end == signal.SIGKILL:  # the next run clears away
         again = [*run, "-k", "places"]
         assert subprocess.run(again, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.DEVNULL).returncode == 0
-    assert gone(pid)
+    assert not remains.lives(pid)
     assert left_in(tmp_path, root_of(tmp_path)) == []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
+from pilothouse import remains
 from tests.slurm.cluster import NODES, SlurmCluster
 from tests.slurm.processes import Daemon, free_ports, until
 
@@ -120,7 +121,7 @@ def test_nothing_is_left_when_it_stops_with_jobs() -> None:
         wait(cluster, job_id, "RUNNING")
         until(lambda: len(list(of_a_job(cluster))) >= 3, "the job has its processes", timeout=30)
         processes = [psutil.Process(daemon.pid) for daemon in cluster.daemons.values()] + list(of_a_job(cluster))
-    assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not [process for process in processes if remains.is_running(process)]
     assert not cluster.folder.exists()
 
 
@@ -136,7 +137,7 @@ def test_nothing_is_left_after_a_failed_start(monkeypatch: pytest.MonkeyPatch) -
     cluster = SlurmCluster()
     with pytest.raises(RuntimeError, match="all nodes are idle: false has ended"):
         cluster.__enter__()
-    assert not [pid for pid in started if psutil.pid_exists(pid)]
+    assert not [pid for pid in started if remains.lives(pid)]
     assert not cluster.folder.exists()
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
+from pilothouse import remains
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pilots import Pilot
 from pilothouse.registry.records import RUNS, State
@@ -23,10 +24,6 @@ from tests.waiting import eventually
 
 #: Says when it ran, by a clock that all processes of a host share.
 SPELL = "import sys, time; a = time.monotonic(); time.sleep(float(sys.argv[1])); print(a, time.monotonic())"
-
-
-def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def spell(task: Task, number: int | None = None) -> tuple[float, float]:
@@ -129,7 +126,7 @@ def test_a_launcher_that_is_killed_leaves_nothing(own_pilot: Pilot, tmp_path: Pa
     os.kill(launcher, signal.SIGKILL)
     task.result(timeout=60)
     assert len((tmp_path / "pids").read_text().split()) == 2
-    assert not alive(first)
+    assert not remains.is_running(first)
 
 
 def test_a_pilot_that_ends_leaves_no_task(own_pilot: Pilot) -> None:
@@ -137,7 +134,7 @@ def test_a_pilot_that_ends_leaves_no_task(own_pilot: Pilot) -> None:
     eventually(lambda: (task.work / "away").exists() and (task.work / "away").read_text().strip())
     pid = int((task.work / "away").read_text())
     own_pilot.cancel()
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert not remains.lives(pid)
     assert task.state == "finished"
 
 

@@ -10,18 +10,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 import pilothouse as ph
+from pilothouse import remains
 from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound
 from pilothouse.pilots import Pilot
 from pilothouse.tasks.handle import Task
 from tests.waiting import eventually
-
-
-def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_an_executable_leaves_its_output_and_what_it_printed(local_pilot: Pilot) -> None:
@@ -117,10 +113,10 @@ def test_stop_ends_grandchildren_and_those_that_got_away(local_pilot: Pilot) -> 
     files = [task.work / "child", task.work / "away"]
     eventually(lambda: all(path.exists() and path.read_text().strip() for path in files))
     pids = [int(path.read_text()) for path in files]
-    assert all(map(alive, pids))
+    assert all(map(remains.lives, pids))
     task.stop()
     assert task.state == "finished"
-    assert not any(map(alive, pids))
+    assert not any(map(remains.lives, pids))
     with pytest.raises(Failed, match="was stopped"):
         task.result()
 
@@ -128,7 +124,7 @@ def test_stop_ends_grandchildren_and_those_that_got_away(local_pilot: Pilot) -> 
 def test_what_a_task_leaves_behind_ends_with_it(local_pilot: Pilot) -> None:
     task = local_pilot.execute(["sh", "-c", "sleep 300 & echo $! > child"])
     task.result(timeout=60)
-    assert not alive(int((task.work / "child").read_text()))
+    assert not remains.lives(int((task.work / "child").read_text()))
 
 
 def test_a_task_is_tried_again(local_pilot: Pilot) -> None:

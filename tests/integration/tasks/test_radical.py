@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pilothouse import remains
 from pilothouse.errors import Failed, InvalidInput
 from pilothouse.pilots import Pilot, submit
 from pilothouse.pilots.queues import discovery
@@ -77,7 +78,7 @@ def processes(home: Path) -> list[psutil.Process]:
                 found.append(process)
         except (psutil.Error, OSError):
             continue
-    return [each for each in found if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in found if remains.is_running(each)]
 
 
 def traces() -> set[Path]:

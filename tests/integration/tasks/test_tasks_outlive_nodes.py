@@ -16,7 +16,7 @@ from tests.waiting import eventually
 #: It says so when an earlier process of the same task still lives.
 SCRIPT = """
 cd {folder}
-if [ -e {{i}}.pid ] && kill -0 $(cat {{i}}.pid) 2> /dev/null; then echo {{i}} >> doubled; fi
+if [ -e {{i}}.pid ] && grep -q "State:.[^ZX]" /proc/$(cat {{i}}.pid)/status 2> /dev/null; then echo {{i}} >> doubled; fi
 echo $$ > {{i}}.pid
 echo {{i}} >> begun
 sleep {seconds}

@@ -3,8 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from pilothouse.telemetry import Frame, Telemetry, load, to_dataset
+from pilothouse.telemetry import CAPACITY, Frame, Telemetry, load, to_dataset
 
 
 def filled(n: int, capacity: int = 64) -> Telemetry:
@@ -48,6 +49,18 @@ def test_a_reader_that_fell_behind_gets_everything_anew() -> None:
     assert telemetry.since(5).reset
     assert telemetry.since(20_000).reset, "a sequence number of another life"
     assert not telemetry.since(9_999).reset
+
+
+@pytest.mark.parametrize("number", [10, CAPACITY, CAPACITY + 1, 9_000])
+def test_what_was_saved_goes_on_where_a_reader_was_as_the_store_did(number: int) -> None:
+    telemetry = filled(number, CAPACITY)
+    saved = telemetry.since()
+    for seq in (number, number - 1, number - 9, max(1, number - CAPACITY // 2)):
+        left = saved.since(seq)
+        assert not left.reset
+        assert left.columns["produced"].tolist() == list(range(seq, number))
+    for seq in (0, number + 1, number - CAPACITY // 2 - 1 if number > CAPACITY else 0):
+        assert saved.since(seq) is saved
 
 
 def test_a_variable_that_appears_late_is_nan_before() -> None:

@@ -261,7 +261,7 @@ def remove_left(parent: Path) -> None:
     here = _here()
     for path in parent.glob(f"*{glob.escape(here)}"):
         pid = path.name.removesuffix(here).rpartition(".")[2]
-        if pid.isdecimal() and not Path("/proc", pid).exists():
+        if pid.isdecimal() and not remains.lives(int(pid)):
             # What Dask put aside is worth nothing without its worker; a stream's log is, to who goes on with it.
             shutil.rmtree(path / "dask-scratch-space" if _may_be_wanted(path) else path, ignore_errors=True)
 
