@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pilothouse import remains
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -18,8 +19,6 @@ TESTS = """
 import os, subprocess, sys, time
 from pathlib import Path
 import pytest
-from pilothouse import remains
-from pilothouse import remains
 from pilothouse.data import store
 from pilothouse.state import home
 
