@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import InvalidInput, PilothouseError
+from pilothouse.tables import text_table
 from pilothouse.verbs import market, pilots, runs, streams, submitting
 from pilothouse.verbs.call import Call
 from pilothouse.verbs.verb import Verb, parse
@@ -197,9 +198,7 @@ def _pick(plain: dict[str, Any], *columns: str) -> dict[str, str]:
 
 def _table(rows: list[dict[str, str]]) -> str:
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return text_table([columns, *([row.get(column, "") for column in columns] for row in rows)])
 
 
 # ---------------------------------------------------------------------- attach

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from pilothouse.state import utcnow
+from pilothouse.tables import html_table
 from pilothouse_widgets.picture import image
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ _MARKS = {
 
 #: The most characters of a reason, and the most nodes in a table: a page of HTML stays below 10 kB.
 _REASON, _NODES = 600, 10
-
-_CELL = 'style="text-align:left;padding:1px 12px 1px 0"'
 
 
 def run_html(record: RunRecord, frame: Frame) -> str:
@@ -49,12 +48,7 @@ def pilot_html(record: PilotRecord, cost: Mapping[str, float] | None = None) -> 
     parts += [_reason(f"not recovered: {line}") for line in record.not_recovered[:5]]
     if record.nodes:
         columns = _columns(record)
-        heads = "".join(f'<th scope="col" {_CELL}>{name}</th>' for name in columns)
-        rows = "".join(
-            f"<tr>{''.join(f'<td {_CELL}>{escape(text[at])}</td>' for text in columns.values())}</tr>"
-            for at in range(min(len(record.nodes), _NODES))
-        )
-        parts.append(f'<table style="border:0"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>')
+        parts.append(html_table(columns, list(zip(*columns.values(), strict=True))))
         if len(record.nodes) > _NODES:
             parts.append(f"<div>and {len(record.nodes) - _NODES} earlier ones</div>")
     if cost is not None and cost["node_hours"] + cost["queue_hours"] > 0:

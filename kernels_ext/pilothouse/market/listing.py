@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from pilothouse.market.messages import events
 from pilothouse.market.messages.message import Message
+from pilothouse.tables import html_table, text_table
 
 
 @dataclass(frozen=True)
@@ -133,18 +134,13 @@ class Listing(Sequence[L], Generic[L]):
     def __repr__(self) -> str:
         if not self._rows:
             return f"no {self._what}"
-        lines = self._table()
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-        return "\n".join(line.rstrip() for line in text)
+        return text_table(self._table())
 
     def _repr_html_(self) -> str:
         if not self._rows:
             return f"<p>no {escape(self._what)}</p>"
         names, *cells = self._table()
-        head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table((name.replace("_", " ") for name in names), cells)
 
 
 def _cell(value: Any) -> str:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "kernels_ext" / "pilothouse"
 
-FLOOR = {"errors", "state", "telemetry", "waiting", "sync", "room", "pictures", "remains"}
+FLOOR = {"errors", "state", "telemetry", "waiting", "sync", "room", "pictures", "remains", "tables"}
 REGISTRY = FLOOR | {"registry"}
 SITES = REGISTRY | {"pilots.sites"}
 QUEUES = SITES | {"pilots.queues"}
@@ -31,6 +31,7 @@ ROOMS = {
     "room": set(),
     "pictures": set(),
     "remains": set(),
+    "tables": set(),
     "registry": REGISTRY,
     "runs": RUNS,
     "tasks": TASKS,
@@ -46,7 +47,7 @@ ROOMS = {
     "testing": PILOTS | {"data", "streams", "testing"},  # for third parties; nothing here imports it
     # What users type: these know public names only (and verbs the descriptions that forms are made of).
     "verbs": {"errors", "verbs"},
-    "cli": {"errors", "verbs"},
+    "cli": {"errors", "tables", "verbs"},
     "magics": {"errors", "verbs", "magics"},
 }
 #: Files that may import more than their room.

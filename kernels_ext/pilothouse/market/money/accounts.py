@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from pilothouse.market.money import ledger
 from pilothouse.market.money.ledger import Transaction
+from pilothouse.tables import html_table, text_table
+
+#: How the columns of what the accounts hold are called.
+_HEAD = ("ledger", "account", "test sat")
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,19 @@ class Accounts:
         """Whether each ledger balances."""
         return all(ledger.balanced(some) for some in self.ledgers.values())
 
-    def _rows(self) -> list[tuple[str, str, int]]:
-        return [(name, account, msat) for name, all_ in self.balances().items() for account, msat in all_.items()]
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [
+            (name, account[:32], f"{msat / 1000:,.3f}")
+            for name, balances in self.balances().items()
+            for account, msat in balances.items()
+        ]
 
     def __repr__(self) -> str:
-        rows = [f"{name:<24} {account[:24]:<24} {msat / 1000:>12,.3f} sat" for name, account, msat in self._rows()]
-        state = "balanced" if self.balanced else "NOT BALANCED"
-        return "\n".join([f"{len(self.ledgers)} ledgers, {len(self.transactions)} transactions, {state}", *rows])
+        return f"{self._state()}\n{text_table([_HEAD, *self._rows()], numbers=[2])}"
 
     def _repr_html_(self) -> str:
-        body = "".join(
-            f"<tr><td>{escape(name)}</td><td>{escape(account[:32])}</td><td>{msat / 1000:,.3f}</td></tr>"
-            for name, account, msat in self._rows()
-        )
-        state = "balanced" if self.balanced else "not balanced"
-        head = "<tr><th>ledger</th><th>account</th><th>test sat</th></tr>"
-        return f"<table><caption>{state}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
+        return html_table(_HEAD, self._rows(), self._state(), numbers=[2])
+
+    def _state(self) -> str:
+        state = "balanced" if self.balanced else "NOT BALANCED"
+        return f"{len(self.ledgers)} ledgers, {len(self.transactions)} transactions, {state}"

@@ -9,6 +9,7 @@ from typing import Any
 from pilothouse.pilots.sites.check import shown
 from pilothouse.pilots.sites.files import BrokenFile
 from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.tables import text_table
 
 #: What a table of sites says of each site and queue.
 COLUMNS = ("site", "queue", "nodes", "cores", "memory", "gpus", "walltime", "about")
@@ -43,10 +44,8 @@ class Sites(list[Site]):
         return found
 
     def __repr__(self) -> str:
-        rows = [dict(zip(COLUMNS, COLUMNS, strict=True)), *self.rows()]
-        widths = {column: max(len(row[column]) for row in rows) for column in COLUMNS}
-        lines = ["  ".join(row[column].ljust(widths[column]) for column in COLUMNS).rstrip() for row in rows]
-        return "\n".join([*lines, *(f"unreadable: {each.reason}" for each in self.unreadable)])
+        table = text_table([COLUMNS, *([row[column] for column in COLUMNS] for row in self.rows())])
+        return "\n".join([table, *(f"unreadable: {each.reason}" for each in self.unreadable)])
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
         """The same as HTML, where the widgets are installed."""
