@@ -111,8 +111,9 @@ def wait_until(
 
 
 async def wait_until_awaited(
-    done: Callable[[], bool], *, what: Callable[[], tuple[str, float | None]], goes_on: str, interval: float = 0.1
-) -> None:
+    done: Callable[[], bool], *, what: Callable[[], tuple[str, float | None]], goes_on: str, interval: float,
+    pause: Callable[[float], None],
+) -> None:  # fmt: skip
     """As :func:`wait_until`, for ever and without holding up the event loop; being cancelled is the interrupt."""
     import asyncio
 
@@ -121,4 +122,4 @@ async def wait_until_awaited(
         while not await asyncio.to_thread(done):
             if time.monotonic() - begun > 0.5:
                 display.update(*await asyncio.to_thread(what))
-            await asyncio.sleep(interval)
+            await asyncio.to_thread(pause, interval)

@@ -14,7 +14,8 @@ from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import listed
 from pilothouse.registry.liveness import clear_away, reconcile, seen
-from pilothouse.registry.naming import Exist, check_same, remove
+from pilothouse.registry.naming import Exist, remove
+from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, State, runs_on
 from pilothouse.runs.handle import Run, _mimebundle
 from pilothouse.runs.launch import ANSWER_S, ask, launch

@@ -16,6 +16,7 @@ from pilothouse.registry import questions
 from pilothouse.registry.folders import CERTIFICATE, EVENTS, KEY, LEFTOVERS, SCHEDULER, SUPERVISOR_LOG, TOKEN
 from pilothouse.registry.journal import Journal, last_error
 from pilothouse.registry.line.client import answers
+from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State, runs_on
 from pilothouse.state import Unreadable, registry, utcnow
 
@@ -91,22 +92,27 @@ def _look(record: PilotRecord) -> tuple[PilotRecord, PilotRecord | None, str]:
     why = why_lost(record)
     if not why:
         return record, None, ""
-    latest = PILOTS.read(record.name)  # it may have ended properly between the reading and the look
-    if latest.state.ended or latest.supervisor != record.supervisor:
-        return latest, None, ""
+    latest = PILOTS.read(record.name)
     before = latest.model_copy()
+    return (latest, before, why) if _lose(latest, record.supervisor, why) else (latest, None, "")
+
+
+def _lose(record: PilotRecord, supervisor: ProcessRef | None, why: str) -> bool:
+    """Mark `record` as lost, unless it has ended properly by now, or another than `supervisor` has it."""
+    if record.state.ended or record.supervisor != supervisor:
+        return False
     # An error before its last sign of life was not what ended it.
-    error = last_error(PILOTS.root / record.name / SUPERVISOR_LOG, since=_last_sign(latest))
-    latest.state, latest.ended = State.LOST, utcnow()
-    latest.reason = "\n".join(part for part in (why, error) if part)
-    latest.nodes = [
+    error = last_error(PILOTS.root / record.name / SUPERVISOR_LOG, since=_last_sign(record))
+    record.state, record.ended = State.LOST, utcnow()
+    record.reason = "\n".join(part for part in (why, error) if part)
+    record.nodes = [
         node
         if node.state.ended
         else node.model_copy(update={"state": State.LOST, "reason": "its supervisor has gone", "since": utcnow()})
-        for node in latest.nodes
+        for node in record.nodes
     ]
-    latest.forget_addresses()
-    return latest, before, why
+    record.forget_addresses()
+    return True
 
 
 def reconcile(record: PilotRecord) -> PilotRecord:
@@ -118,7 +124,7 @@ def reconcile(record: PilotRecord) -> PilotRecord:
         if before.supervisor and before.supervisor.host == socket.gethostname():  # else it may only be out of reach
             remove_addresses(before)
         Journal(PILOTS.folder(record.name) / EVENTS).add("lost", reason=why)
-        PILOTS.write(latest)
+        change(PILOTS, before, lambda found: _lose(found, before.supervisor, why))
         for run in runs_on(latest):
             reconcile_run(run)
     return latest
@@ -174,9 +180,9 @@ def reconcile_run(record: RunRecord) -> RunRecord:
     """As :func:`seen_run`, and a loss is written down, of its pilot too."""
     latest, is_new = _look_at_run(record, reconcile)
     if is_new:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, PilothouseError):
             Journal(RUNS.folder(record.name) / EVENTS).add("lost", reason=latest.reason)
-        RUNS.write(latest)
+            change(RUNS, latest, lambda found: _lose_run(found, latest.reason))
     return latest
 
 
@@ -194,11 +200,16 @@ def _look_at_run(record: RunRecord, look: Callable[[PilotRecord], PilotRecord]) 
         if not pilot.state.ended:
             return record, False
     latest = RUNS.read(record.name)
-    if latest.state.ended:
-        return latest, False
-    latest.state, latest.ended = State.LOST, utcnow()
-    latest.reason = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
-    return latest, True
+    why = f"its pilot {record.pilot!r} is gone" + (f": {pilot.reason}" if pilot else "")
+    return latest, _lose_run(latest, why)
+
+
+def _lose_run(record: RunRecord, why: str) -> bool:
+    """Mark `record` as lost, unless it has ended by now."""
+    if record.state.ended:
+        return False
+    record.state, record.ended, record.reason = State.LOST, utcnow(), why
+    return True
 
 
 def scratch_folder(pilot: str) -> Path:

@@ -16,14 +16,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.liveness import START_S, reconcile, reconcile_run
+from pilothouse.registry.owning import P, check_same
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord
 from pilothouse.state import Records, check_name, home, registry, write_first, writing
 
@@ -31,8 +31,6 @@ from pilothouse.state import Records, check_name, home, registry, write_first, w
 Exist = Literal["number", "error"]
 #: The most letters of a name.
 LONGEST = 48
-
-P = TypeVar("P", PilotRecord, RunRecord)
 
 
 def claim(records: Records[P], name: str | None, stem: str, make: Callable[[str], P], exist: Exist = "number") -> P:
@@ -87,24 +85,6 @@ def check_exist(exist: object) -> None:
             f"exist={exist!r}: 'number', which makes 'sim-2' where something that ended is called 'sim', or 'error'",
             field="exist",
         )
-
-
-def check_same(record: P, created: datetime) -> P:
-    """`record`, if it is that of the thing made at `created`: its name may be a later one's by now.
-
-    Raises
-    ------
-    NotFound
-        It is another one.
-    """
-    if record.created != created:
-        kind = "pilot" if isinstance(record, PilotRecord) else "run"
-        raise NotFound(
-            f"the {kind} {record.name!r} of {created:%Y-%m-%d %H:%M:%S} UTC was removed; a later one has its name: "
-            f"ph.attach({record.name!r}) finds that",
-            field="name",
-        )
-    return record
 
 
 def remove(records: Records[P], record: P) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import time
 from collections.abc import Generator
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pilothouse.errors import Conflict, Failed, Lost, NotFound, Unavailable
+from pilothouse.errors import Conflict, Failed, Lost, NotFound, PilothouseError, Unavailable
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import Handles, listed
 from pilothouse.registry.liveness import reconcile_run, seen_run
-from pilothouse.registry.naming import check_same, remove
+from pilothouse.registry.naming import remove
+from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
 from pilothouse.state import Unreadable
 from pilothouse.waiting import wait_until, wait_until_awaited
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.telemetry import Frame  # numpy, which a list of runs does without
+
+#: Seconds between two looks of who waits at how far a run is, and at whether it has ended where nobody says so.
+SHOW_S, LOOK_S = 0.5, 0.05
 
 
 class Run:
@@ -102,7 +107,7 @@ class Run:
         return RUNS.folder(self._read().name)
 
     def _ask(self, op: str, **arguments: Any) -> tuple[Any, bytes]:
-        pilot = PILOTS.read(self.pilot)
+        pilot = PILOTS.read(self._read().pilot)
         if not pilot.answers:
             raise Unavailable(f"the pilot {pilot.name!r} of run {self.name!r} is {pilot.state}")
         return control.call(pilot, op, name=self.name, **arguments)
@@ -165,8 +170,18 @@ class Run:
         WaitTimeout
             It goes on after `timeout` seconds.
         """
-        wait_until(lambda: self.state.ended, what=self._how_far, goes_on=self._goes_on, timeout=timeout)
+        wait_until(
+            lambda: self.state.ended, what=self._how_far, goes_on=self._goes_on, timeout=timeout,
+            interval=SHOW_S, pause=self._until_over,
+        )  # fmt: skip
         return self
+
+    def _until_over(self, seconds: float) -> None:
+        """Return when the run is over, or after `seconds`: its supervisor says when, else one has to look."""
+        try:
+            self._ask("over", wait=seconds)
+        except PilothouseError:  # not there yet, or not any more
+            time.sleep(min(seconds, LOOK_S))
 
     @property
     def _goes_on(self) -> str:
@@ -236,7 +251,10 @@ class Run:
         async def result() -> Any:
             import asyncio
 
-            await wait_until_awaited(lambda: self.state.ended, what=self._how_far, goes_on=self._goes_on)
+            await wait_until_awaited(
+                lambda: self.state.ended, what=self._how_far, goes_on=self._goes_on,
+                interval=SHOW_S, pause=self._until_over,
+            )  # fmt: skip
             return await asyncio.to_thread(self.result)
 
         return result().__await__()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
+from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal, tail
 from pilothouse.registry.records import RUNS, Progress, RunRecord, State
@@ -250,6 +251,12 @@ class Context:
         with (self.folder / "run.log").open("a", encoding="utf-8") as file:
             file.write(f"{utcnow():%H:%M:%S} {text}\n")
 
+    def save(self) -> None:
+        """Write its record, unless another supervisor has the run by now: it goes on there."""
+        self.dirty = False
+        with contextlib.suppress(owning.Superseded):
+            owning.write(self.record)
+
     def event(self, what: str, **details: Any) -> None:
         """Add to the run's history."""
         self.journal.add(what, **details)
@@ -304,7 +311,7 @@ class RunHost:
             return
         context.event("stop asked for")
         context.record.state = State.STOPPING
-        RUNS.write(context.record)
+        context.save()
         context.stopping.set()
         asyncio.get_running_loop().call_later(STOP_GRACE, self._force, name)
 
@@ -344,7 +351,7 @@ class RunHost:
             if not context.stopping.is_set():
                 driver = load()()
                 record.state, record.started = State.RUNNING, utcnow()
-                RUNS.write(record)
+                context.save()
                 context.event("started")
                 await driver.run(context)
             record.state = State.FINISHED
@@ -366,7 +373,7 @@ class RunHost:
             else:
                 record.ended = utcnow()
                 context.event(record.state.value, reason=record.reason)
-                RUNS.write(record)
+                context.save()
             self._live.pop(record.name, None)
             self._tasks.pop(record.name, None)
             self._changed()
@@ -375,8 +382,7 @@ class RunHost:
         saved = -1
         while True:
             if context.dirty:
-                context.dirty = False
-                RUNS.write(context.record)
+                context.save()
             if context.telemetry.seq != saved:
                 saved = context.telemetry.seq
                 context.telemetry.save(context.folder / TELEMETRY)
@@ -391,6 +397,11 @@ class RunHost:
             await asyncio.sleep(0.02)
             frame = context.telemetry.since(since)
         return _status(context.record), frame.encode()
+
+    async def over(self, name: str, wait: float) -> None:
+        """Return when a live run has ended, after `wait` seconds at most."""
+        self.context(name)
+        await asyncio.wait({self._tasks[name]}, timeout=min(wait, 30.0))
 
     def status(self, name: str) -> dict[str, Any]:
         """A live run's state and how far it is."""

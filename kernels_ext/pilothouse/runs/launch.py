@@ -9,7 +9,8 @@ from typing import Any
 from pilothouse.errors import Conflict, PilothouseError, Unavailable
 from pilothouse.registry.line import client as control
 from pilothouse.registry.liveness import reconcile
-from pilothouse.registry.naming import Exist, check_same, claim, remove
+from pilothouse.registry.naming import Exist, claim, remove
+from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State
 from pilothouse.runs.handle import Run
 from pilothouse.state import utcnow, write_atomic

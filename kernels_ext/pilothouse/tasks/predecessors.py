@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.errors import Failed, NotFound
 from pilothouse.registry.liveness import reconcile_run
-from pilothouse.registry.naming import check_same
+from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import RUNS, RunRecord, State
 from pilothouse.tasks.ends import Ends
 

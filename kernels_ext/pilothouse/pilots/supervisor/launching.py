@@ -13,7 +13,7 @@ from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import supervisor_job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
-from pilothouse.pilots.supervisor.owning import change
+from pilothouse.registry import owning
 from pilothouse.registry.folders import SUPERVISOR_LOG
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
@@ -61,7 +61,7 @@ def launch_in_job(record: PilotRecord) -> None:
     record.nodes.append(node)
     record.reason = "the job that holds the supervisor waits in the queue"
     PILOTS.folder(record.name)  # for the log
-    PILOTS.write(record)  # before the batch system hears of it: a job must never be without a record
+    owning.write(record)  # before the batch system hears of it: a job must never be without a record
     job = supervisor_job(record, node, kind)
     job = dataclasses.replace(job, environment={**job.environment, "PYTHONPATH": search_path()})
     number = blocking(queue_for(Site.model_validate(record.settings)).submit(job))
@@ -72,7 +72,7 @@ def launch_in_job(record: PilotRecord) -> None:
         latest.nodes[0].job = number
         return True
 
-    change(PILOTS, record, note)
+    owning.change(PILOTS, record, note)
 
 
 def search_path() -> str:

@@ -35,6 +35,7 @@ class Requests:
             "launch": self._op(self._launch),
             "stop": self._stop_run,
             "frame": self._frame,
+            "over": self._over,
             "status": self._status,
             "changed": self._changed,
             "dashboard": self._dashboard,
@@ -137,6 +138,10 @@ class Requests:
 
     async def _status(self, name: str) -> tuple[Any, bytes]:
         return self._supervisor.runs.status(name), b""
+
+    async def _over(self, name: str, wait: float) -> tuple[None, bytes]:
+        await self._supervisor.runs.over(name, wait)
+        return None, b""
 
     async def _frame(self, name: str, since: int = 0, wait: float = 0.0) -> tuple[Any, bytes]:
         return await self._supervisor.runs.frame(name, since, wait)

@@ -16,12 +16,12 @@ from pilothouse.pilots.node.node import folders, remove_left
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
-from pilothouse.pilots.supervisor.owning import change
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.line.client import runtime_folder
 from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered, reconcile
 from pilothouse.registry.naming import remove_unused, tag
+from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.state import Unreadable, home, utcnow
 from pilothouse.sync import blocking

@@ -34,7 +34,6 @@ from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.interfaces import supervisor_address
 from pilothouse.pilots.sites.site import Site
-from pilothouse.pilots.supervisor import owning
 from pilothouse.pilots.supervisor.adaptive import Load
 from pilothouse.pilots.supervisor.deriving import derived
 from pilothouse.pilots.supervisor.first_node import FirstNode
@@ -42,6 +41,7 @@ from pilothouse.pilots.supervisor.operations import Requests
 from pilothouse.pilots.supervisor.orphans import clear_lost, remove_torn, sweep_queue
 from pilothouse.pilots.supervisor.set_point import Nodes
 from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
+from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, SCHEDULER, TOKEN
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.line import client as control

@@ -6,10 +6,10 @@ from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
 from pilothouse.pilots.supervisor.launching import launch_here
-from pilothouse.pilots.supervisor.owning import change
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile, seen
+from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.state import utcnow
 

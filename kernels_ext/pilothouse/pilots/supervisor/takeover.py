@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pilothouse.pilots.supervisor.owning import change
 from pilothouse.pilots.supervisor.recovery import is_resumable
 from pilothouse.registry.journal import Journal
+from pilothouse.registry.owning import change
 from pilothouse.registry.records import RUNS, PilotRecord, RunRecord, State, runs_on
 from pilothouse.runs.host import RunHost
 from pilothouse.state import utcnow

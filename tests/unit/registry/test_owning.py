@@ -9,8 +9,8 @@ import pytest
 
 from pilothouse.errors import Conflict, NotFound
 from pilothouse.pilots.supervisor.deriving import derived
-from pilothouse.pilots.supervisor.owning import Superseded, change, check_owner, write
 from pilothouse.registry.naming import remove
+from pilothouse.registry.owning import Superseded, change, check_owner, write
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
 
