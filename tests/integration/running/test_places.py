@@ -41,12 +41,13 @@ def run(tmp_path: Path) -> list[str]:
     """The command line that runs TESTS on two workers."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_it.py").write_text(TESTS)
-    options = ["-p", "tests.places", "-p", "no:cacheprovider", "-n", "2", "--rootdir", str(tmp_path)]
+    options = ["-p", "xdist", "-p", "tests.places", "-p", "no:cacheprovider", "-n", "2", "--rootdir", str(tmp_path)]
     return [sys.executable, "-m", "pytest", *options, str(tmp_path / "test_it.py")]
 
 
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "SEEN": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    own = {"SEEN": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **own, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # of others' plugins, which import much
 
 
 def pid_in(path: Path) -> int:

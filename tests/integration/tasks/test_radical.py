@@ -24,7 +24,6 @@ from pilothouse import remains
 from pilothouse.errors import Failed, InvalidInput
 from pilothouse.pilots import Pilot, submit
 from pilothouse.pilots.queues import discovery
-from pilothouse.tasks.handle import Task
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -138,9 +137,9 @@ LOCAL = {
 QUEUE = {"job_manager_endpoint": "slurm://localhost", "filesystem_endpoint": "file://localhost"}
 
 
-def test_a_resource_of_the_users_own_with_gpus(
-    radical: Path, state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def campus(radical: Path, state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pilot]:
+    """A pilot with two GPUs, whose user has described a resource."""
     for gpu in "01":
         (tmp_path / "gpus" / gpu).mkdir(parents=True)
     monkeypatch.setattr(discovery, "_GPUS", tmp_path / "gpus")  # two that this host may not have
@@ -151,19 +150,24 @@ def test_a_resource_of_the_users_own_with_gpus(
     monkeypatch.setenv("RADICAL_CONFIG_USER_DIR", str(tmp_path))
     monkeypatch.setenv("PILOTHOUSE_RADICAL", str(radical))
     with submit("local", nodes=1, cores=2, gpus=2, memory="1 GiB").wait(timeout=60) as pilot:
+        yield pilot
 
-        def run(name: str) -> Task:
-            monkeypatch.setenv("PILOTHOUSE_RADICAL_RESOURCE", name)
-            said = "echo $CUDA_VISIBLE_DEVICES $CAMPUS $RADICAL_CONFIG_USER_DIR"
-            command = ["sh", "-c", f"{said}; touch up; until test -e ../*1/up; do sleep 1; done"]
-            return pilot.map_execute([command] * 2, gpus=1, through="radical")
 
-        tasks = run("campus.node")
-        assert tasks.result(timeout=250)["state"].values.tolist() == ["finished"] * 2
-        assert sorted(tasks.stdout(task=number) for number in range(2)) == [f"{gpu} here {tmp_path}" for gpu in "57"]
-        for name, why in (("campus.queue", "submits jobs of its own"), ("campus.other", "knows no resource")):
-            with pytest.raises(Failed, match=why):
-                run(name).result(timeout=120)
+@pytest.mark.nightly
+def test_a_resource_of_the_users_own_with_gpus(campus: Pilot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILOTHOUSE_RADICAL_RESOURCE", "campus.node")
+    said = "echo $CUDA_VISIBLE_DEVICES $CAMPUS $RADICAL_CONFIG_USER_DIR"
+    command = ["sh", "-c", f"{said}; touch up; until test -e ../*1/up; do sleep 1; done"]
+    tasks = campus.map_execute([command] * 2, gpus=1, through="radical")
+    assert tasks.result(timeout=250)["state"].values.tolist() == ["finished"] * 2
+    assert sorted(tasks.stdout(task=number) for number in range(2)) == [f"{gpu} here {tmp_path}" for gpu in "57"]
+
+
+def test_a_resource_that_will_not_do_is_refused(campus: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, why in (("campus.queue", "submits jobs of its own"), ("campus.other", "knows no resource")):
+        monkeypatch.setenv("PILOTHOUSE_RADICAL_RESOURCE", name)
+        with pytest.raises(Failed, match=why):
+            campus.execute(["true"], gpus=1, through="radical").result(timeout=120)
 
 
 def test_what_is_killed_leaves_nothing_and_a_run_can_be_stopped_while_it_starts(pilot: Pilot) -> None:

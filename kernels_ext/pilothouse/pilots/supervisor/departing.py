@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
+from distributed.core import Status
+
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.registry.records import NodeRecord
@@ -37,9 +39,14 @@ class Departing:
         return {name for name in names if name in found or self._host.is_busy(name)}
 
     def announce(self, node: NodeRecord) -> None:
-        """Start nothing more there: whoever leaves one of several nodes that go does not go to the next."""
+        """Start nothing more there: what leaves one of several nodes that go, data too, does not go to the next."""
         self._host.announce(node.name)
         Cores.of(self._scheduler).close(node.name)
+        if node.address in self._scheduler.workers:  # as Scheduler.retire_workers does it, whose turn comes later
+            going = Status.closing_gracefully
+            self._scheduler.handle_worker_status_change(going, node.address, _REASON)
+            order = {"op": "worker-status-change", "status": going.name, "stimulus_id": _REASON}
+            self._scheduler.stream_comms[node.address].send(order)
 
     async def empty(self, node: NodeRecord, seconds: float) -> None:
         """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data."""
@@ -57,9 +64,18 @@ class Departing:
         worker = self._scheduler.workers.get(address)
         while worker is not None and self._scheduler.workers.get(address) is worker:
             await self._scheduler.retire_workers([address], close_workers=False, remove=False)
-            if not worker.processing:
+            if not worker.processing and not self._has_alone(worker):
                 return
             await asyncio.sleep(LOOK_S)
+
+    def _has_alone(self, worker: Any) -> bool:
+        """Whether what a worker has that goes is with none that stays, though there are some.
+
+        For :meth:`distributed.Scheduler.retire_workers` a key is moved when any other has it, be it one that goes too.
+        Actors can't be moved; beside them it moves nothing.
+        """
+        stay = {other for other in self._scheduler.workers.values() if other.status is not Status.closing_gracefully}
+        return bool(stay) and not worker.actors and any(stay.isdisjoint(task.who_has) for task in worker.has_what)
 
     async def gone(self, node: NodeRecord) -> None:
         """Wait until nothing of a node is left whose job was told to end."""

@@ -1,0 +1,84 @@
+"""How nodes go, with a real Dask scheduler and workers in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import numpy as np
+import pytest
+from distributed import Client, Scheduler, Worker
+
+from pilothouse.pilots.supervisor.departing import Departing
+from pilothouse.registry.records import NodeRecord, State
+from pilothouse.runs.host import NodeHost
+
+
+async def _holders(scheduler: Any, key: str) -> set[str]:
+    return {str(worker.name) for worker in scheduler.tasks[key].who_has}
+
+
+def _count_moves(worker: Any, moves: list[str]) -> None:
+    """Note in `moves` each key that the worker gives away."""
+    give = worker.handlers["get_data"]
+
+    async def noted(comm: Any, keys: list[str], **options: Any) -> Any:  # it is told the line, for it asks for `comm`
+        moves.extend(keys)
+        return await give(comm, keys=keys, **options)
+
+    worker.handlers["get_data"] = noted
+
+
+@pytest.mark.parametrize("leaving", ["ab", "abc"])
+def test_what_several_nodes_hold_that_go_together_is_with_those_that_stay(leaving: str) -> None:
+    asyncio.run(_leave_together(leaving))
+
+
+async def _leave_together(leaving: str) -> None:
+    async with AsyncExitStack() as stack:
+        scheduler: Any = await stack.enter_async_context(Scheduler(protocol="inproc", dashboard=False, port=0))
+        workers = [
+            await stack.enter_async_context(Worker(scheduler.address, name=name, nthreads=1, dashboard=False))
+            for name in "abcd"
+        ]
+        nodes = {str(w.name): NodeRecord(name=str(w.name), state=State.RUNNING, address=w.address) for w in workers}
+        client: Any = await stack.enter_async_context(Client(scheduler.address, asynchronous=True))
+        held = [client.submit(np.full, 5, number, workers=[name]) for number, name in enumerate(leaving)]
+        await client.gather(held)
+        moves: list[str] = []
+        for worker in workers:
+            _count_moves(worker, moves)
+        departing = Departing(scheduler, NodeHost(scheduler), asking=None)  # type: ignore[arg-type]
+        for name in leaving:
+            departing.announce(nodes[name])
+        await asyncio.gather(*(departing.empty(nodes[name], 30.0) for name in leaving))
+        assert {str(worker.name) for worker in scheduler.workers.values()} == {*"abcd"} - {*leaving}
+        assert sorted(moves) == sorted(future.key for future in held), "each once, and never to a node that goes too"
+        for number, future in enumerate(held):
+            assert (await future == number).all()
+
+
+def test_what_came_to_a_node_from_another_that_goes_is_not_lost_when_that_goes_too() -> None:
+    asyncio.run(_leave_one_after_the_other())
+
+
+async def _leave_one_after_the_other() -> None:
+    async with AsyncExitStack() as stack:
+        scheduler: Any = await stack.enter_async_context(Scheduler(protocol="inproc", dashboard=False, port=0))
+        workers = {
+            name: await stack.enter_async_context(Worker(scheduler.address, name=name, nthreads=1, dashboard=False))
+            for name in "abc"
+        }
+        client: Any = await stack.enter_async_context(Client(scheduler.address, asynchronous=True))
+        future = client.submit(np.full, 5, 7, workers=["a"])
+        await future
+        await scheduler.replicate(keys=[future.key], workers=[workers["b"].address], n=1)
+        assert await _holders(scheduler, future.key) == {"a", "b"}
+        departing = Departing(scheduler, NodeHost(scheduler), asking=None)  # type: ignore[arg-type]
+        for name in "ab":
+            node = NodeRecord(name=name, state=State.RUNNING, address=workers[name].address)
+            departing.announce(node)
+            await departing.empty(node, 30.0)
+        assert await _holders(scheduler, future.key) == {"c"}
+        assert (await future == 7).all()
