@@ -108,6 +108,7 @@ class Member(Kept):
     ) -> None:
         super().__init__(crew.context, module, label)
         self.finished = asyncio.Event()
+        self.partitions: list[int] = config.get("partitions", [])
         self.warm: float | None = None
         self._crew, self._place, self._tally = crew, crew.place, tally
         self._config, self._node = config, node

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 #: Of the two seconds that a stop may take: for producers to end, for consumers to drain, for them to say goodbye.
 STOP_PRODUCERS, STOP_DRAIN, STOP_GOODBYE = 0.5, 0.7, 0.3
+#: The most seconds for consumers to hand over their models, which take moments where nothing hangs.
+STOP_LAST = 6.0
 #: Seconds for which the driver waits for processes that save the log for another supervisor, of the four that all
 #: runs have. They go on saving without it.
 SAVE = 3.5
@@ -39,9 +41,10 @@ class StreamDriver:
 
     It ends when its producers have sent what they should and all of it is processed, or when it is stopped. A stop
     ends the producers first; consumers then drain the log. What they don't finish in time stays there, uncommitted,
-    and the result says how much that is: nothing is lost, nothing counted twice. When the log's node goes, or the
-    supervisor dies, it goes on elsewhere from what was committed (:mod:`pilothouse.streams.salvage`); its schedule
-    stands still meanwhile.
+    and the result says how much that is: nothing is lost, nothing counted twice. What the result counts as consumed is
+    in its model: a consumer that hangs has none to hand over, so that all of its messages remain. When the log's node
+    goes, or the supervisor dies, it goes on elsewhere from what was committed (:mod:`pilothouse.streams.salvage`); its
+    schedule stands still meanwhile.
     """
 
     resumable = True
@@ -54,6 +57,7 @@ class StreamDriver:
         self.tally = Tally(self.processor.quality)
         self.place = Place(context.folder)
         self.kept = False
+        self.unfinished: list[Member] = []
         self._muster()
         context.on_leaving(self.crew.leave)
         members = self.crew.members
@@ -115,10 +119,12 @@ class StreamDriver:
             await self._until(lives, self.place.at_hand(), stop=False)
             await self._order_drain(STOP_DRAIN)
             try:
-                async with asyncio.timeout(STOP_DRAIN + STOP_GOODBYE):
+                async with asyncio.timeout(STOP_LAST):
                     await self._until(lives, all_finished(self.consumers), stop=False)
             except TimeoutError:
-                self.context.log("consumers did not finish in time; their messages stay in the log")
+                self.unfinished = [member for member in self.consumers if not member.finished.is_set()]
+                names = ", ".join(member.label for member in self.unfinished)
+                self.context.log(f"{names} did not finish within {STOP_LAST:g} s: their messages stay in the log")
 
     async def _order_drain(self, seconds: float | None) -> None:
         await asyncio.gather(*(member.order({"op": "drain", "seconds": seconds}) for member in self.consumers))
@@ -145,7 +151,7 @@ class StreamDriver:
         """End the consumers; the first one removes the log if nothing is left in it."""
         first, *others = self.consumers
         await asyncio.gather(*(member.end(0.2) for member in others))
-        self.kept = self.tally.total("produced") > self.tally.total("consumed")
+        self.kept = bool(self.unfinished) or self.tally.total("produced") > self.tally.total("consumed")
         if not self.kept:
             await first.order({"op": "remove"})
         await first.end(STOP_GOODBYE)
@@ -170,17 +176,19 @@ class StreamDriver:
             self.context.progress(min(elapsed, self.parameters["seconds"]), self.parameters["seconds"], "s")
 
     def _write(self) -> None:
-        remaining = self.tally.total("produced") - self.tally.total("consumed")
         states = []
-        for partition in range(self.parameters["partitions"]):
-            path = self.context.folder / f"partition-{partition}.state"
-            if path.exists():
-                states.append(path.read_bytes())
-                path.unlink()
-        counters = ("produced", "consumed", "produced_bytes", "consumed_bytes", "dropped")
+        for consumer in self.consumers:
+            for partition in consumer.partitions:
+                path = self.context.folder / f"partition-{partition}.state"
+                if consumer not in self.unfinished and path.exists():
+                    states.append(path.read_bytes())
+                path.unlink(missing_ok=True)
+        totals = {name: self.tally.total(name) for name in ("produced", "produced_bytes", "dropped")}
+        unfinished = [member.label for member in self.unfinished]
+        totals |= {name: self.tally.total(name, without=unfinished) for name in ("consumed", "consumed_bytes")}
         result = {
             "model": self.processor.merge(self.parameters, states),
-            "totals": {name: self.tally.total(name) for name in counters} | {"remaining": remaining},
+            "totals": totals | {"remaining": totals["produced"] - totals["consumed"]},
             "latency": [latencies(self.tally.overall).get(f"latency_p{q}") for q in QUANTILES],
             "quality": {self.tally.quality: None if self.tally.figure != self.tally.figure else self.tally.figure},
             "attrs": {
@@ -194,6 +202,7 @@ class StreamDriver:
                 "moves": self.place.moves,
                 "paused_seconds": self.place.paused_s,
                 "log": self.place.log if self.kept else "",
+                "unfinished": ", ".join(unfinished),
                 "versions": _versions(),
             },
         }
@@ -211,7 +220,8 @@ class StreamDriver:
             ``latency`` (quantile, s) over the whole run, warm-up left out, and what came before a recovery of the
             pilot; the last quality figure (``cost``). Attributes: ``parameters`` and ``versions`` (JSON), times,
             warm-up, restarts, ``drivers`` (supervisors that went on with it), ``moves`` (of the log, from nodes that
-            went), ``paused_seconds`` (between them), ``log`` (where remaining messages lie).
+            went), ``paused_seconds`` (between them), ``log`` (where remaining messages lie), ``unfinished``
+            (consumers that hung at the end, whose messages are not in the model and count as remaining).
 
         Raises
         ------

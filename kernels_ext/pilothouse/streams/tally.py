@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 from pilothouse.streams.latency import Histogram
@@ -46,8 +47,8 @@ class Tally:
         self.warmup[process] = max(self.warmup.get(process, 0), values.pop("warmup", 0))
         self._latest[process] = values
 
-    def total(self, counter: str) -> int:
-        """The sum of a counter over all processes.
+    def total(self, counter: str, without: Collection[str] = ()) -> int:
+        """The sum of a counter over all processes but those.
 
         What a consumer reports as its lag is of the moment of its report: one that hangs reports no more. So the lag
         of the run is what its producers, who go on, have produced, without what is consumed.
@@ -56,7 +57,7 @@ class Tally:
             return max(self._sum("produced"), self._sum("consumed") + self._sum("lag"))
         if counter == "lag":
             return self.total("produced") - self._sum("consumed")
-        return self._sum(counter)
+        return self._sum(counter, without)
 
     def sample(self) -> dict[str, float] | None:
         """The values of a sample; None when nothing new was reported since the last one.
@@ -80,8 +81,8 @@ class Tally:
             values[self.quality] = self.figure
         return values
 
-    def _sum(self, counter: str) -> int:
-        return sum(values.get(counter, 0) for values in self._latest.values())
+    def _sum(self, counter: str, without: Collection[str] = ()) -> int:
+        return sum(values.get(counter, 0) for name, values in self._latest.items() if name not in without)
 
 
 def latencies(histogram: Histogram) -> dict[str, float]:

@@ -131,6 +131,24 @@ def test_lag_grows_while_a_consumer_hangs(local_pilot: Pilot) -> None:
     assert_exact(run, run.result(timeout=30))
 
 
+def test_what_a_consumer_that_hangs_at_the_end_had_learned_is_not_counted(local_pilot: Pilot) -> None:
+    run = ph.streams.run(pilot=local_pilot, rate=100, producers=1, consumers=2, partitions=2, **SMALL)
+    eventually(lambda: last(run, "consumed") > 20)
+    os.kill(pids(run, "consumer-0")[0], signal.SIGSTOP)
+    run.stop(timeout=60)
+    result = run.result(timeout=30)
+    produced, consumed, remaining = (int(result[name]) for name in ("produced", "consumed", "remaining"))
+    assert result.attrs["unfinished"] == "consumer-0"
+    assert "consumer-0 did not finish" in run.logs()
+    assert 0 < consumed < produced == consumed + remaining
+    assert float(result["weights"].sum()) == consumed * POINTS
+    log = Log(Path(result.attrs["log"]), partitions=2, limit=128 << 20)
+    try:
+        assert sum(log.tail(partition) for partition in range(2)) == produced
+    finally:
+        log.remove()
+
+
 def test_a_process_that_keeps_dying_fails_the_run_and_leaves_no_log(local_pilot: Pilot) -> None:
     run = ph.streams.run(pilot=local_pilot, rate=20, **SMALL)
     for life in range(4):
