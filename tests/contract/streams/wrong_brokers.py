@@ -21,8 +21,10 @@ class Repeats(Log):
 
     def append(self, partition: int, messages: Sequence[tuple[bytes, Any]], *, producer: str, sent: Sent) -> int:
         later = f"{producer}-later"
-        self.drop(partition, producer=producer, sent=self.sent(partition, later))
-        return super().append(partition, messages, producer=later, sent=self.sent(partition, later))
+        before = self.sent(partition, later)
+        number = super().append(partition, messages, producer=later, sent=before)
+        self.drop(partition, producer=producer, sent=before)  # wherever it is killed, what it remembers is too little
+        return number
 
 
 class Boundless(Log):

@@ -69,6 +69,12 @@ CUSTOMER: dict[str, list[Any]] = {
 }
 
 
+def first_result(run: Run) -> None:
+    """Wait until the job has accepted one."""
+    eventually(lambda: [one for one in run.events() if one["what"] == "accepted"] or run.state.ended, "a result")
+    assert not run.state.ended, run.reason
+
+
 @pytest.mark.parametrize("point", CUSTOMER)
 def test_a_job_goes_on_where_its_customer_was(
     market: Market, providers: list[Run], whole: TrainingResult, frail: Pilot, point: str
@@ -91,7 +97,7 @@ def test_a_job_whose_supervisor_alone_dies_keeps_its_contracts(
 ) -> None:
     """Its process lives long enough to see that, and must not end what another one will go on with."""
     run = job(market, frail, "orphaned")
-    eventually(lambda: [one for one in run.events() if one["what"] == "accepted"], "a result")
+    first_result(run)
     lose(frail)
     recovered(frail)
     result = run.result(timeout=90)
@@ -166,7 +172,7 @@ def test_a_customer_whose_process_alone_is_killed_goes_on(
     market: Market, providers: list[Run], whole: TrainingResult, local_pilot: Pilot
 ) -> None:
     run = job(market, local_pilot, "killed")
-    eventually(lambda: [one for one in run.events() if one["what"] == "accepted"], "a result")
+    first_result(run)
     (started,) = [one for one in run.events() if one["what"] == "process started"]
     os.kill(started["pid"], signal.SIGKILL)
     result = run.result(timeout=90)
