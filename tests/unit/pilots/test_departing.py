@@ -12,7 +12,7 @@ from distributed import Client, Scheduler, Worker
 
 from pilothouse.pilots.supervisor.departing import Departing
 from pilothouse.registry.records import NodeRecord, State
-from pilothouse.runs.host import NodeHost
+from pilothouse.runs.processes import NodeHost
 
 
 async def _holders(scheduler: Any, key: str) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pilothouse.errors import Unavailable
-from pilothouse.runs.host import NodeHost
+from pilothouse.runs.processes import NodeHost
 
 
 class Scheduler:

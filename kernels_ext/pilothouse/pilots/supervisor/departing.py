@@ -13,7 +13,7 @@ from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.registry.records import NodeRecord
 from pilothouse.runs.cores import Cores
-from pilothouse.runs.host import NodeHost
+from pilothouse.runs.processes import NodeHost
 
 #: Seconds between two looks at the tasks of a node that goes.
 LOOK_S = 0.1

@@ -50,7 +50,8 @@ from pilothouse.registry.line.tls import make_certificate, security
 from pilothouse.registry.liveness import clear_away, scratch_folder
 from pilothouse.registry.records import PILOTS, UNIX, PilotRecord, ProcessRef, State
 from pilothouse.runs.cores import Cores
-from pilothouse.runs.host import NodeHost, RunHost
+from pilothouse.runs.host import RunHost
+from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)

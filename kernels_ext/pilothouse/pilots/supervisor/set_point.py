@@ -22,7 +22,7 @@ from pilothouse.pilots.supervisor.node_words import waiting, why_failed
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
-from pilothouse.runs.host import NodeHost
+from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow, write_atomic
 
 logger = logging.getLogger(__name__)
