@@ -10,7 +10,6 @@ import contextlib
 import os
 import queue
 import select
-import shutil
 import signal
 import subprocess
 import threading
@@ -29,7 +28,7 @@ from pilothouse.registry.journal import tail
 from pilothouse.runs.channel import Channel
 from pilothouse.tasks import mpi, process_tree
 from pilothouse.tasks.places import Places, missing
-from pilothouse.tasks.staging import stage
+from pilothouse.tasks.starting import Starter, Unfound
 
 #: Seconds for which ends are gathered before they are reported.
 REPORT_S = 0.05
@@ -40,10 +39,6 @@ TERM_S = 0.05
 #: Seconds between two looks for failed ranks of a program that spans nodes.
 RANKS_S = 0.5
 _STOP = {"op": "stop"}
-
-
-class _Unfound(Failed):
-    """There is no such executable; shells give this the exit code 127."""
 
 
 @dataclass
@@ -77,11 +72,9 @@ class Launcher:
         self._channel = channel
         config = channel.config
         self._node = config["node"]
-        self._mark = config["mark"]
         self._common = config["common"]
         self._places = Places(Path(config["folder"]), Path(config["work"]), config["many"])
-        self._environment = dict(os.environ)
-        self._nothing = os.open(os.devnull, os.O_RDONLY)
+        self._starter = Starter(config, self._places)
         self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._ear, self._bell = os.pipe()
         self._running: dict[int, Running] = {}
@@ -91,7 +84,6 @@ class Launcher:
         self._lost: list[int] = []
         self._leaving = False
         self._reported = 0.0
-        self._mpi: tuple[list[str], bool] | None = None
 
     def serve(self) -> None:
         """Do what the driver says until it says stop or is gone."""
@@ -171,7 +163,7 @@ class Launcher:
             try:
                 self._start(task, batch)
             except Failed as error:
-                self._end(task, 127 if isinstance(error, _Unfound) else None, str(error), 0.0)
+                self._end(task, 127 if isinstance(error, Unfound) else None, str(error), 0.0)
             else:
                 return
         self._free.append(batch.number)
@@ -182,91 +174,21 @@ class Launcher:
             batch.tasks.clear()
 
     def _start(self, task: dict[str, Any], batch: Batch) -> None:
-        number = task["task"]
-        folder = self._places.working(number)
-        out, err = self._places.printed(number, "stdout"), self._places.printed(number, "stderr")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if self._places.many:
-                out.parent.mkdir(exist_ok=True)
-            stage(task["inputs"], folder, self._common["stage"])
-            with out.open("wb") as stdout, err.open("wb") as stderr:
-                spans = task.get("hosts")
-                env = self._variables(task, batch)
-                process = self._popen(self._command(task), folder, env, subprocess.PIPE if spans else stdout, stderr)
-        except OSError as error:
-            raise Failed(f"{error.filename or folder}: {error.strerror or error}") from None
+        process = self._starter.start(task, batch.gpus, batch.node_gpus)
         now = time.monotonic()
         running = self._running[process.pid] = Running(task, batch, process, now)
         if self._common["timeout"]:
             running.deadline = now + self._common["timeout"]
-        if spans:
+        if task.get("hosts"):
+            number = task["task"]
+            out = self._places.printed(number, "stdout")
             running.pump = threading.Thread(target=self._pump, args=(number, process, out), daemon=True)
             running.pump.start()
 
-    def _command(self, task: dict[str, Any]) -> list[str]:
-        argv: list[str] = task["argv"]
-        ranks = self._common["ranks"]
-        if ranks is None:
-            return argv
-        self._find(argv[0], task["env"], self._places.working(task["task"]))
-        if self._mpi is None:
-            command = mpi.launcher(self._common["launcher"] or (), self._environment)
-            self._mpi = command, mpi.is_hydra(command)
-        command, hydra = self._mpi
-        argv = mpi.watched(argv, self._notes(task))
-        if not task.get("hosts"):
-            return mpi.on_one_node(command, hydra, ranks, argv)
-        if not hydra:
-            raise Failed(
-                f"{command[0]} can't span the nodes of a pilot: take mpich's mpiexec (launcher=), or fewer ranks"
-            )
-        return mpi.on_nodes(command, [(host, int(n)) for host, n in task["hosts"]], ranks, argv)
-
-    def _notes(self, task: dict[str, Any]) -> Path:
-        """Where ranks that fail are noted."""
-        return self._places.printed(task["task"], "ranks").with_suffix(".failed")
-
-    def _find(self, name: str, env: dict[str, str], folder: Path) -> None:
-        """An MPI launcher reports a missing program in its own way, or hangs: say it first."""
-        path = env.get("PATH") or self._environment.get("PATH")
-        if shutil.which(str(folder / name) if "/" in name else name, path=path) is None:
-            raise _Unfound(f"{name!r} was not found on {self._node} (PATH={path})")
-
-    def _variables(self, task: dict[str, Any], batch: Batch) -> dict[str, str]:
-        return {
-            **self._environment,
-            **mpi.threads(self._common["cores"]),
-            **mpi.visible_gpus(batch.gpus, batch.node_gpus, self._environment),
-            "PILOTHOUSE_TASK": str(task["task"]),
-            "PILOTHOUSE_ATTEMPT": str(task["attempt"]),
-            process_tree.MARK: self._mark_of(task),
-            **task["env"],
-        }
-
-    def _popen(
-        self, command: list[str], folder: Path, env: dict[str, str], stdout: Any, stderr: Any
-    ) -> subprocess.Popen[bytes]:
-        try:
-            return subprocess.Popen(
-                command, cwd=folder, env=env, stdin=self._nothing, stdout=stdout, stderr=stderr,
-                start_new_session=True, close_fds=False,  # ours are not inherited anyway, and vfork needs it so
-            )  # fmt: skip
-        except FileNotFoundError:
-            raise _Unfound(f"{command[0]!r} was not found on {self._node} (PATH={env.get('PATH', '')})") from None
-        except PermissionError:
-            raise Failed(f"{command[0]!r} may not be executed on {self._node}: is it an executable file?") from None
-        except (OSError, ValueError) as error:
-            raise Failed(f"{command[0]!r} can't be executed on {self._node}: {error}") from None
-
     def _start_proxy(self, task: dict[str, Any], command: list[str]) -> None:
         """Start what an MPI launcher on another node wants to have here."""
-        batch = Batch(-1, task["gpus"], task["node_gpus"], deque())
-        log = self._places.printed(task["task"], "stderr").with_suffix(f".{self._node}.log")
         try:
-            with log.open("ab") as file:
-                env = self._variables(task, batch)
-                process = self._popen(command, self._places.working(task["task"]), env, file, file)
+            process = self._starter.start_part(task, command)
         except (Failed, OSError) as error:
             self._channel.send({"proxy": task["task"], "error": f"on {self._node}: {error}"})
         else:
@@ -319,7 +241,7 @@ class Launcher:
     def _conclude(self, running: Running, code: int) -> None:
         task, batch = running.task, running.batch
         if batch is None:
-            log = self._places.printed(task["task"], "stderr").with_suffix(f".{self._node}.log")
+            log = self._starter.part_log(task)
             if log.exists() and not log.stat().st_size:
                 log.unlink()
             return
@@ -327,8 +249,8 @@ class Launcher:
         if running.pump is not None:
             running.pump.join(1.0)
         error = running.why
-        if self._common["ranks"] and (failed := mpi.first_failure(self._notes(task))):
-            self._notes(task).unlink()
+        if self._common["ranks"] and (failed := mpi.first_failure(self._starter.notes(task))):
+            self._starter.notes(task).unlink()
             text = f"rank {failed[0]}: {ending(failed[1])}"
             if error in ("", text):
                 code, error = failed[1], text
@@ -362,7 +284,7 @@ class Launcher:
         """SIGTERM to what has to end, with all that it started; SIGKILL when that did not help."""
         now = time.monotonic()
         for running in self._running.values():
-            if running.pump and not running.why and (failed := mpi.first_failure(self._notes(running.task))):
+            if running.pump and not running.why and (failed := mpi.first_failure(self._starter.notes(running.task))):
                 running.why, running.deadline = f"rank {failed[0]}: {ending(failed[1])}", now + TIMEOUT_GRACE_S
             if running.deadline > now:
                 continue
@@ -375,11 +297,7 @@ class Launcher:
                 remains.kill(self._tree(running))
 
     def _tree(self, running: Running, spared: Iterable[int] = ()) -> list[Any]:
-        return process_tree.tree(running.process.pid, self._mark_of(running.task), spared)
-
-    def _mark_of(self, task: dict[str, Any]) -> str:
-        """What tells this attempt's processes from those of any other."""
-        return f"{self._mark}/{task['task']}/{task['slot']}/{task['attempt']}"
+        return process_tree.tree(running.process.pid, self._starter.mark_of(running.task), spared)
 
     def _report(self, *, last: bool = False) -> None:
         due = last or time.monotonic() >= self._reported + REPORT_S
