@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, NotFound, PilothouseError, Unavailable
+from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
+from pilothouse.pilots.awaiting import wait_for_nodes
 from pilothouse.registry.dashboard_link import dashboard_link
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal, logs
-from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import listed
 from pilothouse.registry.liveness import clear_away, reconcile, seen
 from pilothouse.registry.naming import Exist, remove
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from pilothouse.pilots.timeline import Timeline
-
-#: Seconds for which a supervisor is asked to say that its pilot has changed, and between two looks where none answers.
-CHANGE_S, LOOK_S = 20.0, 0.05
 
 
 class Pilot(Executes):
@@ -131,49 +127,8 @@ class Pilot(Executes):
         WaitTimeout
             `timeout` seconds passed; the pilot goes on.
         """
-        if nodes is not None and nodes < 0:
-            raise InvalidInput(f"nodes={nodes}: wait for 0 nodes or more", field="nodes")
-
-        def count(record: PilotRecord) -> tuple[int, int]:
-            wanted = record.nodes_wanted if nodes is None else nodes
-            return sum(node.state is State.RUNNING for node in record.nodes), wanted
-
-        def done() -> bool:
-            record = self.record
-            if record.state.ended:
-                error = Lost if record.state is State.LOST else Failed
-                raise error(f"the pilot {self.name!r} is {record.state}: {record.reason or 'it was cancelled'}")
-            have, wanted = count(record)
-            if record.gave_up and have < wanted and any(not node.state.ended for node in record.nodes):
-                raise Failed(
-                    f"the pilot {self.name!r} has {have} of {wanted} nodes and has stopped trying: {record.gave_up}"
-                )
-            return record.answers and have >= wanted
-
-        def what() -> tuple[str, float | None]:
-            record = self._read()
-            have, wanted = count(record)
-            text = f"{self.name}: {record.state}, {have} of {wanted} nodes running"
-            return text, have / wanted if wanted else None
-
-        wait_until(
-            done,
-            what=what,
-            goes_on=f"The pilot {self.name!r} goes on; ph.attach({self.name!r}).cancel() ends it.",
-            timeout=timeout,
-            interval=CHANGE_S,
-            pause=self._until_changed,
-        )
+        wait_for_nodes(self.name, self._read, nodes, timeout)
         return self
-
-    def _until_changed(self, seconds: float) -> None:
-        """Return when the record is a new one, or after `seconds`: its supervisor says when, else one has to look."""
-        record = PILOTS.read(self.name)
-        try:
-            since = record.heartbeat.isoformat() if record.heartbeat else ""
-            control.call(record, "changed", since=since, wait=seconds)
-        except PilothouseError:  # not there yet, or not any more
-            time.sleep(min(seconds, LOOK_S))
 
     def scale(self, nodes: int | None = None) -> Pilot:
         """Keep `nodes` nodes running from now on; without a number as many as now, which ends :meth:`adapt`."""
