@@ -19,6 +19,7 @@ from pilothouse.market.blobs.server import BlobClient
 from pilothouse.market.customer.hiring import Hiring
 from pilothouse.market.customer.result import Model
 from pilothouse.market.customer.result_file import Books
+from pilothouse.market.customer.settling import Settling
 from pilothouse.market.customer.state import BASE, Committed, OpenRound
 from pilothouse.market.lab_market.admission import door
 from pilothouse.market.lab_market.following import is_told_to_leave
@@ -29,15 +30,13 @@ from pilothouse.market.messages.message import Message
 from pilothouse.market.messages.parameters import JobParameters
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import NoteWallet
-from pilothouse.market.money.protocols import Payment, Purpose, Wallet
+from pilothouse.market.money.protocols import Wallet
 from pilothouse.market.nostr.loop_thread import settled
-from pilothouse.market.nostr.patience import RETURN_S, Deadline, Stopped, connected, parsed, private_messages
+from pilothouse.market.nostr.patience import RETURN_S, Deadline, Stopped, connected, private_messages
 from pilothouse.market.nostr.session import Identity, Session
 from pilothouse.runs.channel import DONE, Channel
 from pilothouse.state import write_atomic
 
-#: Seconds for which a receipt stays on the relay.
-RECEIPT_TTL = 30 * 86_400.0
 #: Rounds in a row without an accepted result that end a contract.
 STRIKES = 2
 #: How often a process tries to go on when relays or blob server are away, and the seconds in between: enough to hear
@@ -86,14 +85,13 @@ class Customer:
     ) -> None:
         self.job = job
         self.session = session
-        self.wallet = wallet
         self.books = books
         self.blobs = BlobClient(session.identity)
         self._report = report
         self._stop = stop
         self._admits = admits
         self._at = books.committed
-        self._reopened = self._at.round.number if self._at.round else 0
+        self._settling = Settling(job, session, wallet, books, report)
         self._data = data
         self._trainer = trainers.trainer(job.training.trainer)
         self._partners: list[Partner] = []
@@ -138,7 +136,7 @@ class Customer:
         for one in self.books.rounds:
             self._report({key: one[key] for key in ("round", "accuracy", "loss", "paid_msat")})
         for partner in self._partners:
-            self._repeat_verdict(partner)
+            self._settling.repeat_verdict(partner.contract)
         self._partners = [one for one in self._partners if self.books.strikes(one.key, done - 1) < STRIKES]
         self._drop(done)
         self._report({"event": "job continued", "round": done + 1})
@@ -185,7 +183,7 @@ class Customer:
         state = averaging.fedavg(states, [len(one.shard) for one in chosen]) if states else base
         for judgement, partner in zip(judged, partners, strict=True):
             if partner.key not in opened.settled:
-                self._settle(number, judgement, partner)
+                self._settling.settle(number, judgement, partner.contract)
         accuracy = trainers.accuracy(self._trainer, state, held_out)
         loss = trainers.loss(self._trainer, state, held_out)
         self.books.close_round(number, accuracy, loss, Model(job.training.trainer, state, self.books.scaling))
@@ -255,7 +253,7 @@ class Customer:
                 return False
             if result.round != opened.number:
                 if result.round == opened.number - 1:  # it does not know that this one is settled
-                    self._repeat_verdict(partner)
+                    self._settling.repeat_verdict(partner.contract)
                 return False
             model = self.blobs.get(result.model)
             arrays.unpack_state(model)
@@ -275,76 +273,6 @@ class Customer:
         fault = opened.answers[partner.key]
         state = arrays.unpack_state(self._at.answer(partner.key)) if fault is None else None
         return verdicts.Candidate(partner.key, state, partner.shard, fault)
-
-    def _settle(self, number: int, judgement: verdicts.Judgement, partner: Partner) -> None:
-        """Tell the provider, pay it when its result is accepted, and publish the receipt."""
-        payment = self._tell(number, judgement, partner)
-        receipt = events.Receipt(
-            job=self.job.job,
-            round=number,
-            provider=partner.key,
-            contract=partner.contract.hash,
-            accepted=judgement.accepted,
-            reason=judgement.reason.value,
-            amount_msat=payment.amount_msat if payment else 0,
-            payment=payment.reference if payment else None,
-        )
-        label = "accepted" if judgement.accepted else "rejected"
-        self.books.receipt(receipt, self._published(receipt, label), judgement)
-        self._report({"event": label, "provider": partner.key, "round": number, "reason": judgement.reason.value})
-
-    def _tell(self, number: int, judgement: verdicts.Judgement, partner: Partner) -> Payment | None:
-        """Send the verdict, with the payment of an accepted result; an earlier process may have done so."""
-
-        def tell(payment: Payment | None = None) -> None:
-            verdict = events.Verdict(
-                job=self.job.job,
-                contract=partner.contract.hash,
-                round=number,
-                accepted=judgement.accepted,
-                included=judgement.included,
-                reason=judgement.reason.value,
-                loss_before=_finite(judgement.loss_before),
-                loss_after=_finite(judgement.loss_after),
-                amount_msat=payment.amount_msat if payment else 0,
-                payment=payment.proof if payment else None,
-            )
-            self.session.send(partner.key, events.VERDICT, verdict.text(), ttl=self.job.duration)
-
-        if not judgement.accepted:
-            tell()
-            return None
-        sent: list[Payment] = []
-
-        def deliver(payment: Payment) -> None:
-            tell(payment)
-            sent.append(payment)
-
-        payment = self.wallet.pay(Purpose(self.job.job, number, partner.key), partner.contract.price_msat, deliver)
-        if not sent:  # settled before
-            tell(payment)
-        return payment
-
-    def _repeat_verdict(self, partner: Partner) -> None:
-        """Tell a provider its last verdict again: it, or the relay, may have been away. It takes no note twice."""
-        last = self.books.last_verdict(partner.key)
-        if last is not None:
-            self._tell(*last, partner)
-
-    def _published(self, receipt: events.Receipt, label: str) -> str:
-        """Publish the receipt, unless an earlier process had come to that; its event's id."""
-        call = self._at.call
-        if receipt.round == self._reopened:
-            mine = {"kinds": [events.RECEIPT], "authors": [self.session.identity.pubkey], "#e": [call]}
-            for message in self.session.fetch(mine):
-                if parsed(events.Receipt, message) == receipt:
-                    return message.id
-        tags = [["L", events.NAMESPACE], ["l", label, events.NAMESPACE], ["p", receipt.provider], ["e", call]]
-        return self.session.publish(events.RECEIPT, receipt.text(), tags, ttl=RECEIPT_TTL).id
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
 
 
 def load_data(job: JobParameters, folder: Path) -> Shard:
