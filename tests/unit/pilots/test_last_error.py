@@ -13,7 +13,7 @@ from pilothouse.registry.journal import last_error
 CHATTER = """\
 2026-11-23 01:18:16,273 INFO distributed.scheduler: Receive client connection: Client-pilothouse-x-c29663f4
 2026-11-23 01:18:16,273 INFO distributed.core: Starting established connection to tls://127.0.0.1:47144
-2026-11-23 01:18:16,280 WARNING pilothouse.pilots.supervisor.set_point: x-1 did not answer
+2026-11-23 01:18:16,280 WARNING pilothouse.pilots.supervisor.giving_back: x-1 did not answer
 """
 TRACEBACK = """\
 2026-11-23 01:18:17,000 ERROR pilothouse.pilots.supervisor.owner: the supervisor ends

@@ -83,7 +83,7 @@ class FirstNode:
             if ending.is_set() or self.node.state.ended:
                 return
             await after_death(self.node.name, self._process.pid)
-            nodes.died(self.node)
+            nodes.giving_back.died(self.node)
             self._failures = 0 if self.node.since != begun else self._failures + 1
             never = nodes.description.replace == "never" or self.node.connected is None
             if never or self._failures >= STARTS:
@@ -127,7 +127,7 @@ class FirstNode:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        await self._supervisor.nodes.release(self.node)
+        await self._supervisor.nodes.giving_back.release(self.node)
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
             with contextlib.suppress(TimeoutError):

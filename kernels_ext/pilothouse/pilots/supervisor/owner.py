@@ -275,7 +275,7 @@ class Supervisor:
         self.changed(True)
         if self.scheduler is not None:
             await self.runs.close(reason or "the pilot ends")
-        await self.nodes.cancel_all()
+        await self.nodes.giving_back.cancel_all()
         self.asking.close()
         if self.first is not None:
             await self.first.stop()

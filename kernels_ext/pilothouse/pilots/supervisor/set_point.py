@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +14,7 @@ from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
 from pilothouse.pilots.supervisor import walltimes
-from pilothouse.pilots.supervisor.departing import Departing
+from pilothouse.pilots.supervisor.giving_back import GivingBack
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.supervisor.node_words import waiting, why_failed
 from pilothouse.registry.journal import Journal
@@ -24,8 +22,6 @@ from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow, write_atomic
-
-logger = logging.getLogger(__name__)
 
 #: After this many failures in a row without a node that came up, the pilot stops trying.
 LIMIT = 5
@@ -61,6 +57,7 @@ class Nodes:
         self._asking = asking
         self._journal = journal
         self.book = NodeBook(record, journal, folder, changed)
+        self.giving_back = GivingBack(record, queue, asking, journal, self.book)
         self._folder = folder
         self._make_job = make_job
         self._changed = changed
@@ -72,9 +69,6 @@ class Nodes:
         self._asked: set[str] = set()
         self._overdue: set[str] = set()
         self._told: set[str] = set()
-        self._draining: set[asyncio.Task[None]] = set()
-        self._cancelled: set[str] = set()
-        self._departing: Departing | None = None
         self.exhausted = ""
         self.trouble = ""
         self.refusal = ""
@@ -103,7 +97,7 @@ class Nodes:
                 if node is not None:
                     nodes._disconnected(node)
 
-        self._departing = Departing(scheduler, host, self._asking)
+        self.giving_back.watch(scheduler, host)
         host.told = self._told_to_end
         scheduler.add_plugin(Watcher())
         for worker in scheduler.workers.values():
@@ -137,21 +131,7 @@ class Nodes:
             elif node.role == "node":
                 node.leaving = True
             self._changed()
-            self._announce(node)
-            self._spawn(self._dismiss(node, seconds))
-
-    async def _dismiss(self, node: NodeRecord, seconds: float) -> None:
-        await self._empty(node, seconds)
-        self._asking.look_now()
-
-    async def release(self, node: NodeRecord) -> None:
-        """Nothing on the node is needed any more: it ends at once when it is told to."""
-        await self._empty(node, 0.0)
-
-    def died(self, node: NodeRecord) -> None:
-        """The node's processes, all of them, have ended."""
-        if self._departing is not None:
-            self._departing.ended(node)
+            self.giving_back.dismiss(node, seconds)
 
     def reset_limit(self) -> None:
         """The user changed the set-point: try again."""
@@ -243,10 +223,8 @@ class Nodes:
                 node.job = job
                 self._journal.add("node submitted", node=node.name, job=job)
                 self._changed()
-            elif job not in self._cancelled:
-                self._cancelled.add(job)
-                self._journal.add("orphan ended", job=job)
-                self._spawn(self._cancel(job))
+            else:
+                self.giving_back.end_orphan(job)
         for node in unanswered.values():
             if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
                 self._record.nodes.remove(node)  # it was never submitted
@@ -258,7 +236,7 @@ class Nodes:
             if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
                 self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"), True)
                 if node.role != "first":  # whose job holds the supervisor, which ends the node
-                    self._spawn(self._bury(node))
+                    self.giving_back.bury(node)
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
                 left = walltimes.left(node)
                 if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
@@ -353,7 +331,7 @@ class Nodes:
     def _let_go(self, active: list[NodeRecord], surplus: int) -> None:
         """Pending ones before running ones, idle ones before those at work, the latest first."""
         order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
-        busy = self._departing.busy(node.name for node in active) if self._departing is not None else set()
+        busy = self.giving_back.busy(node.name for node in active)
         rest = [node for node in active[::-1] if node.role == "node"]
         for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
             self._drain_soon(node, "shrunk")
@@ -366,60 +344,7 @@ class Nodes:
 
     def _drain_soon(self, node: NodeRecord, why: str, *, may_finish: bool = False) -> None:
         seconds = (walltimes.to_finish if may_finish else walltimes.to_hand_over)(node, self._site.drain)
-        self.book.mark(node, State.DRAINING, why)
-        self._announce(node)
-        self._spawn(self._drain(node, why, seconds))
-
-    async def _drain(self, node: NodeRecord, why: str, seconds: float) -> None:
-        await self._empty(node, seconds)
-        self._asking.expect_change()
-        await self._bury(node)
-        self.book.end(node, State.FINISHED, why)
-
-    async def _bury(self, node: NodeRecord) -> None:
-        """End the node's job, and wait until nothing is left of it."""
-        await self._cancel(node.job)
-        if self._departing is not None:
-            await self._departing.gone(node)
-
-    def _announce(self, node: NodeRecord) -> None:
-        if self._departing is not None:
-            self._departing.announce(node)
-
-    async def _empty(self, node: NodeRecord, seconds: float) -> None:
-        if self._departing is not None:
-            await self._departing.empty(node, seconds)
-
-    async def _cancel(self, job: str) -> None:
-        """End the job, however long the batch system is out of reach."""
-        self._cancelled.add(job)
-        pause = 1.0
-        while job:
-            try:
-                await self._queue.cancel([job])
-            except PilothouseError as error:
-                logger.warning("%s", error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 60.0)
-            else:
-                return
-
-    async def cancel_all(self) -> None:
-        """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
-        for task in list(self._draining):
-            task.cancel()
-        for node in list(self._record.nodes):
-            await self.release(node)
-        jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
-        jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
-        try:
-            await self._queue.cancel(jobs)
-            await self._asking.gone(jobs, timeout=10.0)
-        except PilothouseError as error:  # the sweep of a later pilot ends what is left
-            self._journal.add("trouble", reason=str(error))
-        for node in list(self._record.nodes):
-            if not node.state.ended:
-                self.book.end(node, State.FINISHED, "the pilot ended")
+        self.giving_back.drain(node, why, seconds)
 
     # ------------------------------------------------------------------ ends
 
@@ -428,7 +353,7 @@ class Nodes:
         came_up = node.connected is not None
         self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
         if not is_there:
-            self.died(node)
+            self.giving_back.died(node)
         if self.description.replace == "never":
             if node.name not in self._told:
                 self._do_without(node)
@@ -446,11 +371,6 @@ class Nodes:
         self._record.nodes_wanted = sum(self._record.wanted.values())
         if not self._record.nodes_wanted:
             self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._draining.add(task)
-        task.add_done_callback(self._draining.discard)
 
     @property
     def summary(self) -> str:

@@ -1,0 +1,128 @@
+"""Giving nodes back: what is on one is taken away first, then its job is ended, and nothing is left of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from pilothouse.errors import PilothouseError
+from pilothouse.pilots.queues.polling import Asking
+from pilothouse.pilots.queues.protocols import Queue
+from pilothouse.pilots.supervisor.departing import Departing
+from pilothouse.pilots.supervisor.node_book import NodeBook
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
+from pilothouse.runs.processes import NodeHost
+
+logger = logging.getLogger(__name__)
+
+
+class GivingBack:
+    """The jobs of a pilot that are ended, and what has to be done before and after that."""
+
+    def __init__(self, record: PilotRecord, queue: Queue, asking: Asking, journal: Journal, book: NodeBook) -> None:
+        self._record, self._queue, self._asking, self._journal, self._book = record, queue, asking, journal, book
+        self._going: set[asyncio.Task[None]] = set()
+        self._cancelled: set[str] = set()
+        self._departing: Departing | None = None
+
+    def watch(self, scheduler: Any, host: NodeHost) -> None:
+        """From now on there is something on nodes to be taken away."""
+        self._departing = Departing(scheduler, host, self._asking)
+
+    def busy(self, names: Iterable[str]) -> set[str]:
+        """Those of these nodes on which somebody works."""
+        return self._departing.busy(names) if self._departing is not None else set()
+
+    def drain(self, node: NodeRecord, why: str, seconds: float) -> None:
+        """Have the node emptied within so many seconds, then end its job."""
+        self._book.mark(node, State.DRAINING, why)
+        self._announce(node)
+        self._spawn(self._drain(node, why, seconds))
+
+    async def _drain(self, node: NodeRecord, why: str, seconds: float) -> None:
+        await self._empty(node, seconds)
+        self._asking.expect_change()
+        await self._bury(node)
+        self._book.end(node, State.FINISHED, why)
+
+    def dismiss(self, node: NodeRecord, seconds: float) -> None:
+        """Have the node emptied whose job others end in so many seconds."""
+        self._announce(node)
+        self._spawn(self._dismiss(node, seconds))
+
+    async def _dismiss(self, node: NodeRecord, seconds: float) -> None:
+        await self._empty(node, seconds)
+        self._asking.look_now()
+
+    def bury(self, node: NodeRecord) -> None:
+        """Have the job ended of a node that is good for nothing."""
+        self._spawn(self._bury(node))
+
+    async def _bury(self, node: NodeRecord) -> None:
+        """End the node's job, and wait until nothing is left of it."""
+        await self._cancel(node.job)
+        if self._departing is not None:
+            await self._departing.gone(node)
+
+    def end_orphan(self, job: str) -> None:
+        """End a job that no node has; it is told to once."""
+        if job not in self._cancelled:
+            self._cancelled.add(job)
+            self._journal.add("orphan ended", job=job)
+            self._spawn(self._cancel(job))
+
+    async def release(self, node: NodeRecord) -> None:
+        """Nothing on the node is needed any more: it ends at once when it is told to."""
+        await self._empty(node, 0.0)
+
+    def died(self, node: NodeRecord) -> None:
+        """The node's processes, all of them, have ended."""
+        if self._departing is not None:
+            self._departing.ended(node)
+
+    def _announce(self, node: NodeRecord) -> None:
+        if self._departing is not None:
+            self._departing.announce(node)
+
+    async def _empty(self, node: NodeRecord, seconds: float) -> None:
+        if self._departing is not None:
+            await self._departing.empty(node, seconds)
+
+    async def _cancel(self, job: str) -> None:
+        """End the job, however long the batch system is out of reach."""
+        self._cancelled.add(job)
+        pause = 1.0
+        while job:
+            try:
+                await self._queue.cancel([job])
+            except PilothouseError as error:
+                logger.warning("%s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 60.0)
+            else:
+                return
+
+    async def cancel_all(self) -> None:
+        """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
+        for task in list(self._going):
+            task.cancel()
+        for node in list(self._record.nodes):
+            await self.release(node)
+        jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
+        jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
+        try:
+            await self._queue.cancel(jobs)
+            await self._asking.gone(jobs, timeout=10.0)
+        except PilothouseError as error:  # the sweep of a later pilot ends what is left
+            self._journal.add("trouble", reason=str(error))
+        for node in list(self._record.nodes):
+            if not node.state.ended:
+                self._book.end(node, State.FINISHED, "the pilot ended")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._going.add(task)
+        task.add_done_callback(self._going.discard)
