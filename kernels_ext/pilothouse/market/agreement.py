@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pilothouse.errors import Untrusted
 from pilothouse.market.messages import events
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import verify
 
 
-def propose(contract: events.Contract, customer: nostr.Identity) -> events.Proposal:
+def propose(contract: events.Contract, customer: Identity) -> events.Proposal:
     """The contract with its customer's signature."""
     return events.Proposal(contract=contract, signature=_sign(contract, customer))
 
 
-def accept(contract: events.Contract, provider: nostr.Identity) -> events.Acceptance:
+def accept(contract: events.Contract, provider: Identity) -> events.Acceptance:
     """The provider's signature under the contract."""
     return events.Acceptance(job=contract.job, contract=contract.hash, signature=_sign(contract, provider))
 
@@ -39,11 +40,11 @@ def check_acceptance(acceptance: events.Acceptance, contract: events.Contract) -
     _check(acceptance.signature, contract.hash, contract.provider)
 
 
-def _sign(contract: events.Contract, identity: nostr.Identity) -> str:
+def _sign(contract: events.Contract, identity: Identity) -> str:
     return identity.sign(events.SIGNATURE, contract.hash)
 
 
 def _check(signature: str, digest: str, signer: str) -> None:
-    event = nostr.verify(signature)
+    event = verify(signature)
     if event.kind != events.SIGNATURE or event.content != digest or event.author != signer:
         raise Untrusted("the signature is not that of this contract by this party", field="signature")

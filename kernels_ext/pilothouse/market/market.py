@@ -338,7 +338,8 @@ class Market:
 
     def _session(self) -> Session:
         if self._open is None:
-            from pilothouse.market.nostr.session import Identity, Session
+            from pilothouse.market.nostr.identity import Identity
+            from pilothouse.market.nostr.session import Session
 
             self._open = Session(Identity.load(key_file(CUSTOMER_KEY)), self.relays)
         return self._open

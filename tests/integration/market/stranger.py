@@ -15,7 +15,8 @@ from pilothouse.market.messages import events
 from pilothouse.market.messages.parameters import ProviderParameters
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import NoteWallet
-from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.session import Session
 from pilothouse.market.provider.provider import Provider
 
 

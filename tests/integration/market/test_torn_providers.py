@@ -18,8 +18,9 @@ from pilothouse.market.messages import events
 from pilothouse.market.messages.parameters import ProviderParameters
 from pilothouse.market.money import ledger
 from pilothouse.market.money.notes import NoteWallet
+from pilothouse.market.nostr.identity import Identity
 from pilothouse.market.nostr.relay import EmbeddedRelay
-from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.market.nostr.session import Session
 from pilothouse.market.provider.provider import Provider
 from pilothouse.pilots import Pilot
 from pilothouse.registry.records import PILOTS, RUNS

@@ -26,8 +26,10 @@ from pilothouse.market.learning import datasets
 from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.messages.events import BlobRef
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import verify
 from pilothouse.market.nostr.relay import EmbeddedRelay
+from pilothouse.market.nostr.session import Session
 from pilothouse.pilots import Pilot
 from pilothouse.runs.handle import Run
 from tests.waiting import eventually, slowness
@@ -60,7 +62,7 @@ def stranger(market: Market, tmp_path: Path) -> Iterator[Callable[[str], subproc
 
     def start(mode: str) -> subprocess.Popen[str]:
         key = tmp_path / f"{mode}.nsec"
-        keys.append(nostr.Identity.load(key).npub)
+        keys.append(Identity.load(key).npub)
         market.admit(keys[-1])
         command = [sys.executable, str(STRANGER), market.relays[0], mode, str(tmp_path / f"{mode}.jsonl"), str(key)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -120,7 +122,7 @@ def test_two_providers_train_the_digits_and_are_paid_for_each_round(
 
     for signed in result["contracts"]:
         contract = events.Contract.model_validate({k: v for k, v in signed.items() if k not in {"hash", "acceptance"}})
-        signature = nostr.verify(signed["acceptance"])
+        signature = verify(signed["acceptance"])
         assert (signature.author, signature.content) == (contract.provider, contract.hash) == (
             signed["provider"], signed["hash"],
         )  # fmt: skip
@@ -208,9 +210,9 @@ def test_impostor_cannot_answer_for_a_provider(
 
 def test_nobody_else_on_the_host_gets_into_the_lab_market(market: Market, provider: Callable[..., Run]) -> None:
     """A stranger who found the ports: with a key of its own it sees no call, offers nothing, and gets no blob."""
-    eve = nostr.Identity.generate()
+    eve = Identity.generate()
     with pytest.raises(Refused, match=eve.npub):
-        nostr.Session(eve, market.relays)
+        Session(eve, market.relays)
     provider("nina", price=100)
     job = market.post("fedavg", data="digits", budget=1000, rounds=1, providers=1)
     assert job.result(timeout=120)["accuracy"] > 0.8
@@ -228,7 +230,7 @@ def test_nobody_else_on_the_host_gets_into_the_lab_market(market: Market, provid
     assert {one.name for one in market.admitted()} >= {"customer", "provider-nina"}
 
     assert eve.npub in {one.npub for one in market.admit(eve.npub)}
-    with nostr.Session(eve, market.relays) as session:
+    with Session(eve, market.relays) as session:
         assert session.fetch({"kinds": [events.CALL]})
         market.dismiss(eve.npub)
         with pytest.raises(Unavailable, match="restricted"):

@@ -59,7 +59,7 @@ FILES: dict[str, set[str]] = {
 HOOKS = {("pilothouse", "pilothouse.magics")}
 #: Third-party module -> the files (below the root of the checkout) that may import it.
 DOORS = {
-    "nostr_sdk": {"market/nostr/session.py"},
+    "nostr_sdk": {"market/nostr/library.py"},
     "dask_jobqueue": {"pilots/queues/headers.py"},
     "lmdb": {"streams/brokers/log.py"},
 }

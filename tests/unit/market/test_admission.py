@@ -17,10 +17,11 @@ from pilothouse.market.lab_market.admission import ADMITTED, Admission
 from pilothouse.market.lab_market.following import key_file
 from pilothouse.market.messages import events
 from pilothouse.market.messages.parameters import JobParameters
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
 from pilothouse.market.nostr.relay import EmbeddedRelay
+from pilothouse.market.nostr.session import Session
 
-EVE = nostr.Identity.generate()
+EVE = Identity.generate()
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def folder(state_home: Path, tmp_path: Path) -> Path:
 def test_own_keys_are_let_in_as_soon_as_they_are_made_and_nobody_else(folder: Path) -> None:
     door = Admission(folder)
     assert not door.admits(EVE.pubkey)
-    ada = nostr.Identity.load(key_file("provider-ada"))
+    ada = Identity.load(key_file("provider-ada"))
     assert door.admits(ada.pubkey)
     assert not door.admits(EVE.pubkey)
     assert [(one.npub, one.name) for one in door.listed()] == [(ada.npub, "provider-ada")]
@@ -41,10 +42,10 @@ def test_own_keys_are_let_in_as_soon_as_they_are_made_and_nobody_else(folder: Pa
 
 def test_key_that_was_replaced_or_that_others_can_read_is_the_users_no_more(folder: Path) -> None:
     door = Admission(folder)
-    old = nostr.Identity.load(key_file("ada"))
+    old = Identity.load(key_file("ada"))
     assert door.admits(old.pubkey)
     key_file("ada").unlink()
-    new = nostr.Identity.load(key_file("ada"))
+    new = Identity.load(key_file("ada"))
     assert not door.admits(old.pubkey)
     assert door.admits(new.pubkey)
     key_file("ada").chmod(0o644)
@@ -78,7 +79,7 @@ def test_what_is_no_public_key_is_refused(folder: Path, key: str) -> None:
 
 
 def test_secret_key_is_refused_and_not_repeated(folder: Path) -> None:
-    nostr.Identity.load(key_file("customer"))
+    Identity.load(key_file("customer"))
     secret = key_file("customer").read_text().strip()
     with pytest.raises(InvalidInput, match="secret key") as caught:
         Admission(folder).admit(secret)
@@ -86,7 +87,7 @@ def test_secret_key_is_refused_and_not_repeated(folder: Path) -> None:
 
 
 def test_own_key_can_not_be_dismissed(folder: Path) -> None:
-    own = nostr.Identity.load(key_file("customer"))
+    own = Identity.load(key_file("customer"))
     with pytest.raises(InvalidInput, match="'customer'"):
         Admission(folder).dismiss(own.npub)
     assert Admission(folder).admits(own.pubkey)
@@ -119,7 +120,7 @@ def test_stranger_whose_offer_got_here_is_not_hired(tmp_path: Path, admits: list
     )  # fmt: skip
     said: list[dict[str, Any]] = []
     try:
-        with nostr.Session(EVE, [relay.url]) as eve, nostr.Session(nostr.Identity.generate(), [relay.url]) as mine:
+        with Session(EVE, [relay.url]) as eve, Session(Identity.generate(), [relay.url]) as mine:
             eve.publish(events.OFFER, offer.text(), [["d", "cheap"], ["t", "fedavg"]], ttl=60)
             mine.listen()
 

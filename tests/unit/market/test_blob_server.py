@@ -17,9 +17,10 @@ from pilothouse.errors import InvalidInput, Unavailable, Untrusted
 from pilothouse.market.blobs import server as blobs
 from pilothouse.market.blobs import tokens
 from pilothouse.market.messages.events import BlobRef
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import verify
 
-ALICE = nostr.Identity.generate()
+ALICE = Identity.generate()
 LIMIT = 100_000
 
 
@@ -144,7 +145,7 @@ def test_token_for_something_else_is_refused(
     server: blobs.BlobServer, client: blobs.BlobClient, change: dict[str, object], reason: str
 ) -> None:
     ref = client.put(b"x" * 500, server.url)
-    good = nostr.verify(tokens.token(ALICE, "get", ref.sha256, server.url))
+    good = verify(tokens.token(ALICE, "get", ref.sha256, server.url))
     tags = {tag[0]: tag[1] for tag in good.tags} | {k: v for k, v in change.items() if k != "kind"}
     kind = int(str(change.get("kind", tokens.AUTHORISATION)))
     event = ALICE.sign(kind, "", [[name, str(value)] for name, value in tags.items() if value is not None])
@@ -173,7 +174,7 @@ def test_stranger_with_a_key_of_its_own_gets_no_blob_and_leaves_none(
 ) -> None:
     ref = client.put(b"x" * 500, server.url)
     before = sorted(server.root.iterdir())
-    eve = blobs.BlobClient(nostr.Identity.generate())
+    eve = blobs.BlobClient(Identity.generate())
     with pytest.raises(Unavailable, match="403"):
         eve.get(ref)
     with pytest.raises(Unavailable, match="403"):
@@ -187,7 +188,7 @@ def test_stranger_with_a_key_of_its_own_gets_no_blob_and_leaves_none(
 def test_forged_token_is_refused(server: blobs.BlobServer, client: blobs.BlobClient) -> None:
     ref = client.put(b"x" * 500, server.url)
     event = json.loads(tokens.token(ALICE, "get", ref.sha256, server.url))
-    event["pubkey"] = nostr.Identity.generate().pubkey
+    event["pubkey"] = Identity.generate().pubkey
     assert ask("GET", f"{server.url}/{ref.sha256}", encoded(json.dumps(event)))[0] == 401
     assert ask("GET", f"{server.url}/{ref.sha256}", "%%%")[0] == 401
 

@@ -10,11 +10,11 @@ import pytest
 from pilothouse.errors import Untrusted
 from pilothouse.market import agreement
 from pilothouse.market.messages import events
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
 
-ALICE = nostr.Identity.generate()
-BOB = nostr.Identity.generate()
-EVE = nostr.Identity.generate()
+ALICE = Identity.generate()
+BOB = Identity.generate()
+EVE = Identity.generate()
 
 
 def contract(**changes: object) -> events.Contract:

@@ -19,8 +19,9 @@ from pilothouse.market.listing import ListedOffer, Listing
 from pilothouse.market.market import Market
 from pilothouse.market.messages import events
 from pilothouse.market.messages.message import Message
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
 from pilothouse.market.nostr.relay import EmbeddedRelay
+from pilothouse.market.nostr.session import Session
 from pilothouse.pilots import Pilot
 from pilothouse.pilots.submission import pilots
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
@@ -143,13 +144,13 @@ def test_buying_on_relays_of_ones_own_needs_a_blob_server(relay: str, state_home
 
 
 def test_offer_of_a_stranger_is_shown_escaped_and_nonsense_is_not_shown(market: Market) -> None:
-    stranger = nostr.Identity.generate()
+    stranger = Identity.generate()
     offer = events.Offer(
         name="mallory", algorithms=["fedavg"], trainers=["mlp"], price_msat=1500, payments=["test"], cores=4,
         capacity=1, max_blob=1,
     )  # fmt: skip
     evil = offer.text().replace('"mallory"', '"<script>"')
-    with nostr.Session(stranger, market.relays) as session:
+    with Session(stranger, market.relays) as session:
         session.publish(events.OFFER, offer.text(), [["d", "a"], ["t", events.NAMESPACE]], ttl=60)
         session.publish(events.OFFER, evil, [["d", "b"], ["t", events.NAMESPACE]], ttl=60)
         session.publish(events.OFFER, "nonsense", [["d", "c"], ["t", events.NAMESPACE]], ttl=60)
@@ -160,12 +161,12 @@ def test_offer_of_a_stranger_is_shown_escaped_and_nonsense_is_not_shown(market: 
 
 
 def test_title_with_markup_is_escaped_in_html_and_has_no_control_characters_in_text(market: Market) -> None:
-    stranger = nostr.Identity.generate()
+    stranger = Identity.generate()
     call = events.Call(
         job="evil", title="<img src=x onerror=alert(1)>\x1b[2J", training=events.Training(), parameters=1, samples=1,
         rounds=1, providers=1, max_price_msat=1, validation="0" * 64, bids_until=10**18,
     )  # fmt: skip
-    with nostr.Session(stranger, market.relays) as session:
+    with Session(stranger, market.relays) as session:
         sent = session.publish(events.CALL, call.text(), [["t", events.NAMESPACE]], ttl=2)
     calls = Listing("calls", [one for one in market.calls() if one.id == sent.id])
     assert len(calls) == 1

@@ -16,14 +16,14 @@ from pilothouse.market.money.accounts import Accounts
 from pilothouse.market.money.ledger import ISSUED, Ledger
 from pilothouse.market.money.notes import ON_THE_WAY, PURSE, NoteWallet
 from pilothouse.market.money.protocols import Payment, Purpose
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
 
-BOB = nostr.Identity.generate()
+BOB = Identity.generate()
 PURPOSE = Purpose("digits-1", 1, BOB.pubkey)
 
 
 def customer(folder: Path) -> NoteWallet:
-    wallet = NoteWallet(nostr.Identity.load(folder / "alice.nsec"), Ledger(folder / "alice.jsonl"))
+    wallet = NoteWallet(Identity.load(folder / "alice.nsec"), Ledger(folder / "alice.jsonl"))
     wallet.fund(1000, "digits-1")
     return wallet
 
@@ -74,12 +74,12 @@ def test_payer_killed_in_the_middle_pays_once(tmp_path: Path, delivered: bool) -
     program = f"""
 import os, signal
 from pathlib import Path
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
 from pilothouse.market.money.ledger import ISSUED, Ledger
 from pilothouse.market.money.notes import NoteWallet
 from pilothouse.market.money.protocols import Purpose
 folder = Path({str(tmp_path)!r})
-wallet = NoteWallet(nostr.Identity.load(folder / "alice.nsec"), Ledger(folder / "alice.jsonl"))
+wallet = NoteWallet(Identity.load(folder / "alice.nsec"), Ledger(folder / "alice.jsonl"))
 def deliver(payment):
     if {delivered}:
         (folder / "delivered").write_text(payment.proof)
@@ -121,12 +121,12 @@ def test_more_than_there_is_cannot_be_spent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["job", "round", "amount", "payer", "payee", "nonsense"])
 def test_payment_for_something_else_is_untrusted_and_earns_nothing(tmp_path: Path, what: str) -> None:
     alice, bob = customer(tmp_path), provider(tmp_path)
-    payee = nostr.Identity.generate().pubkey if what == "payee" else BOB.pubkey
+    payee = Identity.generate().pubkey if what == "payee" else BOB.pubkey
     proof = alice.pay(Purpose("digits-1", 1, payee), 300, lambda payment: None).proof
     purpose = {"job": Purpose("digits-2", 1, BOB.pubkey), "round": Purpose("digits-1", 2, BOB.pubkey)}.get(
         what, PURPOSE
     )
-    payer = nostr.Identity.generate().pubkey if what == "payer" else alice.identity.pubkey
+    payer = Identity.generate().pubkey if what == "payer" else alice.identity.pubkey
     amount = 301 if what == "amount" else 300
     with pytest.raises(Untrusted):
         bob.receive("gold" if what == "nonsense" else proof, purpose, payer, amount)

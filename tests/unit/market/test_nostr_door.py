@@ -17,8 +17,10 @@ import pytest
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
 from pilothouse.market.messages import message
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import GIFT_WRAP, verify
 from pilothouse.market.nostr.relay import EmbeddedRelay
+from pilothouse.market.nostr.session import Session
 from tests.library_relay import LibraryRelay
 from tests.waiting import slowness
 
@@ -37,15 +39,15 @@ def everybody(pubkey: str) -> bool:
 
 def test_key_file_is_private_and_the_identity_survives_in_it(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "alice.nsec"
-    alice = nostr.Identity.load(path)
+    alice = Identity.load(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert nostr.Identity.load(path).pubkey == alice.pubkey
+    assert Identity.load(path).pubkey == alice.pubkey
     assert [each.name for each in path.parent.iterdir()] == ["alice.nsec"]
 
 
 def test_identity_does_not_show_or_pickle_its_secret(tmp_path: Path) -> None:
     path = tmp_path / "alice.nsec"
-    alice = nostr.Identity.load(path)
+    alice = Identity.load(path)
     assert path.read_text().strip() not in repr(alice)
     assert alice.npub in repr(alice)
     with pytest.raises(TypeError, match="pass the path"):
@@ -54,10 +56,10 @@ def test_identity_does_not_show_or_pickle_its_secret(tmp_path: Path) -> None:
 
 def test_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "alice.nsec"
-    nostr.Identity.load(path)
+    Identity.load(path)
     path.chmod(0o644)
     with pytest.raises(PilothouseError, match="chmod 600"):
-        nostr.Identity.load(path)
+        Identity.load(path)
 
 
 def test_key_file_with_something_else_in_it_is_refused_without_quoting_it(tmp_path: Path) -> None:
@@ -65,13 +67,13 @@ def test_key_file_with_something_else_in_it_is_refused_without_quoting_it(tmp_pa
     path.touch(0o600)
     path.write_text("nsec1-not-a-key")
     with pytest.raises(PilothouseError, match="no Nostr secret key") as caught:
-        nostr.Identity.load(path)
+        Identity.load(path)
     assert "nsec1-not-a-key" not in str(caught.value)
 
 
 def test_published_event_arrives_with_its_author_and_expiry(relay: str) -> None:
-    alice, bob = nostr.Identity.generate(), nostr.Identity.generate()
-    with nostr.Session(alice, [relay]) as sender, nostr.Session(bob, [relay]) as listener:
+    alice, bob = Identity.generate(), Identity.generate()
+    with Session(alice, [relay]) as sender, Session(bob, [relay]) as listener:
         listener.listen({"kinds": [5701], "authors": [alice.pubkey]})
         sent = sender.publish(5701, "training wanted", [["t", "x"]], ttl=60)
         heard = listener.receive(5)
@@ -83,29 +85,29 @@ def test_published_event_arrives_with_its_author_and_expiry(relay: str) -> None:
 
 
 def test_private_message_reaches_its_receiver_only(relay: str) -> None:
-    alice, bob, eve = (nostr.Identity.generate() for _ in range(3))
-    with nostr.Session(alice, [relay]) as sender, nostr.Session(bob, [relay]) as receiver:
+    alice, bob, eve = (Identity.generate() for _ in range(3))
+    with Session(alice, [relay]) as sender, Session(bob, [relay]) as receiver:
         sender.send(bob.pubkey, 5702, "x" * message.MAX_PRIVATE, ttl=60)
         receiver.listen()  # after it was sent: the relay kept it
         heard = receiver.receive(5)
         assert heard is not None
         assert (heard.author, heard.kind, heard.private) == (alice.pubkey, 5702, True)
         assert heard.content == "x" * message.MAX_PRIVATE
-    with nostr.Session(eve, [relay]) as other:
-        assert other.fetch({"kinds": [nostr.GIFT_WRAP], "#p": [bob.pubkey]}) == []
+    with Session(eve, [relay]) as other:
+        assert other.fetch({"kinds": [GIFT_WRAP], "#p": [bob.pubkey]}) == []
 
 
 def test_catching_up_gives_all_private_messages_however_many_there_are(
     relay: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nostr, "PAGE", 20)
-    alice, bob = nostr.Identity.generate(), nostr.Identity.generate()
+    monkeypatch.setattr("pilothouse.market.nostr.session.PAGE", 20)
+    alice, bob = Identity.generate(), Identity.generate()
     number = 70
-    with nostr.Session(alice, [relay]) as sender:
+    with Session(alice, [relay]) as sender:
         sent = [sender.send_soon(bob.pubkey, 5704, str(i), ttl=600) for i in range(number)]
         for future in sent:
             future.result(60)
-    with nostr.Session(bob, [relay]) as receiver:
+    with Session(bob, [relay]) as receiver:
         receiver.catch_up()
         found = []
         while (heard := receiver.receive(0)) is not None:
@@ -116,8 +118,8 @@ def test_catching_up_gives_all_private_messages_however_many_there_are(
 
 
 def test_sending_can_be_awaited(relay: str) -> None:
-    alice, bob = nostr.Identity.generate(), nostr.Identity.generate()
-    with nostr.Session(alice, [relay]) as session, nostr.Session(bob, [relay]) as receiver:
+    alice, bob = Identity.generate(), Identity.generate()
+    with Session(alice, [relay]) as session, Session(bob, [relay]) as receiver:
 
         async def send() -> None:
             await asyncio.wrap_future(session.send_soon(bob.pubkey, 5702, "from a cell", ttl=60))
@@ -131,26 +133,26 @@ def test_sending_can_be_awaited(relay: str) -> None:
 
 @pytest.mark.parametrize("field", ["content", "created_at", "pubkey", "sig"])
 def test_event_with_a_wrong_signature_is_untrusted(field: str) -> None:
-    alice, other = nostr.Identity.generate(), nostr.Identity.generate()
+    alice, other = Identity.generate(), Identity.generate()
     event = json.loads(alice.sign(5701, "pay 1 sat"))
-    assert nostr.verify(json.dumps(event)).content == "pay 1 sat"
+    assert verify(json.dumps(event)).content == "pay 1 sat"
     if field == "sig":
         event["sig"] = json.loads(other.sign(5701, "pay 1 sat"))["sig"]
     else:
         event[field] = {"content": "pay 1000 sat", "created_at": 1, "pubkey": other.pubkey}[field]
     with pytest.raises(Untrusted) as caught:
-        nostr.verify(json.dumps(event))
+        verify(json.dumps(event))
     assert caught.value.field in {"id", "sig"}
 
 
 def test_text_that_is_no_event_is_untrusted() -> None:
     with pytest.raises(Untrusted, match="not a Nostr event"):
-        nostr.verify("{}")
+        verify("{}")
 
 
 def test_event_over_the_size_budget_is_refused_before_it_is_sent(relay: str) -> None:
-    alice = nostr.Identity.generate()
-    with nostr.Session(alice, [relay]) as session:
+    alice = Identity.generate()
+    with Session(alice, [relay]) as session:
         with pytest.raises(InvalidInput, match="blob"):
             session.publish(5701, "x" * (message.MAX_PUBLIC + 1), ttl=60)
         with pytest.raises(InvalidInput, match="blob"):
@@ -164,7 +166,7 @@ def test_relay_that_refuses_connections_is_named_at_once() -> None:
         url = f"ws://127.0.0.1:{bound.getsockname()[1]}"
         begun = time.monotonic()
         with pytest.raises(Unavailable, match=url) as caught:
-            nostr.Session(nostr.Identity.generate(), [url])
+            Session(Identity.generate(), [url])
         assert caught.value.field == "relays"
         assert time.monotonic() - begun < 5 * slowness()
 
@@ -173,18 +175,18 @@ def test_relay_that_accepts_and_says_nothing_is_named_within_the_timeout() -> No
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"ws://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(Unavailable, match=url):
-            nostr.Session(nostr.Identity.generate(), [url], timeout=0.5)
+            Session(Identity.generate(), [url], timeout=0.5)
 
 
 @pytest.mark.parametrize("relays", [[], ["relay.example"], ["http://relay.example"]])
 def test_relays_that_are_no_urls_are_named(relays: list[str]) -> None:
     with pytest.raises(InvalidInput, match="relays"):
-        nostr.Session(nostr.Identity.generate(), relays)
+        Session(Identity.generate(), relays)
 
 
 def test_publishing_fails_loudly_when_the_relay_is_gone() -> None:
     relay = EmbeddedRelay(everybody)
-    session = nostr.Session(nostr.Identity.generate(), [relay.url], timeout=0.5)
+    session = Session(Identity.generate(), [relay.url], timeout=0.5)
     relay.close()
     with pytest.raises(Unavailable):
         session.publish(5701, "hello", ttl=60)
@@ -195,9 +197,10 @@ def test_process_that_leaves_its_sessions_open_ends_cleanly() -> None:
     """The library's threads call back into Python: unstopped, they crash an interpreter that is going."""
     program = (
         "from pilothouse.market.nostr import relay\n"
-        "from pilothouse.market.nostr import session as nostr\n"
+        "from pilothouse.market.nostr.identity import Identity\n"
+        "from pilothouse.market.nostr.session import Session\n"
         "relay = relay.EmbeddedRelay(lambda pubkey: True)\n"
-        "session = nostr.Session(nostr.Identity.generate(), [relay.url])\n"
+        "session = Session(Identity.generate(), [relay.url])\n"
         "session.listen({'kinds': [5701]})\n"
         "session.publish(5701, 'hello', ttl=60)\n"
     )

@@ -12,10 +12,12 @@ import pytest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import GIFT_WRAP
 from pilothouse.market.nostr.relay import MOST_EVENT, EmbeddedRelay
+from pilothouse.market.nostr.session import Session
 
-ALICE, BOB, EVE = (nostr.Identity.generate() for _ in range(3))
+ALICE, BOB, EVE = (Identity.generate() for _ in range(3))
 NOTE = 5701
 
 
@@ -50,7 +52,7 @@ class Client:
         heard: list[Any] = json.loads(text)
         return heard
 
-    async def prove(self, identity: nostr.Identity, **changes: str) -> list[Any]:
+    async def prove(self, identity: Identity, **changes: str) -> list[Any]:
         tags = {"relay": self._url, "challenge": self.challenge} | changes
         return await self.ask("AUTH", json.loads(identity.sign(22242, "", [[*one] for one in tags.items()])))
 
@@ -71,19 +73,19 @@ def talk(relay: EmbeddedRelay, what: Callable[[Client], Awaitable[None]]) -> Non
     asyncio.run(talking())
 
 
-def note(identity: nostr.Identity, text: str = "hello", kind: int = NOTE, *tags: list[str]) -> dict[str, Any]:
+def note(identity: Identity, text: str = "hello", kind: int = NOTE, *tags: list[str]) -> dict[str, Any]:
     event: dict[str, Any] = json.loads(identity.sign(kind, text, tags))
     return event
 
 
 def published(relay: EmbeddedRelay, *texts: str) -> None:
-    with nostr.Session(ALICE, [relay.url]) as session:
+    with Session(ALICE, [relay.url]) as session:
         for text in texts:
             session.publish(NOTE, text, ttl=60)
 
 
 def texts(relay: EmbeddedRelay) -> list[str]:
-    with nostr.Session(BOB, [relay.url]) as session:
+    with Session(BOB, [relay.url]) as session:
         return [one.content for one in session.fetch({"kinds": [NOTE]})]
 
 
@@ -108,7 +110,7 @@ def test_client_with_a_key_of_its_own_reads_nothing_and_writes_nothing(relay: Em
 
     async def stranger(client: Client) -> None:
         assert (await client.prove(EVE))[2] is False
-        for filters in ({}, {"kinds": [NOTE]}, {"kinds": [nostr.GIFT_WRAP]}, {"authors": [EVE.pubkey]}):
+        for filters in ({}, {"kinds": [NOTE]}, {"kinds": [GIFT_WRAP]}, {"authors": [EVE.pubkey]}):
             word, _, why = await client.ask("REQ", "a", filters)
             assert word == "CLOSED"
             assert why.startswith("restricted")
@@ -120,7 +122,7 @@ def test_client_with_a_key_of_its_own_reads_nothing_and_writes_nothing(relay: Em
     assert texts(relay) == ["secret"]
     assert len(relay.events.find(_everything(), lambda event: True)) == 1
     with pytest.raises(Refused, match=EVE.npub):
-        nostr.Session(EVE, [relay.url])
+        Session(EVE, [relay.url])
 
 
 def _everything() -> Any:
@@ -191,14 +193,14 @@ def test_gift_wraps_are_given_to_their_receiver_alone_also_while_others_listen(r
         assert await client.ask("REQ", "all", {}) == ["EOSE", "all"]
 
         def send() -> None:
-            with nostr.Session(BOB, [relay.url]) as session, nostr.Session(ALICE, [relay.url]) as other:
+            with Session(BOB, [relay.url]) as session, Session(ALICE, [relay.url]) as other:
                 session.send(BOB.pubkey, 5702, "to myself", ttl=60)
                 other.send(ALICE.pubkey, 5702, "to alice", ttl=60)
 
         await asyncio.to_thread(send)
         heard = await client.hear()
         assert ["p", ALICE.pubkey] in heard[2]["tags"]
-        assert (await client.ask("REQ", "bobs", {"kinds": [nostr.GIFT_WRAP], "#p": [BOB.pubkey]})) == ["EOSE", "bobs"]
+        assert (await client.ask("REQ", "bobs", {"kinds": [GIFT_WRAP], "#p": [BOB.pubkey]})) == ["EOSE", "bobs"]
 
     talk(relay, alice)
 
@@ -251,15 +253,15 @@ def test_stored_events_follow_the_rules_of_their_kind(relay: EmbeddedRelay) -> N
         assert (await client.ask("EVENT", note(BOB, "", 5, ["a", f"30571:{ALICE.pubkey}:ada"])))[2] is True  # not his
 
     talk(relay, alice)
-    with nostr.Session(BOB, [relay.url]) as session:
+    with Session(BOB, [relay.url]) as session:
         assert [one.content for one in session.fetch({"kinds": [30571]})] == ["newer"]
         assert [one.content for one in session.fetch({"kinds": [NOTE, 20_001]})] == ["kept"]
-    with nostr.Session(ALICE, [relay.url]) as session:
+    with Session(ALICE, [relay.url]) as session:
         session.publish(5, "", [["a", f"30571:{ALICE.pubkey}:ada"]], ttl=60)
         assert session.fetch({"kinds": [30571]}) == []
 
 
-def _signed(identity: nostr.Identity, kind: int, text: str, tags: list[list[str]], age: int) -> str:
+def _signed(identity: Identity, kind: int, text: str, tags: list[list[str]], age: int) -> str:
     import nostr_sdk
 
     made = nostr_sdk.EventBuilder(nostr_sdk.Kind(kind), text).tags([nostr_sdk.Tag.parse(tag) for tag in tags])
@@ -268,7 +270,7 @@ def _signed(identity: nostr.Identity, kind: int, text: str, tags: list[list[str]
 
 
 def test_relay_that_is_closed_lets_nobody_wait(relay: EmbeddedRelay) -> None:
-    with nostr.Session(ALICE, [relay.url], timeout=0.5) as session:
+    with Session(ALICE, [relay.url], timeout=0.5) as session:
         relay.close()
         relay.close()
         with pytest.raises(Unavailable):

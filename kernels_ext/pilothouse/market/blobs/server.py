@@ -21,7 +21,7 @@ from pilothouse.errors import InvalidInput, Unavailable, Untrusted
 from pilothouse.market.blobs.tokens import token
 from pilothouse.market.loopback import HOST, LoopbackServer
 from pilothouse.market.messages.events import BlobRef
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
 
 
 class BlobServer(LoopbackServer):
@@ -82,7 +82,7 @@ class BlobClient:
         Bytes; nothing larger is downloaded.
     """
 
-    def __init__(self, identity: nostr.Identity, *, max_blob: int = 64 * 2**20, timeout: float = 20.0) -> None:
+    def __init__(self, identity: Identity, *, max_blob: int = 64 * 2**20, timeout: float = 20.0) -> None:
         self.identity = identity
         self.max_blob = max_blob
         self._timeout = timeout

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from pilothouse.errors import Untrusted
 from pilothouse.market.loopback import HOST
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import verify
 
 AUTHORISATION = 24242
 #: What our servers are called; a request's own word for it is whatever the client likes.
@@ -18,7 +19,7 @@ HOSTS = frozenset({HOST, "localhost"})
 TOKEN_TTL = 60.0
 
 
-def token(identity: nostr.Identity, verb: str, sha256: str, server: str) -> str:
+def token(identity: Identity, verb: str, sha256: str, server: str) -> str:
     """The event (JSON) that lets `identity` do `verb` (``upload``, ``get``) with this blob on this server (BUD-11).
 
     On one host servers of several accounts differ by their ports alone, which BUD-11 leaves out: it has the port, too.
@@ -46,7 +47,7 @@ def authorise(header: str | None, verb: str, sha256: str | None, port: int) -> s
         raise Untrusted("authorization is missing: send 'Nostr <base64 of a signed kind 24242 event>'", field="auth")
     plain = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        event = nostr.verify(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode())
+        event = verify(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode())
     except (binascii.Error, UnicodeDecodeError):
         raise Untrusted("authorization is not base64 of an event", field="auth") from None
     now = time.time()

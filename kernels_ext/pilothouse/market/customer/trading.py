@@ -31,9 +31,10 @@ from pilothouse.market.messages.parameters import JobParameters
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import NoteWallet
 from pilothouse.market.money.protocols import Wallet
+from pilothouse.market.nostr.identity import Identity
 from pilothouse.market.nostr.loop_thread import settled
 from pilothouse.market.nostr.patience import RETURN_S, Deadline, Stopped, connected, private_messages
-from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.market.nostr.session import Session
 from pilothouse.runs.channel import DONE, Channel
 from pilothouse.state import write_atomic
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError
 from pilothouse.market.lab_market.following import keys_folder
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import npub, public_key
 from pilothouse.registry.records import RUNS
 
 #: The folder in the lab market's own folder.
@@ -56,7 +57,7 @@ class Admission:
         InvalidInput
             It is no public key.
         """
-        pubkey = nostr.public_key(key)
+        pubkey = public_key(key)
         if not self._is_own(pubkey):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             (self._folder / pubkey).touch(mode=0o600)
@@ -71,7 +72,7 @@ class Admission:
         NotFound
             It is not let in.
         """
-        pubkey = nostr.public_key(key)
+        pubkey = public_key(key)
         if self._is_own(pubkey):
             name = self._own[pubkey].path.stem
             raise InvalidInput(f"key={key!r} is your own, {name!r}: it is always let in", field="key")
@@ -83,11 +84,9 @@ class Admission:
     def listed(self) -> list[ListedKey]:
         """The user's own keys by name, then the admitted ones, the latest first."""
         self._read_own()
-        own = [ListedKey(nostr.npub(key), file.path.stem, None) for key, file in self._own.items()]
+        own = [ListedKey(npub(key), file.path.stem, None) for key, file in self._own.items()]
         others = [path for path in self._folder.glob("*") if _HEX.fullmatch(path.name)]
-        let_in = [
-            ListedKey(nostr.npub(path.name), "", datetime.fromtimestamp(path.stat().st_mtime, UTC)) for path in others
-        ]
+        let_in = [ListedKey(npub(path.name), "", datetime.fromtimestamp(path.stat().st_mtime, UTC)) for path in others]
         return sorted(own, key=lambda one: one.name) + sorted(let_in, key=lambda one: str(one.since), reverse=True)
 
     def _is_own(self, pubkey: str) -> bool:
@@ -101,7 +100,7 @@ class Admission:
         for path in keys_folder().glob("*.nsec"):
             try:
                 file = _KeyFile.of(path)
-                own[nostr.Identity.read(path).pubkey] = file
+                own[Identity.read(path).pubkey] = file
             except (PilothouseError, OSError):  # others may read it, or it is none: then it is not the user's alone
                 continue
         self._own = own

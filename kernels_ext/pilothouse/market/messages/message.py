@@ -1,4 +1,4 @@
-"""A Nostr event as plain Python: what crosses the door of :mod:`pilothouse.market.nostr.session`."""
+"""A Nostr event as plain Python: what crosses the door of :mod:`pilothouse.market.nostr.library`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from pilothouse.errors import Conflict, Untrusted
 from pilothouse.market.messages import events
 from pilothouse.market.money.ledger import ISSUED, Ledger, Transaction
 from pilothouse.market.money.protocols import Payment, Purpose
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.library import verify
 
 #: Accounts of one's own books: what can be spent, and what is on its way.
 PURSE = "purse"
@@ -21,7 +22,7 @@ class NoteWallet:
     Accounts: ``issued`` (where test money comes from), ``purse``, ``on-the-way``, ``paid:KEY`` and ``from:KEY``.
     """
 
-    def __init__(self, identity: nostr.Identity, ledger: Ledger) -> None:
+    def __init__(self, identity: Identity, ledger: Ledger) -> None:
         self.identity = identity
         self.ledger = ledger
 
@@ -55,7 +56,7 @@ class NoteWallet:
 
     def receive(self, proof: str, purpose: Purpose, payer: str, amount_msat: int) -> int:
         """See :meth:`pilothouse.market.money.protocols.Wallet.receive`."""
-        event = nostr.verify(proof)
+        event = verify(proof)
         if event.kind != events.PAYMENT or event.author != payer or event.tag("p") != self.identity.pubkey:
             raise Untrusted("the payment is not by the customer to this provider", field="payment")
         note = {"job": purpose.job, "round": purpose.round, "amount_msat": amount_msat, "currency": "test"}

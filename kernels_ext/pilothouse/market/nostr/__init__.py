@@ -1,1 +1,1 @@
-"""Nostr: sessions with relays. The only room that imports nostr_sdk."""
+"""Nostr: identities, and their sessions with relays. The only room that imports nostr_sdk, through one file."""

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pilothouse.errors import Unavailable, Untrusted
 from pilothouse.market.messages import events
 from pilothouse.market.messages.message import Message
-from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.market.nostr.identity import Identity
+from pilothouse.market.nostr.session import Session
 
 #: Once half have returned a result, the others get this many times what these took, and the job's patience at least.
 PATIENCE = 2.0

@@ -23,7 +23,7 @@ from pilothouse.errors import Untrusted
 from pilothouse.market.blobs.tokens import HOSTS
 from pilothouse.market.loopback import HOST, LoopbackServer
 from pilothouse.market.messages.message import Message
-from pilothouse.market.nostr import session as nostr
+from pilothouse.market.nostr.library import GIFT_WRAP, verify
 from pilothouse.market.nostr.stored import EventStore, Filter, Stored, is_ephemeral
 
 AUTHENTICATION = 22242
@@ -169,7 +169,7 @@ class _Connection(WebSocketHandler):
             return "invalid: it has expired"
         if message.kind == AUTHENTICATION:
             return "invalid: an authentication is no event to publish"
-        if message.kind != nostr.GIFT_WRAP and not self._relay.admits(message.author):
+        if message.kind != GIFT_WRAP and not self._relay.admits(message.author):
             return f"{_STRANGER}: not the author of this event"  # gift wraps are signed by throw-away keys
         if any(tag[:1] == ("-",) for tag in message.tags) and message.author not in self._keys:
             return "restricted: only its author may publish a protected event (NIP-70)"
@@ -209,7 +209,7 @@ class _Connection(WebSocketHandler):
 
     def _may_see(self, event: Stored) -> bool:
         message = event.message
-        return message.kind != nostr.GIFT_WRAP or not self._keys.isdisjoint(message.values("p"))
+        return message.kind != GIFT_WRAP or not self._keys.isdisjoint(message.values("p"))
 
     def _answer(self, event: dict[str, Any], reason: str) -> None:
         self._say("OK", str(event.get("id", "")), not reason or reason.startswith("duplicate:"), reason)
@@ -236,7 +236,7 @@ def _verified(event: dict[str, Any]) -> tuple[Message, str]:
         raise Untrusted("this is not a Nostr event", field="event") from None
     if size > MOST_EVENT:
         raise Untrusted(f"an event has {MOST_EVENT} bytes at most", field="event")
-    return nostr.verify(text), text
+    return verify(text), text
 
 
 def _port(netloc: str) -> int:

@@ -23,8 +23,9 @@ from pilothouse.market.messages.parameters import ProviderParameters
 from pilothouse.market.money.ledger import Ledger
 from pilothouse.market.money.notes import PURSE, NoteWallet
 from pilothouse.market.money.protocols import Purpose, Wallet
+from pilothouse.market.nostr.identity import Identity
 from pilothouse.market.nostr.patience import RETURN_S, Stopped, connected
-from pilothouse.market.nostr.session import Identity, Session
+from pilothouse.market.nostr.session import Session
 from pilothouse.market.provider.state import Deal, Deals, Placed
 from pilothouse.runs.channel import Channel
 
