@@ -1,4 +1,7 @@
-"""JupyterLab in a page of the system's Chromium, driven by Playwright: what a user does with it."""
+"""JupyterLab in a page of the system's Chromium, driven by Playwright: what a user does with it.
+
+Where there is the Chromium without a window of its own, it is taken: it computes a third less.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,8 @@ WINDOWS = """async () => {
 
 def chromium_path() -> str | None:
     """Where Debian's Chromium is; None when it is not installed."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 @contextlib.contextmanager
@@ -112,15 +116,18 @@ class Lab:
 
     def run_cell(self, index: int, *, wait: bool = True) -> None:
         """Run one cell of the notebook; its outputs are there when it is waited for."""
+        # In one go: a notebook that comes to the front again gives the focus back to the cell that had it before.
+        self.page.wait_for_function("() => globalThis.jupyterapp.shell.currentWidget?.content?.activeCell")
         self.page.evaluate(
             """index => {
-                const {content} = globalThis.jupyterapp.shell.currentWidget;
+                const {commands, shell} = globalThis.jupyterapp;
+                const {content} = shell.currentWidget;
                 content.activeCellIndex = index;
                 content.deselectAll();
+                void commands.execute("notebook:run-cell");
             }""",
             index,
         )
-        self.start("notebook:run-cell")
         if wait:
             cell = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell").nth(index)
             cell.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).wait_for()
