@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from typing import Any
 
@@ -57,19 +58,19 @@ class LoopbackServer:
 
     async def _serve(self) -> None:
         from tornado.httpserver import HTTPServer
-        from tornado.netutil import bind_sockets
         from tornado.web import Application
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         application = Application(self._routes, log_function=lambda _: None, **self._settings)
         http = HTTPServer(application, max_body_size=MOST_BODY)
         try:
-            sockets = bind_sockets(self._wanted, HOST)
+            listener = socket.create_server((HOST, self._wanted))
         except OSError:
             self._ready.set()
             return
-        http.add_sockets(sockets)
-        self.port = sockets[0].getsockname()[1]
+        listener.setblocking(False)
+        http.add_socket(listener)
+        self.port = listener.getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         http.stop()

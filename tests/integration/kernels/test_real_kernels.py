@@ -104,13 +104,11 @@ def endless(local_pilot: ph.Pilot) -> Iterator[ph.Run]:
 
 
 def killed_with_a_process(home: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", STREAM + "import time; time.sleep(1000)"], stdout=subprocess.PIPE, env=dict(os.environ)
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"streaming\n"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, "-c", STREAM + "import time; time.sleep(1000)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"streaming\n"
+        process.send_signal(signal.SIGKILL)
 
 
 def killed_with_a_kernel(home: Path) -> None:

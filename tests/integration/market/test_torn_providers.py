@@ -29,6 +29,7 @@ from tests.integration.market.trading import (
     ROUNDS,
     SEND,
     assert_books_agree,
+    by_day,
     earned,
     job,
     lose,
@@ -51,7 +52,7 @@ PROVIDER: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("point", PROVIDER)
+@pytest.mark.parametrize("point", by_day(PROVIDER, {"in-training", "earned-and-not-noted"}))
 def test_a_provider_goes_on_selling_under_its_key(market: Market, frail: Pilot, local_pilot: Pilot, point: str) -> None:
     seller = provider(market, frail, f"rita-{point}", tear=PROVIDER[point])
     (key,) = {one.provider for one in market.offers() if one.name == seller.name}

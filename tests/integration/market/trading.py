@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Any
+
+import pytest
 
 from pilothouse.market import TrainingResult
 from pilothouse.market.lab_market.following import ledgers
@@ -24,6 +27,11 @@ PRICES = {"nora": 100_000, "olga": 120_000}
 #: What others ask: less, so that a job for one provider is theirs.
 CHEAP = 50_000
 BUDGET = 10_000_000
+
+
+def by_day(points: Iterable[str], chosen: Collection[str]) -> list[Any]:
+    """For parametrize: these points of a kill are tried in each run of the tests, the others in those of the night."""
+    return [point if point in chosen else pytest.param(point, marks=pytest.mark.nightly) for point in points]
 
 
 def provider(market: Market, pilot: Pilot, name: str, **options: Any) -> Run:

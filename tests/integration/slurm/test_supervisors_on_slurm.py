@@ -133,11 +133,11 @@ def connect(address: str, context: ssl.SSLContext | None, words: bytes) -> bytes
     url = urlparse(address)
     assert url.hostname == "127.0.0.1"
     try:
-        with socket.create_connection((url.hostname, url.port or 0), timeout=10) as plain:
-            line = context.wrap_socket(plain) if context else plain
+        plain = socket.create_connection((url.hostname, url.port or 0), timeout=10)
+        with context.wrap_socket(plain) if context else plain as line:
             line.sendall(words)
             if context is None:
-                plain.shutdown(socket.SHUT_WR)
+                line.shutdown(socket.SHUT_WR)
             return line.recv(100)
     except OSError:  # closed on us
         return b""

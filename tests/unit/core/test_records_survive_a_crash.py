@@ -28,13 +28,12 @@ for i in itertools.count():
 def test_a_killed_writer_leaves_a_whole_record(state_home: Path) -> None:
     records = Records("things", Record)
     for delay in (0.0, 0.003, 0.011, 0.02, 0.05):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        writer.stdout.readline()
-        eventually(records.path("one").exists, "the first record")
-        time.sleep(delay)  # not a wait for anything: the moment of the kill is to vary
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
+        with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            eventually(records.path("one").exists, "the first record")
+            time.sleep(delay)  # not a wait for anything: the moment of the kill is to vary
+            writer.send_signal(signal.SIGKILL)
         found = records.read("one").model_extra
         assert found is not None
         assert found["text"] == str(found["number"]) * 20_000
