@@ -157,7 +157,7 @@ def test_offer_of_a_stranger_is_shown_escaped_and_nonsense_is_not_shown(market: 
     (found,) = market.offers()
     assert (found.name, found.price_sat, found.provider) == ("mallory", 1.5, stranger.pubkey)
     assert "mallory" in repr(market.offers())
-    assert ">mallory</td>" in market.offers()._repr_html_()
+    assert ">mallory</th>" in market.offers()._repr_html_()
 
 
 def test_title_with_markup_is_escaped_in_html_and_has_no_control_characters_in_text(market: Market) -> None:
