@@ -208,7 +208,7 @@ def test_long_calls_of_the_rooms_are_interrupted(kernel: Kernel, local_pilot: ph
     try:
         assert seconds < SOON * slowness()
         assert "The run 'long-run' goes on; ph.attach('long-run').stop() ends it." in text
-        assert run.state == "running"
+        assert run.state == "running", run.reason
     finally:
         for each in ph.runs():
             each.stop()
