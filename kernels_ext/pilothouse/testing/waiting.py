@@ -12,7 +12,8 @@ from pilothouse.errors import PilothouseError
 
 T = TypeVar("T")
 
-_PAUSE_S = 0.03
+#: Between two looks: first, and at most, for what takes long is looked at less and less often.
+_PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.02, 0.25, 1.1
 _SPIN_S = 0.2
 _NOT_YET = (AssertionError, LookupError, OSError, PilothouseError)
 
@@ -55,7 +56,7 @@ def eventually(what: Callable[[], T], why: str = "it", within: float = 60.0) -> 
     within
         Seconds of an idle machine, see :func:`slowness`; generous, since only a test that fails waits for so long.
     """
-    limit = _Limit(why, within)
+    limit, pause = _Limit(why, within), _PAUSE_S
     while True:
         try:
             if found := what():
@@ -64,13 +65,14 @@ def eventually(what: Callable[[], T], why: str = "it", within: float = 60.0) -> 
         except _NOT_YET as error:
             limit.last = error
         limit.check()
-        time.sleep(_PAUSE_S)
+        time.sleep(pause)
+        pause = min(pause * _LONGER, _LONGEST_PAUSE_S)
 
 
 async def eventually_async(
     what: Callable[[], T | Awaitable[T]], why: str = "it", within: float = 60.0, pause: float = _PAUSE_S
 ) -> T:
-    """:func:`eventually` in a coroutine, for a function or a coroutine function, asked every `pause` seconds."""
+    """:func:`eventually` in a coroutine, for a function or a coroutine function, asked again after `pause` seconds."""
     limit = _Limit(why, within)
     while True:
         try:
@@ -84,3 +86,4 @@ async def eventually_async(
             limit.last = error
         limit.check()
         await asyncio.sleep(pause)
+        pause = max(pause, min(pause * _LONGER, _LONGEST_PAUSE_S))
