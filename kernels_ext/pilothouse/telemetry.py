@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-#: Units of the variables that every run may have; a run's own quality figures bring theirs.
+#: Units of the variables that runs may have, streams the first seven, analyses the others.
 UNITS = {
     "produced": "messages",
     "consumed": "messages",
@@ -34,6 +34,8 @@ UNITS = {
     "dropped": "messages",
     "lag": "messages",
     "latency": "s",
+    "frames": "frames",
+    "pairs": "pairs",
 }
 
 #: The most samples that a store keeps. 4096 samples of 10 variables are 360 kB.

@@ -19,7 +19,7 @@ from pilothouse.streams import catalogue
 from pilothouse.streams.crew import Crew, Member, all_finished
 from pilothouse.streams.description import StreamDescription
 from pilothouse.streams.place import Place
-from pilothouse.streams.tally import QUANTILES, Tally, latencies
+from pilothouse.streams.tally import COUNTERS, QUANTILES, Tally, latencies
 from pilothouse.streams.workers import INTERVAL
 from pilothouse.telemetry import UNITS
 
@@ -104,7 +104,7 @@ class StreamDriver:
     async def _produce(self, lives: Iterable[asyncio.Task[None]]) -> None:
         """Until all producers have ended by themselves, or the run is stopped."""
         if not self.place.continued:
-            self.context.telemetry.append(time.time(), dict.fromkeys(UNITS.keys() - {"latency"}, 0.0))
+            self.context.telemetry.append(time.time(), dict.fromkeys(COUNTERS, 0.0))
         await self._until(lives, all_finished(self.producers), stop=True)
         if self.context.stopping.is_set():
             await self._until(lives, self.place.at_hand(), stop=False)  # a result without what was there would be none

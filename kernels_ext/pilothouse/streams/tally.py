@@ -12,7 +12,8 @@ from pilothouse.streams.latency import Histogram
 #: Samples over which a latency percentile is taken: one second.
 WINDOW = 10
 QUANTILES = (50, 90, 99)
-_COUNTERS = ("produced", "consumed", "produced_bytes", "consumed_bytes", "dropped", "lag")
+#: What is counted.
+COUNTERS = ("produced", "consumed", "produced_bytes", "consumed_bytes", "dropped", "lag")
 
 
 class Tally:
@@ -69,7 +70,7 @@ class Tally:
             return None
         self._new, self._silent = False, 0
         self._window.append(self._fresh.take())
-        values: dict[str, float] = {name: self.total(name) for name in _COUNTERS}
+        values: dict[str, float] = {name: self.total(name) for name in COUNTERS}
         recent = Histogram()
         for counts in self._window:
             recent.add(counts)

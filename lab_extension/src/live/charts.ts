@@ -60,6 +60,22 @@ export const charts = (trans: ITranslate): readonly IChart[] => [
     ]
   },
   {
+    name: 'frames',
+    title: trans.__('Throughput'),
+    unit: trans.__('frames/s'),
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [{ column: 'frames', label: trans.__('frames'), rate: true, factor: 1 }]
+  },
+  {
+    name: 'pairs',
+    title: trans.__('Throughput'),
+    unit: trans.__('pairs/s'),
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [{ column: 'pairs', label: trans.__('pairs'), rate: true, factor: 1 }]
+  },
+  {
     name: 'lag',
     title: trans.__('Lag'),
     unit: trans.__('messages'),

@@ -49,7 +49,7 @@ def test_rmsd_has_the_bits_of_mdanalysis_and_its_provenance(local_pilot: Pilot, 
     assert "promises 500" in found.attrs["notes"]
     run = local_pilot.runs()[0]
     assert run.progress == {"done": 98.0, "total": 98.0, "unit": "frames"}
-    assert float(run.telemetry.consumed[-1]) == 98
+    assert float(run.telemetry.frames[-1]) == 98
 
 
 def test_a_function_and_a_class_of_the_notebook(local_pilot: Pilot, universe: Any) -> None:

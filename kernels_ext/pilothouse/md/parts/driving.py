@@ -46,9 +46,9 @@ async def drive(context: RunContext, module: str, label: str) -> None:
     def heard(message: dict[str, Any]) -> None:
         if "total" in message:
             last.update(message)
-            context.progress(message["done"], message["total"], message["unit"])
-            before = context.telemetry.last().get("consumed", 0)
-            context.telemetry.append(time.time(), {"consumed": max(message["done"], before)})
+            context.progress(message["done"], message["total"], unit := message["unit"])
+            before = context.telemetry.last().get(unit, 0)
+            context.telemetry.append(time.time(), {unit: max(message["done"], before)})
         elif "found" in message:
             context.event("parts found", found=message["found"], parts=message["parts"])
         elif "problem" in message:
