@@ -9,6 +9,9 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 WORKERS ?= 5
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS)
 
+# Each of the many processes of the tests would compile what it imports, where the environment says so.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup lab tour test test-fast test-batch test-nightly bench lint clean debian debian-batch
 
 setup: .venv/.ready
