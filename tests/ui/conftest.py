@@ -51,7 +51,7 @@ def browser() -> Iterator[Any]:
     """Chromium, for one file of tests: it takes Playwright's event loop along when it goes."""
     pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
     if chromium_path() is None:
-        pytest.skip("no Chromium: apt-get install chromium-headless-shell")
+        pytest.skip("no Chromium: apt-get install chromium")
     with chromium() as browser:
         yield browser
 

@@ -1,7 +1,4 @@
-"""JupyterLab in a page of the system's Chromium, driven by Playwright: what a user does with it.
-
-Where there is the Chromium without a window of its own, it is taken: it computes a third less.
-"""
+"""JupyterLab in a page of the system's Chromium, driven by Playwright: what a user does with it."""
 
 from __future__ import annotations
 
@@ -52,7 +49,7 @@ WINDOWS = """async () => {
 
 def chromium_path() -> str | None:
     """Where Debian's Chromium is; None when it is not installed."""
-    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    names = ("chromium", "chromium-browser", "chromium-headless-shell")
     return next(filter(None, map(shutil.which, names)), None)
 
 

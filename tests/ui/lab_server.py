@@ -48,6 +48,9 @@ def lab_server(root: Path) -> Iterator[Server]:
     notices = places["SETTINGS"] / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     notices.parent.mkdir(parents=True)
     notices.write_text('{"fetchNews": "false"}')
+    documents = places["SETTINGS"] / "@jupyterlab" / "docmanager-extension" / "plugin.jupyterlab-settings"
+    documents.parent.mkdir(parents=True)
+    documents.write_text('{"autosave": false}')  # one in the middle of a test's own save makes it ask what to do
     token = secrets.token_hex(16)
     environment = os.environ | {
         "HOME": str(places["HOME"]),

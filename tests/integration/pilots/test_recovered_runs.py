@@ -229,7 +229,7 @@ def test_an_analysis_computes_only_what_is_missing(pilot: Pilot, tmp_path: Path)
     computed = len(noted()) - before
     sizes = [len(part) for part in np.array_split(np.arange(98), 16)]
     assert computed == sum(size for number, size in enumerate(sizes) if number not in kept)
-    assert (np.diff(run.telemetry["consumed"]) >= 0).all()
+    assert (np.diff(run.telemetry["frames"]) >= 0).all()
     assert RUNS.read(run.name).resumed == 1
     assert not parts.exists()
 
