@@ -48,34 +48,47 @@ class Departing:
             order = {"op": "worker-status-change", "status": going.name, "stimulus_id": _REASON}
             self._scheduler.stream_comms[node.address].send(order)
 
-    async def empty(self, node: NodeRecord, seconds: float) -> None:
-        """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data."""
+    async def empty(self, node: NodeRecord, seconds: float, *, more: bool = False) -> None:
+        """Have everybody take away what is on the node: runs their processes, Dask its tasks and its data.
+
+        Parameters
+        ----------
+        more
+            Other nodes are there or will be: what nobody can take at the moment is kept for them, so many seconds.
+        """
         if not node.address:
             return
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node.address))
+                    await asyncio.gather(self._host.clear(node.name, seconds), self._retire(node.address, more))
         if node.address:  # expected: what is still at work there is given to others, and is not to blame
             await self._scheduler.remove_worker(node.address, expected=True, close=False, stimulus_id=_REASON)
 
-    async def _retire(self, address: str) -> None:
+    async def _retire(self, address: str, more: bool) -> None:
         """Give the worker no more tasks, let it finish those that it is at, move its data elsewhere."""
         worker = self._scheduler.workers.get(address)
         while worker is not None and self._scheduler.workers.get(address) is worker:
-            await self._scheduler.retire_workers([address], close_workers=False, remove=False)
-            if not worker.processing and not self._has_alone(worker):
+            if self._staying() or not more:
+                await self._scheduler.retire_workers([address], close_workers=False, remove=False)
+            if not worker.processing and not self._has_alone(worker, more):
                 return
             await asyncio.sleep(LOOK_S)
 
-    def _has_alone(self, worker: Any) -> bool:
-        """Whether what a worker has that goes is with none that stays, though there are some.
+    def _has_alone(self, worker: Any, more: bool) -> bool:
+        """Whether what a worker has that goes is with none that stays, though there are some, or will be.
 
         For :meth:`distributed.Scheduler.retire_workers` a key is moved when any other has it, be it one that goes too.
         Actors can't be moved; beside them it moves nothing.
         """
-        stay = {other for other in self._scheduler.workers.values() if other.status is not Status.closing_gracefully}
-        return bool(stay) and not worker.actors and any(stay.isdisjoint(task.who_has) for task in worker.has_what)
+        stay = self._staying()
+        if worker.actors or not (stay or more):
+            return False
+        return any(stay.isdisjoint(task.who_has) for task in worker.has_what)
+
+    def _staying(self) -> set[Any]:
+        """The workers that are there and do not go."""
+        return {worker for worker in self._scheduler.workers.values() if worker.status is not Status.closing_gracefully}
 
     async def gone(self, node: NodeRecord) -> None:
         """Wait until nothing of a node is left whose job was told to end."""

@@ -89,7 +89,7 @@ class GivingBack:
 
     async def _empty(self, node: NodeRecord, seconds: float) -> None:
         if self._departing is not None:
-            await self._departing.empty(node, seconds)
+            await self._departing.empty(node, seconds, more=self._record.nodes_wanted > 0)
 
     async def _cancel(self, job: str) -> None:
         """End the job, however long the batch system is out of reach."""
