@@ -49,7 +49,7 @@ class Tally:
         self._latest[process] = values
 
     def total(self, counter: str, without: Collection[str] = ()) -> int:
-        """The sum of a counter over all processes but those.
+        """The sum of a counter over all processes; of what consumers count, also without those called `without`.
 
         What a consumer reports as its lag is of the moment of its report: one that hangs reports no more. So the lag
         of the run is what its producers, who go on, have produced, without what is consumed.

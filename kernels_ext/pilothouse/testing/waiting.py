@@ -46,6 +46,10 @@ class _Limit:
         return time.monotonic() > self._begun + self.within * self._factor
 
 
+def _longer(pause: float) -> float:
+    return max(pause, min(pause * _LONGER, _LONGEST_PAUSE_S))
+
+
 def eventually(what: Callable[[], T], why: str = "it", within: float = 60.0) -> T:
     """What `what` returns, once that is true; an error of `what` counts as not yet.
 
@@ -66,7 +70,7 @@ def eventually(what: Callable[[], T], why: str = "it", within: float = 60.0) -> 
             limit.last = error
         limit.check()
         time.sleep(pause)
-        pause = min(pause * _LONGER, _LONGEST_PAUSE_S)
+        pause = _longer(pause)
 
 
 async def eventually_async(
@@ -86,4 +90,4 @@ async def eventually_async(
             limit.last = error
         limit.check()
         await asyncio.sleep(pause)
-        pause = max(pause, min(pause * _LONGER, _LONGEST_PAUSE_S))
+        pause = _longer(pause)
