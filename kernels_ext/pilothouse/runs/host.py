@@ -155,11 +155,7 @@ class RunHost:
         context.record.state = State.STOPPING
         context.save()
         context.stopping.set()
-        asyncio.get_running_loop().call_later(STOP_GRACE, self._force, name)
-
-    def _force(self, name: str) -> None:
-        if name in self._tasks:
-            self._tasks[name].cancel()
+        asyncio.get_running_loop().call_later(STOP_GRACE, self._tasks[name].cancel)  # it, not what has its name by then
 
     async def close(self, reason: str) -> None:
         """Stop all runs, for the pilot ends."""
@@ -235,7 +231,7 @@ class RunHost:
         context = self.context(name)
         deadline = time.monotonic() + min(wait, 30.0)
         frame = context.telemetry.since(since)
-        while not len(frame.time) and time.monotonic() < deadline and name in self._live:
+        while not len(frame.time) and time.monotonic() < deadline and self._live.get(name) is context:
             await asyncio.sleep(0.02)
             frame = context.telemetry.since(since)
         return _status(context.record), frame.encode()

@@ -183,16 +183,25 @@ def test_a_customer_whose_process_alone_is_killed_goes_on(
     assert died["code"] == -signal.SIGKILL
 
 
+#: Where the relay is killed: target, and which call of it by the customer.
+RELAY: dict[str, tuple[str, int]] = {
+    "ordering": ("pilothouse.market.customer.trading:Customer._order", 2),
+    "fetching-a-result": ("pilothouse.market.blobs.server:BlobClient.get", 3),
+}
+
+
+@pytest.mark.parametrize("point", by_day(RELAY, {"fetching-a-result"}))
 def test_a_job_goes_on_when_the_relay_that_was_killed_is_back(
-    market: Market, providers: list[Run], whole: TrainingResult, local_pilot: Pilot
+    market: Market, providers: list[Run], whole: TrainingResult, local_pilot: Pilot, point: str
 ) -> None:
     """Relay and blob server are one process; the next one has the address and the blobs, and no events."""
+    eventually(lambda: {one.name for one in market.offers()} >= PRICES.keys(), "their offers", within=90)
     assert market.run is not None
     relay = [one["pid"] for one in market.run.events() if one["what"] == "process started"][-1]
-    tear = ["pilothouse.market.customer.trading:Customer._order", 2, "before", None]
-    run = job(market, local_pilot, "relay-killed", tear=tear, victim=relay)
+    tear = [*RELAY[point], "before", None]
+    run = job(market, local_pilot, f"relay-killed-{point}", tear=tear, victim=relay)
     result = run.result(timeout=120)
-    assert len(result["rounds"]) == ROUNDS
+    assert [one["reason"] for one in result["verdicts"]] == ["ok"] * ROUNDS * len(PRICES), "nobody else is to blame"
     assert result["ledger"].balanced
     assert result["paid_msat"] == ROUNDS * sum(PRICES.values())
     for name in PRICES:

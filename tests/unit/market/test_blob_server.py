@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.errors import InvalidInput, Unavailable, Untrusted
+from pilothouse.errors import InvalidInput, NotFound, Unavailable, Untrusted
 from pilothouse.market.blobs import server as blobs
 from pilothouse.market.blobs import tokens
 from pilothouse.market.messages.events import BlobRef
@@ -92,8 +92,8 @@ def test_wrong_key_is_untrusted(server: blobs.BlobServer, client: blobs.BlobClie
         client.get(ref.model_copy(update={"key": "0" * 64}))
 
 
-def test_blob_that_is_not_there_is_unavailable(server: blobs.BlobServer, client: blobs.BlobClient) -> None:
-    with pytest.raises(Unavailable, match="404 no such blob"):
+def test_blob_that_is_not_there_is_not_found(server: blobs.BlobServer, client: blobs.BlobClient) -> None:
+    with pytest.raises(NotFound, match="has no blob 0000000000000000…"):
         client.get(BlobRef(sha256="0" * 64, size=1, server=server.url))
 
 

@@ -13,11 +13,12 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pilothouse.errors import InvalidInput, Unavailable, Untrusted
+from pilothouse.errors import InvalidInput, NotFound, Unavailable, Untrusted
 from pilothouse.market.blobs.tokens import token
 from pilothouse.market.loopback import HOST, LoopbackServer
 from pilothouse.market.messages.events import BlobRef
@@ -117,8 +118,10 @@ class BlobClient:
 
         Raises
         ------
+        NotFound
+            The server has no such blob.
         Unavailable
-            The server refuses, has no such blob, or can't be reached.
+            It refuses, or can't be reached.
         Untrusted
             What came is not what the hash names, or too large, or does not decrypt. Nothing of it is kept.
         """
@@ -145,6 +148,8 @@ class BlobClient:
                 with self._open(request, timeout=self._timeout) as answer:
                     return bytes(answer.read(limit + 1))
             except urllib.error.HTTPError as error:
+                if error.code == HTTPStatus.NOT_FOUND:
+                    raise NotFound(f"the blob server {server} has no blob {sha256[:16]}…", field="blobs") from None
                 refused = f"{error.code} {error.headers.get('X-Reason') or error.reason}"
                 if error.code not in {400, 401, 403}:
                     break

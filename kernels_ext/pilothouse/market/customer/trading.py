@@ -246,8 +246,14 @@ class Customer:
         self._at.commit()
 
     def _take(self, message: Message, opened: OpenRound, partner: Partner) -> bool:
-        """Commit the result in `message`; False when it is of another round or contract."""
-        model = fault = None
+        """Commit the result in `message`; False when it is of another round or contract.
+
+        Raises
+        ------
+        Unavailable
+            The job's own blob server is away: that is not the provider's fault.
+        """
+        model = result = fault = None
         try:
             result = events.Result.parse(message.content)
             if result.contract != partner.contract.hash:
@@ -259,6 +265,8 @@ class Customer:
             model = self.blobs.get(result.model)
             arrays.unpack_state(model)
         except PilothouseError as error:
+            if isinstance(error, Unavailable) and result is not None and result.model.server == self.job.blobs:
+                raise
             reason = str(error)
             self._report(
                 {"event": "result unreadable", "provider": partner.key, "round": opened.number, "reason": reason}

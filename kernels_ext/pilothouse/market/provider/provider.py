@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pilothouse.errors import PilothouseError, Unavailable, Untrusted
 from pilothouse.market import agreement
@@ -33,9 +33,15 @@ from pilothouse.runs.channel import Channel
 OFFER_TTL = 180.0
 OFFER_RENEWAL = 60.0
 OFFER_RETRY = 5.0
+#: Seconds that a blob server which is away has to come back before the provider turns to its other customers, and
+#: between two looks.
+BLOBS_S = 20.0
+BLOBS_RETRY_S = 1.0
 #: Seconds for which private messages stay on the relay.
 MESSAGE_TTL = 3600.0
 MAX_BLOB = 64 * 2**20
+
+T = TypeVar("T")
 
 
 class Provider:
@@ -221,9 +227,10 @@ class Provider:
         if order.shard.sha256 not in self._shards:
             while len(self._shards) >= 2 * self.settings.capacity:
                 del self._shards[next(iter(self._shards))]
-            self._shards[order.shard.sha256] = arrays.unpack_shard(self.blobs.get(order.shard))
+            packed = self._patiently(order, lambda: self.blobs.get(order.shard))
+            self._shards[order.shard.sha256] = arrays.unpack_shard(packed)
         shard = self._shards[order.shard.sha256]
-        base = arrays.unpack_state(self.blobs.get(order.base))
+        base = arrays.unpack_state(self._patiently(order, lambda: self.blobs.get(order.base)))
         training = contract.training
         model = trainers.trainer(training.trainer)
         try:
@@ -236,12 +243,22 @@ class Provider:
             contract=order.contract,
             round=order.round,
             attempt=order.attempt,
-            model=self.blobs.put(arrays.pack_state(state), order.base.server),
+            model=self._patiently(order, lambda: self.blobs.put(arrays.pack_state(state), order.base.server)),
             samples=len(shard),
             steps=training.epochs * -(-len(shard) // training.batch),
             loss=loss if math.isfinite(loss) else None,
             environment={"python": platform.python_version()},
         )
+
+    def _patiently(self, order: events.RoundOrder, transfer: Callable[[], T]) -> T:
+        """What `transfer` returns: the order's blob server may be away for a moment, lost with the customer's pilot."""
+        end = min(time.time() + BLOBS_S, order.deadline)
+        while True:
+            try:
+                return transfer()
+            except Unavailable:
+                if time.time() + BLOBS_RETRY_S > end or self._stop.wait(BLOBS_RETRY_S):
+                    raise
 
     def _close_round(self, message: Message) -> None:
         verdict = events.Verdict.parse(message.content)

@@ -1,0 +1,58 @@
+"""A supervisor's runs, without nodes: they wait for the first one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pilothouse.registry.naming import claim, remove
+from pilothouse.registry.records import RUNS, RunRecord
+from pilothouse.runs import host
+from pilothouse.runs.host import RunHost
+from pilothouse.runs.processes import NodeHost
+from pilothouse.state import utcnow
+from tests.waiting import eventually_async
+
+
+def a_run(name: str) -> RunRecord:
+    return claim(
+        RUNS,
+        name,
+        "count",
+        lambda chosen: RunRecord(
+            name=chosen, kind="count", pilot="none", pilot_created=utcnow(), created=utcnow(), parameters={"to": 3}
+        ),
+        "error",
+    )
+
+
+def test_the_end_by_force_of_a_stopped_run_is_not_that_of_the_next_of_its_name(
+    state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "STOP_GRACE", 0.5)
+
+    async def stopped_removed_and_launched_again() -> None:
+        scheduler: Any = SimpleNamespace(workers={}, stream_handlers={})
+        runs = RunHost(NodeHost(scheduler), dict, lambda: None)
+        first = a_run("again")
+        runs.launch("again")
+        await asyncio.sleep(0)
+        await runs.stop("again")
+        passed = asyncio.Event()
+        asyncio.get_running_loop().call_later(host.STOP_GRACE, passed.set)
+        await eventually_async(lambda: not runs.live, "the first one's end")
+        remove(RUNS, first)
+        a_run("again")
+        runs.launch("again")
+        await passed.wait()
+        assert runs.live == ["again"]
+        await asyncio.sleep(0)  # one that is cancelled learns of it
+        assert runs.live == ["again"]
+        await runs.close("the test is over")
+        assert RUNS.read("again").reason == "stopped"
+
+    asyncio.run(stopped_removed_and_launched_again())
