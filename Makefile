@@ -6,7 +6,7 @@ SOURCES := pyproject.toml lab_extension/hatch_build.py lab_extension/package-loc
   $(shell find lab_extension/src lab_extension/style lab_extension/schema widgets/js -type f 2>/dev/null)
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 # Tests beside each other (0: one after the other), in the order of tests/schedule.py.
-WORKERS ?= 5
+WORKERS ?= 4
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS)
 
 # Each of the many processes of the tests would compile what it imports, where the environment says so.
