@@ -1,4 +1,4 @@
-"""Bokeh figures that show themselves as the last line of a cell, as handles do."""
+"""What shows itself as the last line of a cell: handles, tables, and Bokeh figures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import importlib
 from typing import Any, TypeVar
 
 F = TypeVar("F")
+
+
+def mimebundle(function: str, *shown: Any, text: str) -> dict[str, Any]:
+    """The rich display that `function` of ``pilothouse_widgets`` makes of `shown`; `text` without that package."""
+    try:
+        make = getattr(importlib.import_module("pilothouse_widgets"), function)
+    except ImportError:
+        return {"text/plain": text}
+    bundle: dict[str, Any] = make(*shown)
+    return bundle
 
 
 def self_showing(figure: F, text: str) -> F:
@@ -16,15 +26,8 @@ def self_showing(figure: F, text: str) -> F:
     text
         What it shows, in words: for a terminal, for people who don't see it, and where there is no BokehJS.
     """
-
-    def bundle(**_: Any) -> dict[str, Any]:
-        try:
-            widgets = importlib.import_module("pilothouse_widgets")
-        except ImportError:
-            return {"text/plain": text}
-        shown: dict[str, Any] = widgets.figure_mimebundle(figure, text)
-        return shown
-
     # A subclass would need a model of its own in BokehJS; a model takes attributes of no property when private.
-    object.__setattr__(figure, "_repr_mimebundle_", bundle)
+    object.__setattr__(
+        figure, "_repr_mimebundle_", lambda **_: mimebundle("figure_mimebundle", figure, text, text=text)
+    )
     return figure

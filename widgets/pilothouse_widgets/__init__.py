@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from pilothouse_widgets.run_view import RunView
     from pilothouse_widgets.sites import sites_mimebundle
     from pilothouse_widgets.standalone import figure_mimebundle
+    from pilothouse_widgets.timeline import timeline_mimebundle
 
-__all__ = ["RunView", "figure", "figure_mimebundle", "pilot_mimebundle", "run_mimebundle", "sites_mimebundle"]
+__all__ = [
+    "RunView",
+    "figure",
+    "figure_mimebundle",
+    "pilot_mimebundle",
+    "run_mimebundle",
+    "sites_mimebundle",
+    "timeline_mimebundle",
+]
 
 _MODULES = {
     "RunView": "run_view",
@@ -21,6 +30,7 @@ _MODULES = {
     "pilot_mimebundle": "bundles",
     "run_mimebundle": "bundles",
     "sites_mimebundle": "sites",
+    "timeline_mimebundle": "timeline",
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import InvalidInput, Lost, Unavailable
+from pilothouse.pictures import mimebundle
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
-from pilothouse.runs.handle import _mimebundle
 from pilothouse.state import check_name, utcnow
 from pilothouse.waiting import wait_until
 
@@ -154,7 +154,7 @@ class AttachedPilot:
         return f"<AttachedPilot {self.name!r} at {self.scheduler}, {len(self.nodes)} nodes, {self.state}{reason}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return _mimebundle("pilot_mimebundle", self)
+        return mimebundle("pilot_mimebundle", self, text=repr(self))
 
 
 def attach_dask(address: Any, *, name: str | None = None, security: Security | None = None) -> AttachedPilot:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
+from pilothouse.pictures import mimebundle
 from pilothouse.pilots.awaiting import wait_for_nodes
 from pilothouse.registry.dashboard_link import dashboard_link
 from pilothouse.registry.folders import EVENTS
@@ -16,7 +17,7 @@ from pilothouse.registry.liveness import clear_away, reconcile, seen
 from pilothouse.registry.naming import Exist, remove
 from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, State, runs_on
-from pilothouse.runs.handle import Run, _mimebundle
+from pilothouse.runs.handle import Run
 from pilothouse.runs.launch import ANSWER_S, ask, launch
 from pilothouse.state import check_name
 from pilothouse.tasks.executing import Executes
@@ -369,7 +370,7 @@ class Pilot(Executes):
         )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
-        return _mimebundle("pilot_mimebundle", self)
+        return mimebundle("pilot_mimebundle", self, text=repr(self))
 
 
 def _count(n: int, least: int) -> int:

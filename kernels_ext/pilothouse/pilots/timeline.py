@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from pilothouse.pictures import mimebundle
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.history import all_nodes
 from pilothouse.registry.journal import Journal
@@ -126,12 +127,7 @@ class Timeline:
         return self.text()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        try:
-            widgets = importlib.import_module("pilothouse_widgets.timeline")
-        except ImportError:
-            return {"text/plain": self.text()}
-        bundle: dict[str, Any] = widgets.timeline_mimebundle(self)
-        return bundle
+        return mimebundle("timeline_mimebundle", self, text=self.text())
 
 
 def timeline(record: PilotRecord) -> Timeline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import dask
 import distributed
 
 from pilothouse.registry.dashboard_link import proxied
@@ -24,6 +25,10 @@ class Client(distributed.Client):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, dashboard: str, **options: Any) -> None:
         self._dashboard = dashboard
+        if dask.config.get("scheduler", None) == "dask.distributed":
+            # Another client's doing: this one would bring it back when it is the last to close, and all that is
+            # computed in this process afterwards would fail, for there is no client.
+            dask.config.config.pop("scheduler")
         super().__init__(*arguments, **options)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import time
 from collections.abc import Generator
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pilothouse.errors import Conflict, Failed, Lost, NotFound, PilothouseError, Unavailable
+from pilothouse.pictures import mimebundle
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal, logs
 from pilothouse.registry.line import client as control
@@ -265,7 +265,7 @@ class Run:
         return f"<{type(self).__name__} {record.name!r} ({record.kind} on {record.pilot}) {record.state}{reason}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
-        return _mimebundle("run_mimebundle", self)
+        return mimebundle("run_mimebundle", self, text=repr(self))
 
 
 def _handle(kind: str) -> type[Run]:
@@ -274,15 +274,6 @@ def _handle(kind: str) -> type[Run]:
         own: type[Run] = point.load()
         return own
     return Run
-
-
-def _mimebundle(function: str, handle: Any) -> dict[str, Any]:
-    """A handle's rich display, from the package that knows notebooks where it is installed."""
-    try:
-        bundle: dict[str, Any] = getattr(importlib.import_module("pilothouse_widgets"), function)(handle)
-    except ImportError:
-        return {"text/plain": repr(handle)}
-    return bundle
 
 
 def run_of(name: str, created: datetime) -> Run:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from typing import Any
 
+from pilothouse.pictures import mimebundle
 from pilothouse.pilots.sites.check import shown
 from pilothouse.pilots.sites.files import BrokenFile
 from pilothouse.pilots.sites.site import QueueLimits, Site
@@ -47,14 +47,9 @@ class Sites(list[Site]):
         table = text_table([COLUMNS, *([row[column] for column in COLUMNS] for row in self.rows())])
         return "\n".join([table, *(f"unreadable: {each.reason}" for each in self.unreadable)])
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """The same as HTML, where the widgets are installed."""
-        try:
-            widgets = importlib.import_module("pilothouse_widgets")
-        except ImportError:
-            return None
-        bundle: dict[str, Any] = widgets.sites_mimebundle(self)
-        return bundle
+        return mimebundle("sites_mimebundle", self, text=repr(self))
 
 
 def _line(text: str) -> str:
