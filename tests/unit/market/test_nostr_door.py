@@ -12,15 +12,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable, Untrusted
 from pilothouse.market.messages import message
+from pilothouse.market.nostr import relay as relays
 from pilothouse.market.nostr.identity import Identity
 from pilothouse.market.nostr.library import GIFT_WRAP, verify
 from pilothouse.market.nostr.relay import EmbeddedRelay
 from pilothouse.market.nostr.session import Session
+from pilothouse.market.nostr.stored import Filter, Stored
 from tests.library_relay import LibraryRelay
 from tests.waiting import slowness
 
@@ -108,13 +111,42 @@ def test_catching_up_gives_all_private_messages_however_many_there_are(
         for future in sent:
             future.result(60)
     with Session(bob, [relay]) as receiver:
-        receiver.catch_up()
+        receiver.listen(catch_up=True)
         found = []
         while (heard := receiver.receive(0)) is not None:
             found.append(heard.content)
         assert sorted(found, key=int) == [str(i) for i in range(number)]
-        receiver.listen()
         assert receiver.receive(1) is None  # and none of them again
+
+
+def test_what_arrives_when_the_last_stored_event_has_come_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relay passes on what others send it until it hears that a request is over."""
+    late: list[Stored] = []
+    asked = relays._Connection._subscribe
+
+    def answer(connection: relays._Connection, name: str, wanted: list[Any]) -> None:
+        asked(connection, name, wanted)
+        if late and any(GIFT_WRAP in one["kinds"] for one in wanted):
+            event = late.pop()
+            there.events.take(event)
+            connection.offer(event)
+
+    monkeypatch.setattr(relays._Connection, "_subscribe", answer)
+    elsewhere, there = EmbeddedRelay(everybody), EmbeddedRelay(everybody)
+    alice, bob = Identity.generate(), Identity.generate()
+    try:
+        with Session(alice, [elsewhere.url]) as sender:
+            sender.send(bob.pubkey, 5704, "an order", ttl=60)
+        late += elsewhere.events.find(Filter(kinds=frozenset({GIFT_WRAP})), lambda _: True)
+        with Session(bob, [there.url]) as receiver:
+            receiver.listen({"kinds": [5701]}, catch_up=True)
+            heard = receiver.receive(5)
+            assert heard is not None
+            assert heard.content == "an order"
+            assert receiver.receive(0.5) is None
+    finally:
+        elsewhere.close()
+        there.close()
 
 
 def test_sending_can_be_awaited(relay: str) -> None:

@@ -210,19 +210,21 @@ class Connection:
         except nostr_sdk.NostrSdkError as error:
             raise Unavailable(f"the relays {', '.join(self._relays)} do not answer: {error}", field="relays") from None
 
-    async def subscribe(self, filters: list[dict[str, Any]]) -> Any:
-        """What :func:`next_event` gives the events of that match one of `filters`, from now on.
+    def heard(self) -> Any:
+        """What :func:`next_event` gives the events of that come from now on, whoever here asked for them."""
+        return self._client.notifications()
+
+    async def subscribe(self, filters: list[dict[str, Any]]) -> None:
+        """Have the relays send the events that match one of `filters`, from now on, see :meth:`heard`.
 
         Raises
         ------
         Unavailable
             No relay took the subscription.
         """
-        stream = self._client.notifications()
         outcome = await self._client.subscribe(_target(filters))
         if not outcome.success:
             raise Unavailable(f"no relay took the subscription: {_reasons(outcome.failed)}", field="relays")
-        return stream
 
     async def close(self) -> None:
         """Disconnect."""

@@ -99,50 +99,58 @@ class Session:
         found = [message for event in events if (message := await self._open(event)) and not message.expired]
         return sorted(found, key=lambda message: -message.created_at)
 
-    def catch_up(self) -> None:
-        """Have :meth:`receive` give all private messages to us that the relays still have, before it comes to others.
-
-        A subscription alone gives as many of them as a relay answers with at once, in no order that tells new from old.
-        """
-        _thread.wait(self._catch_up(), 300)
-
-    async def _catch_up(self) -> None:
-        wanted: dict[str, Any] = {"kinds": [GIFT_WRAP], "#p": [self.identity.pubkey], "limit": PAGE}
-        seen: set[str] = set()
-        while True:
-            page = {event.id().to_hex(): event for event in await self._connection.stored([wanted])}
-            if not page.keys() - seen:
-                return
-            for event in (page[name] for name in page.keys() - seen):
-                message = await self._open(event)
-                if message is not None and not message.expired:
-                    self._inbox.put(message)
-            seen |= page.keys()
-            dates = sorted((int(event.created_at().as_secs()) for event in page.values()), reverse=True)
-            wanted["until"] = dates[:PAGE][-1]  # down to here each of the relays has given what it has
-
-    def listen(self, *filters: dict[str, Any]) -> None:
+    def listen(self, *filters: dict[str, Any], catch_up: bool = False) -> None:
         """From now on, :meth:`receive` gives the events that match one of `filters`, and private messages to us.
 
         Stored events come first; what was published here or already fetched does not come again. Call it once.
+
+        Parameters
+        ----------
+        catch_up
+            Have all private messages to us that the relays still have, before anything else comes to others. Without
+            it they give as many of them as they answer with at once, in no order that tells new from old.
         """
-        mine = {"kinds": [GIFT_WRAP], "#p": [self.identity.pubkey]}
-        _thread.wait(self._listen([mine, *filters]), 30)
+        _thread.wait(self._listen(list(filters), catch_up), 330 if catch_up else 30)
 
-    async def _listen(self, filters: list[dict[str, Any]]) -> None:
-        stream = await self._connection.subscribe(filters)
-        self._pump = asyncio.get_running_loop().create_task(self._deliver(stream))
-
-    async def _deliver(self, stream: Any) -> None:
+    async def _listen(self, filters: list[dict[str, Any]], catch_up: bool) -> None:
+        # What comes is heard before anything is asked for: the library gives an event once, and one that arrives
+        # between the last stored event and the end of that request would be known, and given to nobody.
         seen: dict[str, None] = {}
+        self._pump = asyncio.get_running_loop().create_task(self._deliver(self._connection.heard(), seen))
+        mine = {"kinds": [GIFT_WRAP], "#p": [self.identity.pubkey]}
+        if catch_up:
+            await self._connection.subscribe([mine])
+            await self._catch_up(seen)
+            if filters:
+                await self._connection.subscribe(filters)
+        else:
+            await self._connection.subscribe([mine, *filters])
+
+    async def _catch_up(self, seen: dict[str, None]) -> None:
+        wanted: dict[str, Any] = {"kinds": [GIFT_WRAP], "#p": [self.identity.pubkey], "limit": PAGE}
+        known: set[str] = set()
+        while True:
+            page = {event.id().to_hex(): event for event in await self._connection.stored([wanted])}
+            if not page.keys() - known:
+                return
+            for event in (page[name] for name in page.keys() - known):
+                self._put(await self._open(event), seen)
+            known |= page.keys()
+            dates = sorted((int(event.created_at().as_secs()) for event in page.values()), reverse=True)
+            wanted["until"] = dates[:PAGE][-1]  # down to here each of the relays has given what it has
+
+    async def _deliver(self, stream: Any, seen: dict[str, None]) -> None:
         while (event := await next_event(stream)) is not None:
-            message = await self._open(event)
-            if message is None or message.expired or message.id in seen:
-                continue
-            seen[message.id] = None
-            if len(seen) > 10_000:
-                del seen[next(iter(seen))]
-            self._inbox.put(message)
+            self._put(await self._open(event), seen)
+
+    def _put(self, message: Message | None, seen: dict[str, None]) -> None:
+        """Have :meth:`receive` give a message, once."""
+        if message is None or message.expired or message.id in seen:
+            return
+        seen[message.id] = None
+        if len(seen) > 10_000:
+            del seen[next(iter(seen))]
+        self._inbox.put(message)
 
     async def _open(self, event: Any) -> Message | None:
         """The event as a message; None when it is forged or not for us."""

@@ -84,9 +84,8 @@ class Provider:
 
     def serve(self) -> None:
         """Trade until stopped; :meth:`withdraw` is what follows."""
-        if self._deals.is_continued:
-            self.session.catch_up()
-        self.session.listen({"kinds": [events.CALL], "#t": [events.NAMESPACE]})
+        calls = {"kinds": [events.CALL], "#t": [events.NAMESPACE]}
+        self.session.listen(calls, catch_up=self._deals.is_continued)
         self._offer()
         self._report({"event": "offer published", "npub": self.session.identity.npub})
         self._report(dict(self._count))
