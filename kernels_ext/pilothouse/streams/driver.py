@@ -151,7 +151,10 @@ class StreamDriver:
         """End the consumers; the first one removes the log if nothing is left in it."""
         first, *others = self.consumers
         await asyncio.gather(*(member.end(0.2) for member in others))
-        self.kept = bool(self.unfinished) or self.tally.total("produced") > self.tally.total("consumed")
+        produced = self.tally.total("produced")
+        if not produced:
+            self.unfinished = []  # they never got the log: whoever was to make it was stopped before
+        self.kept = bool(self.unfinished) or produced > self.tally.total("consumed")
         if not self.kept:
             await first.order({"op": "remove"})
         await first.end(STOP_GOODBYE)

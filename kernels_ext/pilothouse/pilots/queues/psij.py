@@ -43,6 +43,8 @@ AFTER = {
 #: Executors that are none of PSI/J's own kind for batch systems: they need more than commands.
 OTHERS = {"flux", "local", "rp"}
 _GONE = re.compile(r"[Ii]nvalid job id|not found|[Uu]nknown [Jj]ob|finished|already|completing or completed")
+#: With which signal such a job was ended says no more, and is known sooner or later than that it was.
+_OVER = re.compile(r"time ?limit|wall ?time", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"-{0,2}([A-Za-z][\w-]*)(?:[= ]\s*(.*))?")
 
 
@@ -313,7 +315,7 @@ def _remembered(facts: dict[str, Any]) -> JobStatus:
 
 def _why(code: int | None, message: str) -> str:
     parts = [message] if message else []
-    if code:
+    if code and not (code < 0 and _OVER.search(message)):
         parts.append(f"signal {-code}" if code < 0 else f"exit code {code}")
     return ", ".join(parts)
 
