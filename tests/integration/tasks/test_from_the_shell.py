@@ -11,13 +11,13 @@ from pilothouse.pilots import Pilot
 
 
 def test_execute(local_pilot: Pilot) -> None:
-    command = [sys.executable, "-m", "pilothouse.cli", "execute", "--json", "--run-name", "shell", local_pilot.name]
+    command = [sys.executable, "-m", "pilothouse.cli", "execute", "--json", "--run-name", "executed", local_pilot.name]
     command += ["sh", "-c", "echo $0 $1", "a", "--b"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr.startswith(f'# ph.attach("{local_pilot.name}").execute(["sh", "-c", "echo $0 $1", "a", "--b"]')
-    assert json.loads(answer.stdout)["name"] == "shell"
-    task = ph.attach("shell")
+    assert json.loads(answer.stdout)["name"] == "executed"
+    task = ph.attach("executed")
     task.result(timeout=60)  # type: ignore[union-attr]
     assert task.stdout() == "a --b"  # type: ignore[union-attr]
 

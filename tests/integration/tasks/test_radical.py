@@ -100,7 +100,7 @@ def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot,
             ["sleep", "600"],
             ["true"],
         ],
-        env={"GREETING": greeting}, inputs=[start], outputs=["end.xyz"], retries=1, timeout=6.0,
+        env={"GREETING": greeting}, inputs=[start], outputs=["end.xyz"], retries=1, timeout=15.0,
         through="radical",
     )  # fmt: skip
     home = tasks.folder / "radical"
@@ -111,7 +111,7 @@ def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot,
     assert table["exit_code"].values[[0, 1, 2, 4]].tolist() == [0, 3, -11, 0]
     assert table["attempts"].values.tolist() == [1, 2, 2, 2, 2]
     assert [str(error) for error in table["error"].values] == [
-        "", "exit code 3", "it was ended by SIGSEGV", "it took longer than timeout=6 s",
+        "", "exit code 3", "it was ended by SIGSEGV", "it took longer than timeout=15 s",
         "it ended well but left no 'end.xyz'",
     ]  # fmt: skip
     assert tasks.stdout(task=0) == f"{greeting} 1 {os.environ['HOME']}"
