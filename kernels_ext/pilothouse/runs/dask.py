@@ -25,7 +25,7 @@ class Client(distributed.Client):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, dashboard: str, **options: Any) -> None:
         self._dashboard = dashboard
-        if dask.config.get("scheduler", None) == "dask.distributed":
+        if options.get("set_as_default", True) and dask.config.get("scheduler", None) == "dask.distributed":
             # Another client's doing: this one would bring it back when it is the last to close, and all that is
             # computed in this process afterwards would fail, for there is no client.
             dask.config.config.pop("scheduler")

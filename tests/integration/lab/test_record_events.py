@@ -52,17 +52,17 @@ def heard(state_home: Path, jp_serverapp: Any, jp_asyncio_loop: asyncio.Abstract
 
 
 async def test_a_pilot_started_by_a_shell_is_seen_within_a_second(heard: Heard) -> None:
-    code = "import pilothouse as ph, time; ph.submit('local', name='outside'); print(time.time())"
+    code = "import pilothouse as ph, time; ph.submit('local', name='shell'); print(time.time())"
     shell = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdout=subprocess.PIPE, env=dict(os.environ)
     )
-    created = await heard.until(name="outside", action="created")
+    created = await heard.until(name="shell", action="created")
     seen = time.time()
     said, _ = await shell.communicate()
     assert seen - created_at(created) < 1.5  # half a second of ours, and two cores that others use too
     assert float(said) > 0
     assert created["record"]["nodes_wanted"] == 1
-    assert (await heard.until(name="outside", state="running"))["action"] == "changed"
+    assert (await heard.until(name="shell", state="running"))["action"] == "changed"
 
 
 def created_at(event: dict[str, Any]) -> float:

@@ -69,8 +69,7 @@ def happened_before(pilot: Pilot, what: str, event: dict[str, Any]) -> bool:
 def test_walltimes_in_four_ways(login: LoginNode, tmp_path: Path) -> None:
     """A minute is the shortest walltime that Slurm has, and it looks twice a minute: all of them at once.
 
-    What is replaced in time has three: half of a walltime is the most that a replacement gets, and where the host is
-    busy it needs more than half a minute.
+    What is replaced in time has three: half of a walltime is the most that a replacement gets.
     """
     always = login.submit(nodes=2, walltime="3min", replace="always", name="always").wait(timeout=60)
     written = tmp_path / "written"

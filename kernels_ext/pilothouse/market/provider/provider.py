@@ -33,8 +33,8 @@ from pilothouse.runs.channel import Channel
 OFFER_TTL = 180.0
 OFFER_RENEWAL = 60.0
 OFFER_RETRY = 5.0
-#: Seconds that a blob server which is away has to come back before the provider turns to its other customers, and
-#: between two looks.
+#: Seconds that a blob server which is away has to come back, at each transfer, before the provider turns to its other
+#: customers, and between two looks.
 BLOBS_S = 20.0
 BLOBS_RETRY_S = 1.0
 #: Seconds for which private messages stay on the relay.
