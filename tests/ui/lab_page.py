@@ -27,6 +27,12 @@ KERNEL_HEARS = """() => {
     return kernel?.connectionStatus === "connected" && ["idle", "busy"].includes(kernel.status);
 }"""
 
+#: Whether an element has the focus.
+FOCUSED = "element => element === document.activeElement"
+
+#: Has what is behind a dialog take the focus, as tabs do that open late.
+LATE_TAB = "() => document.querySelector('.jp-Launcher, .jp-LauncherCard').focus()"
+
 #: Of each live plot that is in the page: how many samples it shows, and the time of the first.
 WINDOWS = """async () => {
     const found = new Map();

@@ -8,8 +8,7 @@ from typing import Any
 import psutil
 
 import pilothouse as ph
-
-FOCUSED = "button => button === document.activeElement"
+from tests.ui.lab_page import FOCUSED
 
 
 def test_in_running_a_pilot_is_cancelled_only_after_a_question(lab: Any, eventually: Any) -> None:

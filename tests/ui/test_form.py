@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import pilothouse as ph
+from tests.ui.lab_page import FOCUSED, LATE_TAB
 
 SITES = """\
 [teaching]
@@ -114,8 +115,6 @@ def test_kinds_of_nodes_are_filled_in_and_what_they_would_submit_is_shown_first(
 #: Has the browser be busy: it is idle only after this many milliseconds, however long a form has been in view by then.
 LATE_IDLE = "globalThis.requestIdleCallback = (then) => setTimeout(then, 1500);"
 
-FOCUSED = "element => element === document.activeElement"
-
 
 def test_enter_means_what_has_the_focus_also_while_the_form_still_settles(lab: Any, eventually: Any) -> None:
     before = {pilot.name for pilot in ph.pilots()}
@@ -131,7 +130,7 @@ def test_enter_means_what_has_the_focus_also_while_the_form_still_settles(lab: A
     lab.page.keyboard.press("Enter")
     eventually(lambda: "A node would start at once." in form.get_by_role("status").inner_text(), 20, "a preview")
 
-    lab.page.evaluate("() => document.querySelector('.jp-Launcher, .jp-LauncherCard').focus()")  # as late tabs do
+    lab.page.evaluate(LATE_TAB)
     assert look.evaluate(FOCUSED)
     lab.page.keyboard.press("Escape")
     lab.page.get_by_role("dialog").wait_for(state="detached")

@@ -4,8 +4,7 @@ import {
   Dialog,
   ICommandPalette,
   InputDialog,
-  Notification,
-  showDialog
+  Notification
 } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -29,6 +28,7 @@ import { isOver, pythonLine } from '../records';
 import type { IRecord } from '../records';
 import { IPilothouse } from '../tokens';
 import { confirmEnd } from '../views/confirm';
+import { SteadyDialog } from '../views/steady';
 
 /** What can be done with pilots and runs, for the panel, the palette and the menus. */
 export const commands: JupyterFrontEndPlugin<void> = {
@@ -186,18 +186,15 @@ export const commands: JupyterFrontEndPlugin<void> = {
         if (!record) {
           return;
         }
-        const { button } = await showDialog({
+        const sure = await confirmEnd({
           title: trans.__('Remove %1?', name),
           body: pilot
             ? trans.__('Its logs and its history are deleted. Its runs stay.')
             : trans.__('Its logs, its result and the files in its folder are deleted.'),
-          buttons: [
-            Dialog.cancelButton({ label: trans.__('Keep it') }),
-            Dialog.warnButton({ label: trans.__('Remove it') })
-          ],
-          defaultButton: 0
+          keep: trans.__('Keep it'),
+          end: trans.__('Remove it')
         });
-        if (button.accept) {
+        if (sure) {
           await model.remove(pilot ? 'pilots' : 'runs', record);
         }
       }
@@ -373,12 +370,12 @@ namespace Private {
     if (kinds.length <= 1) {
       return act(kinds[0] ?? 'node');
     }
-    const { button } = await showDialog({
+    const { button } = await new SteadyDialog({
       title,
       body: trans.__('Of which kind?'),
       buttons: [Dialog.cancelButton(), ...kinds.map(label => Dialog.okButton({ label }))],
       defaultButton: 1
-    });
+    }).launch();
     if (button.accept) {
       await act(button.label);
     }

@@ -1,6 +1,8 @@
 /** Questions before something is ended for good. */
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog } from '@jupyterlab/apputils';
+
+import { SteadyDialog } from './steady';
 
 /** What is asked. */
 export interface IQuestion {
@@ -14,11 +16,7 @@ export interface IQuestion {
 
 /** Ask whether something is to end: the focus is on what keeps it, so that Enter and Escape end nothing. */
 export async function confirmEnd({ title, body, keep, end }: IQuestion): Promise<boolean> {
-  const { button } = await showDialog({
-    title,
-    body,
-    buttons: [Dialog.cancelButton({ label: keep }), Dialog.warnButton({ label: end })],
-    defaultButton: 0
-  });
+  const buttons = [Dialog.cancelButton({ label: keep }), Dialog.warnButton({ label: end })];
+  const { button } = await new SteadyDialog({ title, body, buttons, defaultButton: 0 }).launch();
   return button.accept;
 }

@@ -1,12 +1,13 @@
 /** Dialogs that wait for the server. */
 
-import { Dialog } from '@jupyterlab/apputils';
+import type { Dialog } from '@jupyterlab/apputils';
 import type { Message } from '@lumino/messaging';
 import type { ISignal } from '@lumino/signaling';
 import { Panel } from '@lumino/widgets';
 import type { Widget } from '@lumino/widgets';
 
 import { complaint, firstInvalid, reveal } from './reveal';
+import { SteadyDialog } from './steady';
 
 /** What is wrong with what a dialog says. */
 export interface ITrouble {
@@ -34,7 +35,7 @@ export interface IPatientOptions {
  * What is wrong is said above its buttons: the field to blame may be folded or scrolled away, and a button that can't
  * be pressed needs a reason.
  */
-export class PatientDialog extends Dialog<unknown> {
+export class PatientDialog extends SteadyDialog<unknown> {
   constructor({ submit, troubled, body, title, buttons }: IPatientOptions) {
     // In a panel, for of a React widget JupyterLab would move the focus whenever the browser is idle next, perhaps to
     // a field in which Enter accepts the dialog; and it would wrap elements that React believes to be its own.
@@ -55,17 +56,6 @@ export class PatientDialog extends Dialog<unknown> {
         reveal(trouble.field);
       }
     });
-  }
-
-  override handleEvent(event: Event): void {
-    if (event.type !== 'focus') {
-      super.handleEvent(event);
-    } else if (this.node.contains(event.target as Node)) {
-      this._focused = event.target as HTMLElement;
-    } else {
-      event.stopPropagation();
-      this._focused?.focus(); // back to where it was: elsewhere, Enter would mean something else
-    }
   }
 
   override resolve(index?: number): void {
@@ -124,7 +114,6 @@ export class PatientDialog extends Dialog<unknown> {
   }
 
   private _accepts: readonly boolean[];
-  private _focused?: HTMLElement;
   private _submit: () => Promise<boolean>;
   private _summary: HTMLElement;
   private _trouble?: ITrouble;
