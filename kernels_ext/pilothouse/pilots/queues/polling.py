@@ -1,15 +1,14 @@
 """One question to the batch system for a user and a host, whatever the number of pilots that want to know.
 
 Supervisors on one host share the latest answer through a file of the runtime folder; whoever needs a newer one
-asks, the others wait for it. While something changes, answers are a site's ``poll_least`` seconds old at most;
-while nothing does, the interval doubles up to ``poll_most``.
+asks, the others wait for it, but not for one that stands still. While something changes, answers are a site's
+``poll_least`` seconds old at most; while nothing does, the interval doubles up to ``poll_most``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pilothouse.pilots.queues.protocols import JobStatus, Queue
+from pilothouse.pilots.queues.turns import Turn
 from pilothouse.pilots.sites.site import MEANT_BY, Site
 from pilothouse.registry.line.client import runtime_folder
 from pilothouse.registry.naming import tag
@@ -168,7 +168,7 @@ class Polling:
         return found
 
     async def _ask(self) -> dict[str, JobStatus]:
-        async with _alone(self._file.with_suffix(".lock")):
+        async with Turn(self._file.with_suffix(".lock")):
             oldest = max(self._newer, time.time() - self._interval)
             said = _read(self._file)
             if said is not None and oldest <= said[0] <= time.time():  # later ones are of a clock that was put back
@@ -178,30 +178,6 @@ class Polling:
             listed = await self._queue.poll()
             _write(self._file, begun, listed)
             return listed
-
-
-class _alone:  # noqa: N801  # reads as a word: async with _alone(path)
-    """A lock among processes of this host; it goes with the process that holds it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def __aenter__(self) -> None:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            while True:
-                try:
-                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    await asyncio.sleep(0.05)
-                else:
-                    return
-        except BaseException:
-            os.close(self._descriptor)
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        os.close(self._descriptor)
 
 
 def _write(path: Path, time_s: float, statuses: dict[str, JobStatus]) -> None:
