@@ -30,9 +30,6 @@ KERNEL_HEARS = """() => {
 #: Whether an element has the focus.
 FOCUSED = "element => element === document.activeElement"
 
-#: Has what is behind a dialog take the focus, as tabs do that open late.
-LATE_TAB = "() => document.querySelector('.jp-Launcher, .jp-LauncherCard').focus()"
-
 #: Of each live plot that is in the page: how many samples it shows, and the time of the first.
 WINDOWS = """async () => {
     const found = new Map();
@@ -145,6 +142,10 @@ class Lab:
     def item(self, name: str) -> Any:
         """A pilot or a run in the side bar."""
         return self.page.locator(f'#pilothouse-panel [data-pilothouse="{name}"]')
+
+    def take_focus(self) -> None:
+        """What is behind a dialog takes the focus, as tabs do that open late."""
+        self.page.locator(".jp-LauncherCard").first.evaluate("card => card.focus()")
 
     def windows(self) -> list[dict[str, float]]:
         """The live plots in the page: number of samples, time of the first and of the last."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import pilothouse as ph
-from tests.ui.lab_page import FOCUSED, LATE_TAB
+from tests.ui.lab_page import FOCUSED
 
 SITES = """\
 [teaching]
@@ -130,7 +130,7 @@ def test_enter_means_what_has_the_focus_also_while_the_form_still_settles(lab: A
     lab.page.keyboard.press("Enter")
     eventually(lambda: "A node would start at once." in form.get_by_role("status").inner_text(), 20, "a preview")
 
-    lab.page.evaluate(LATE_TAB)
+    lab.take_focus()
     assert look.evaluate(FOCUSED)
     lab.page.keyboard.press("Escape")
     lab.page.get_by_role("dialog").wait_for(state="detached")

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pilothouse as ph
-from tests.ui.lab_page import FOCUSED, LATE_TAB
+from tests.ui.lab_page import FOCUSED
 
 BUSY = "import time; time.sleep(600)"
 
@@ -89,7 +89,7 @@ def test_of_several_kinds_of_nodes_the_user_chooses_one_by_keyboard(lab: Any, ev
         lab.item("sorted").get_by_title("Add a node").press("Enter")
         big = dialog.get_by_role("button", name="big")
         big.focus()
-        lab.page.evaluate(LATE_TAB)
+        lab.take_focus()
         assert big.evaluate(FOCUSED), "Enter means what was chosen"
         lab.page.keyboard.press("Enter")
         eventually(lambda: pilot.record.wanted == {"node": 1, "big": 2}, 10, "one more of that kind")
