@@ -12,7 +12,7 @@ PYTEST = $(BIN)/pytest --numprocesses $(WORKERS)
 # Each of the many processes of the tests would compile what it imports, where the environment says so.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup lab tour test test-fast test-batch test-nightly bench lint clean debian debian-batch
+.PHONY: setup lab tour test test-ui test-fast test-batch test-nightly bench lint clean debian debian-batch
 
 setup: .venv/.ready
 
@@ -31,16 +31,22 @@ tour: setup
 debian:
 	@sh .ci/debian
 
-# What a user's change can break. Most tests wait: more of them run beside each other than there are cores.
+# What a change can break, but for what is seen in a browser. Most tests wait: more of them run beside each other than there are cores.
 test: setup debian
 	$(PYTEST) --junitxml build/junit.xml --durations 15
+
+# JupyterLab in a real browser. Lab and browser compute: one of them for each core.
+test-ui: setup debian
+	$(BIN)/pytest tests/ui --numprocesses $(if $(filter 0,$(WORKERS)),0,2) --junitxml build/junit-ui.xml --durations 15
 
 test-fast: setup
 	$(PYTEST) tests/unit tests/contract -m "not slow and not ui"
 
-# Pilots on a real Grid Engine and a real OAR, each on three hosts of its own inside this one: needs root.
+# What takes long on a real Slurm and through RADICAL-Pilot; pilots on a real Grid Engine and a real OAR, each on three
+# hosts of its own inside this one: these need root.
 test-batch: setup debian-batch
 	@$(BIN)/python .ci/beside.py \
+	  slurm "$(PYTEST) tests/integration/slurm tests/integration/tasks/test_radical.py -m batch --junitxml build/junit-slurm.xml --durations 15" \
 	  gridengine "$(BIN)/python -m tests.gridengine --junitxml build/junit-gridengine.xml" \
 	  oar "$(BIN)/python -m tests.oar --junitxml build/junit-oar.xml"
 

@@ -1,8 +1,8 @@
 """Which tests go to the same of pytest-xdist's workers, and which go first: what takes long begins early.
 
 The tests of a file stay together, for they share what the file has set up. Where they share nothing and take long,
-each of them goes by itself. A mark ``xdist_group`` has the last word. A mark ``nightly`` leaves a test out, where -m
-does not ask for it.
+each of them goes by itself. A mark ``xdist_group`` has the last word. A mark of :data:`TIERS` leaves a test out where
+-m does not ask for it; but for the night's, to name its file or folder is to ask.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.places import root
 from tests.seconds import kept
 
+#: Marks of tests that have a `make test-...` of their own.
+TIERS = ("batch", "nightly", "ui")
 #: A file that takes longer is divided where it can be.
 LONG_S = 20.0
 _OF_A_FILE = ("class", "module", "package")
@@ -25,11 +27,12 @@ _OF_A_FILE = ("class", "module", "package")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for the night; on a worker, give each test its group, the longest first."""
-    if "nightly" not in config.getoption("markexpr"):
-        left = [item for item in items if item.get_closest_marker("nightly")]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in set(left)]
+    """Leave out what nobody asked for; on a worker, give each test its group, the longest first."""
+    other = {tier for tier in TIERS if tier not in config.getoption("markexpr")}
+    named = {Path(argument.split("::")[0]).absolute() for argument in config.args}
+    if left := {item for item in items if _is_left_out(item, other, named)}:
+        config.hook.pytest_deselected(items=list(left))
+        items[:] = [item for item in items if item not in left]
     if not hasattr(config, "workerinput"):
         return  # one after the other, in the order of the tree
     seconds, tests = kept(), Counter(_file(item) for item in items)
@@ -45,6 +48,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         expected[group] += seconds.get(file, 1.0) / tests[file]
     items.sort(key=lambda item: (-expected[group_of[item.nodeid]], group_of[item.nodeid]))
     _groups(config.workerinput["workerid"]).write_text(json.dumps(group_of), encoding="utf-8")
+
+
+def _is_left_out(item: pytest.Item, tiers: set[str], named: set[Path]) -> bool:
+    marks = {tier for tier in tiers if item.get_closest_marker(tier)}
+    return "nightly" in marks or (bool(marks) and not {item.path, item.path.parent} & named)
 
 
 class Scheduling(LoadScopeScheduling):

@@ -30,12 +30,14 @@ KERNEL_HEARS = """() => {
 #: Whether an element has the focus.
 FOCUSED = "element => element === document.activeElement"
 
-#: Of each live plot that is in the page: how many samples it shows, and the time of the first.
+#: Of each live plot that is in the page: how many samples it shows, and the time of the first. A BokehJS that is still
+#: to come has no plots: nothing waits for it.
 WINDOWS = """async () => {
     const found = new Map();
     const live = node => node && (node.closest?.(".pilothouse-Live") ?? live(node.getRootNode().host));
-    const loaded = await Promise.all(globalThis.pilothousePage?.loaded?.values() ?? []);
-    for (const bokeh of new Set(loaded)) {
+    const loading = [...(globalThis.pilothousePage?.loaded?.values() ?? [])];
+    const loaded = await Promise.all(loading.map(promise => Promise.race([promise, Promise.resolve(null)])));
+    for (const bokeh of new Set(loaded.filter(bokeh => bokeh !== null))) {
         for (const view of bokeh.index.roots ?? bokeh.index) {
             const host = view.el?.isConnected && live(view.el);
             const times = [...view.model.references()].map(model => model.data?.time ?? model.data?.get?.("time"))

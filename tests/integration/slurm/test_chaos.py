@@ -122,7 +122,9 @@ def job_of(process: psutil.Process) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:jobs at site")  # other batch systems may be installed here, and not run
-@pytest.mark.parametrize("times", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "times", [pytest.param(FEW, marks=pytest.mark.batch), pytest.param(MANY, marks=pytest.mark.nightly)]
+)
 def test_nothing_is_lost_or_left_after_deaths(patient_login: LoginNode, times: int) -> None:
     login = patient_login
     seed = int(os.environ.get("PILOTHOUSE_CHAOS_SEED") or random.randrange(10**6))

@@ -13,6 +13,8 @@ from pilothouse.registry.records import RUNS
 from tests.slurm.login_node import LoginNode, kill_supervisor
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.batch
+
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
     from pilothouse.runs.handle import Run

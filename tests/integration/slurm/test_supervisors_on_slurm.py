@@ -24,6 +24,8 @@ from pilothouse.registry.records import PILOTS
 from tests.slurm.login_node import LoginNode, happened, kill_supervisor, running
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.batch
+
 
 def fill(login: LoginNode, nodes: int) -> str:
     """Take whole nodes of the cluster away; the job."""

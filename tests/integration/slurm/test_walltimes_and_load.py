@@ -15,6 +15,8 @@ from pilothouse.pilots import Pilot
 from tests.slurm.login_node import LoginNode, happened, running, supervisor
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.batch
+
 
 def keep(value: int, written: str) -> int:
     """`value`, and a line that says so: a task that is computed again leaves two."""
@@ -69,9 +71,9 @@ def happened_before(pilot: Pilot, what: str, event: dict[str, Any]) -> bool:
 def test_walltimes_in_four_ways(login: LoginNode, tmp_path: Path) -> None:
     """A minute is the shortest walltime that Slurm has, and it looks twice a minute: all of them at once.
 
-    What is replaced in time has three: half of a walltime is the most that a replacement gets.
+    What is replaced in time has two: half of a walltime is the most that a replacement gets.
     """
-    always = login.submit(nodes=2, walltime="3min", replace="always", name="always").wait(timeout=60)
+    always = login.submit(nodes=2, walltime="2min", replace="always", name="always").wait(timeout=60)
     written = tmp_path / "written"
     futures = put_on_each_node(always, written)
     failed = login.submit(nodes=1, walltime="1min", replace="failed", name="failed").wait(timeout=60)
