@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import pkgutil
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("name", choices=[name for name in names if name not in NOT_BENCHMARKS])
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # pilots and daemons end with their with-blocks
     rows = importlib.import_module(f"benchmarks.{arguments.name}").rows()
     print(table(rows))
     if arguments.json is not None:

@@ -1,5 +1,6 @@
 /** The JupyterLab extension of Pilothouse: small plugins around one model of pilots and runs. */
 
+import { cells } from './plugins/cells';
 import { commands } from './plugins/commands';
 import { dashboards } from './plugins/dashboards';
 import { launcher } from './plugins/launcher';
@@ -13,4 +14,15 @@ import { status } from './plugins/status';
 export { IPilothouse } from './tokens';
 export type { IEntered } from './tokens';
 
-export default [records, commands, panel, plots, dashboards, launcher, status, running, notices];
+export default [
+  records,
+  commands,
+  panel,
+  plots,
+  cells,
+  dashboards,
+  launcher,
+  status,
+  running,
+  notices
+];

@@ -88,3 +88,44 @@ def test_a_notebook_that_is_not_trusted_shows_a_picture_of_the_run(
     picture.wait_for(state="visible")
     assert picture.get_attribute("alt").startswith("Throughput: ")
     eventually(lambda: picture.evaluate("image => image.naturalWidth") > 250, 5, "the drawn picture")
+
+
+def test_a_view_that_ipywidgets_gave_up_on_comes_after_all(lab: Any, server: Any, count: Any, eventually: Any) -> None:
+    """A fake of its race: a model that is restored in the last tenth of its two seconds is said not to be there."""
+    server.notebook("race.ipynb", [f"import pilothouse as ph\nph.attach({count.name!r})"])
+    lab.open("race.ipynb")
+    lab.run_cell(0)
+    _moving(lab, eventually)
+    lab.page.evaluate(
+        """async () => {
+            const [{outputArea}] = globalThis.jupyterapp.shell.currentWidget.content.widgets;
+            const view = outputArea.widgets[0].widgets[1];
+            const manager = await view._manager.promise;
+            manager.get_model = async () => {
+                delete manager.get_model;
+                throw new Error("widget model not found");
+            };
+            await view.renderModel(outputArea.model.get(0));
+        }"""
+    )
+    _moving(lab, eventually)
+
+
+def test_the_notebook_of_yesterday_shows_a_picture_of_the_run_and_says_so(
+    lab: Any, server: Any, count: Any, eventually: Any
+) -> None:
+    path = server.notebook("yesterday.ipynb", [f"import pilothouse as ph\nph.attach({count.name!r})"])
+    eventually(lambda: len(count.frame().time) > 20, 15, "samples")
+    lab.open("yesterday.ipynb")
+    lab.run_cell(0)
+    _moving(lab, eventually)
+    lab.do("docmanager:save")
+    eventually(lambda: "widget-view" in path.read_text(), 10, "the saved notebook")
+    lab.page.evaluate("() => globalThis.jupyterapp.serviceManager.sessions.shutdownAll()")
+    lab.open("yesterday.ipynb")
+    output = lab.page.locator(".jp-OutputArea-output")
+    output.get_by_text("As it was when this was shown; run the cell to see it as it is.").wait_for()
+    assert output.locator("img").get_attribute("alt").startswith("Throughput: ")
+    lab.run_cell(0)
+    _moving(lab, eventually)
+    assert output.locator("img").count() == 0
