@@ -28,9 +28,9 @@ _OF_A_FILE = ("class", "module", "package")
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what nobody asked for; on a worker, give each test its group, the longest first."""
-    other = {tier for tier in TIERS if tier not in config.getoption("markexpr")}
+    asked = {tier for tier in TIERS if tier in config.getoption("markexpr")}
     named = {Path(argument.split("::")[0]).absolute() for argument in config.args}
-    if left := {item for item in items if _is_left_out(item, other, named)}:
+    if left := {item for item in items if is_left_out(item, asked, named)}:
         config.hook.pytest_deselected(items=list(left))
         items[:] = [item for item in items if item not in left]
     if not hasattr(config, "workerinput"):
@@ -50,9 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _groups(config.workerinput["workerid"]).write_text(json.dumps(group_of), encoding="utf-8")
 
 
-def _is_left_out(item: pytest.Item, tiers: set[str], named: set[Path]) -> bool:
-    marks = {tier for tier in tiers if item.get_closest_marker(tier)}
-    return "nightly" in marks or (bool(marks) and not {item.path, item.path.parent} & named)
+def is_left_out(item: pytest.Item, asked: set[str], named: set[Path]) -> bool:
+    """Whether nobody asked for it, by -m or by naming its file or folder."""
+    marks = {tier for tier in TIERS if item.get_closest_marker(tier)}
+    if "nightly" in marks:
+        return "nightly" not in asked
+    return bool(marks) and not marks & asked and not {item.path, item.path.parent} & named
 
 
 class Scheduling(LoadScopeScheduling):

@@ -1,0 +1,42 @@
+"""Tests that have a `make test-...` of their own are left out where nobody asks for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.schedule import is_left_out
+
+FOLDER = Path("/tests/ui")
+
+
+class Item:
+    """Of a test, what is looked at."""
+
+    def __init__(self, *marks: str) -> None:
+        self.path = FOLDER / "test_it.py"
+        self._marks = marks
+
+    def get_closest_marker(self, name: str) -> bool:
+        return name in self._marks
+
+
+@pytest.mark.parametrize(
+    ("marks", "asked", "named", "left_out"),
+    [
+        ((), set(), set(), False),
+        (("slow",), set(), set(), False),
+        (("ui", "slow"), set(), set(), True),
+        (("ui",), {"ui"}, set(), False),
+        (("ui",), set(), {FOLDER}, False),
+        (("ui",), set(), {FOLDER / "test_it.py"}, False),
+        (("ui",), set(), {FOLDER.parent}, True),
+        (("ui",), {"batch"}, set(), True),
+        (("batch", "nightly"), {"batch"}, set(), True),
+        (("batch", "nightly"), {"nightly"}, set(), False),
+        (("nightly",), set(), {FOLDER}, True),
+    ],
+)
+def test_a_test_is_left_out(marks: tuple[str, ...], asked: set[str], named: set[Path], left_out: bool) -> None:
+    assert is_left_out(Item(*marks), asked, named) is left_out  # type: ignore[arg-type]  # it needs no more of a test
