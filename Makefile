@@ -42,11 +42,11 @@ test-ui: setup debian
 test-fast: setup
 	$(PYTEST) tests/unit tests/contract -m "not slow and not ui"
 
-# What takes long on a real Slurm and through RADICAL-Pilot; pilots on a real Grid Engine and a real OAR, each on three
-# hosts of its own inside this one: these need root.
+# What takes long on a real Slurm, on the fakes of PBS, LSF and HTCondor, and through RADICAL-Pilot; pilots on a real
+# Grid Engine and a real OAR, each on three hosts of its own inside this one: these need root.
 test-batch: setup debian-batch
 	@$(BIN)/python .ci/beside.py \
-	  slurm "$(PYTEST) tests/integration/slurm tests/integration/tasks/test_radical.py -m batch --junitxml build/junit-slurm.xml --durations 15" \
+	  pilots "$(PYTEST) -m batch --junitxml build/junit-batch.xml --durations 15" \
 	  gridengine "$(BIN)/python -m tests.gridengine --junitxml build/junit-gridengine.xml" \
 	  oar "$(BIN)/python -m tests.oar --junitxml build/junit-oar.xml"
 

@@ -14,7 +14,7 @@ from pilothouse.registry.records import State
 from tests.fakes.batch import CORES, HOSTS, FakeBatch, fake_batch
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.batch, pytest.mark.slow]
 
 #: Somebody deletes a job behind the pilot's back.
 DELETE = {"pbs": "qdel", "lsf": "bkill", "htcondor": "condor_rm"}
