@@ -31,7 +31,8 @@ tour: setup
 debian:
 	@sh .ci/debian
 
-# What a change can break, but for what is seen in a browser. Most tests wait: more of them run beside each other than there are cores.
+# What a change can break, but for what is seen in a browser. Most tests wait: more of them run beside each other than
+# there are cores.
 test: setup debian
 	$(PYTEST) --junitxml build/junit.xml --durations 15
 
@@ -40,7 +41,7 @@ test-ui: setup debian
 	$(BIN)/pytest tests/ui --numprocesses $(if $(filter 0,$(WORKERS)),0,2) --junitxml build/junit-ui.xml --durations 15
 
 test-fast: setup
-	$(PYTEST) tests/unit tests/contract -m "not slow and not ui"
+	$(PYTEST) tests/unit tests/contract -m "not slow"
 
 # What takes long on a real Slurm, on the fakes of PBS, LSF and HTCondor, and through RADICAL-Pilot; pilots on a real
 # Grid Engine and a real OAR, each on three hosts of its own inside this one: these need root.

@@ -8,6 +8,7 @@ each of them goes by itself. A mark ``xdist_group`` has the last word. A mark of
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ _OF_A_FILE = ("class", "module", "package")
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what nobody asked for; on a worker, give each test its group, the longest first."""
-    asked = {tier for tier in TIERS if tier in config.getoption("markexpr")}
+    asked = set(re.findall(r"\w+", config.getoption("markexpr")))
     named = {Path(argument.split("::")[0]).absolute() for argument in config.args}
     if left := {item for item in items if is_left_out(item, asked, named)}:
         config.hook.pytest_deselected(items=list(left))

@@ -25,7 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.ui)
-            item.add_marker(pytest.mark.slow)
             # On two workers at most: each has a JupyterLab and a browser of its own, and those compute.
             item.add_marker(pytest.mark.xdist_group("lab, long" if item.path.name in LONG else "lab"))
 

@@ -15,8 +15,11 @@ export const cells: JupyterFrontEndPlugin<void> = {
     app.docRegistry.addWidgetExtension('Notebook', {
       createNew: panel => {
         const { content } = panel as Private.INotebookPanel;
-        const look = (): void => Private.look(content, trans);
-        const timer = setInterval(look, 2000);
+        const timer = setInterval(() => {
+          if (content.isVisible) {
+            Private.look(content, trans);
+          }
+        }, 2000);
         panel.disposed.connect(() => clearInterval(timer));
       }
     });
@@ -74,6 +77,9 @@ namespace Private {
     const picture = rendermime.createRenderer(PICTURE);
     place.addWidget(picture);
     await picture.renderModel(output);
+    if (place.isDisposed) {
+      return; // the cell was run again, or the notebook closed
+    }
     const note = document.createElement('p');
     note.textContent = trans.__('As it was when this was shown; run the cell to see it as it is.');
     picture.node.prepend(note);

@@ -1,13 +1,14 @@
 /** Questions before something is ended for good. */
 
 import { Dialog } from '@jupyterlab/apputils';
+import type { ReactWidget } from '@jupyterlab/apputils';
 
 import { SteadyDialog } from './steady';
 
 /** What is asked. */
 export interface IQuestion {
   readonly title: string;
-  readonly body: string;
+  readonly body: string | ReactWidget;
   /** The button that leaves everything as it is. */
   readonly keep: string;
   /** The button that ends it. */

@@ -7,6 +7,7 @@ import * as React from 'react';
 import { stateName } from '../live/status';
 import type { IOrphans } from '../records';
 import type { IPilothouse } from '../tokens';
+import { confirmEnd } from './confirm';
 
 /** List the orphans, and end them when the user says so. */
 export async function askForSweep(model: IPilothouse, trans: TranslationBundle): Promise<void> {
@@ -19,16 +20,13 @@ export async function askForSweep(model: IPilothouse, trans: TranslationBundle):
     await showDialog({ title: trans.__('No orphaned jobs'), body, buttons });
     return;
   }
-  const { button } = await showDialog({
+  const sure = await confirmEnd({
     title: trans._n('End %1 orphaned job?', 'End %1 orphaned jobs?', count),
     body,
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Keep them') }),
-      Dialog.warnButton({ label: trans._n('End the job', 'End %1 jobs', count) })
-    ],
-    defaultButton: 0
+    keep: trans.__('Keep them'),
+    end: trans._n('End the job', 'End %1 jobs', count)
   });
-  if (button.accept) {
+  if (sure) {
     const ended = (await model.sweep()).items.length;
     Notification.success(
       trans._n('%1 orphaned job was ended.', '%1 orphaned jobs were ended.', ended),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import functools
 import json
 import tempfile
 from collections.abc import Coroutine, Sequence
@@ -16,6 +18,7 @@ from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues import polling
 from pilothouse.pilots.queues.polling import Polling
 from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.pilots.queues.turns import Turn
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
@@ -190,6 +193,20 @@ def test_an_answer_from_the_future_is_not_believed(clock: Clock, queue: FakeQueu
     data = json.loads(shared.read_text())
     shared.write_text(json.dumps({**data, "time": clock.now + 3600, "jobs": {}}))  # the clock was put back since
     assert wait(poller(queue).statuses(["1"])) == {"1": RUNNING}
+
+
+def test_a_supervisor_that_stands_still_while_it_asks_keeps_nobody_else_from_asking(
+    clock: Clock, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "Turn", functools.partial(Turn, patience=0.2))
+    queue.listed = {"1": RUNNING}
+    wait(poller(queue).statuses(["1"]))
+    lock = next(Path(tempfile.gettempdir()).rglob("poll-*.lock"))
+    clock.now += 60
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # and nobody touches it
+        assert wait(poller(queue).statuses(["1"])) == {"1": RUNNING}
+    assert queue.asked == 2
 
 
 def test_waiting_for_ends_asks_until_they_have_come(
