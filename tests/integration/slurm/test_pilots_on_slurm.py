@@ -13,9 +13,15 @@ import psutil
 import pytest
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pilots import Pilot
 from pilothouse.state import utcnow
 from tests.slurm.login_node import LoginNode, happened, running
 from tests.waiting import eventually
+
+
+def jobs(pilot: Pilot) -> set[str]:
+    """Of the nodes that are running."""
+    return {node.job for node in running(pilot)}
 
 
 def test_a_task_runs_on_nodes_of_the_cluster(login: LoginNode) -> None:
@@ -85,7 +91,7 @@ def keep(value: int, written: str) -> int:
 def test_it_grows_and_shrinks_and_what_leaving_nodes_hold_moves_first(login: LoginNode, tmp_path: Path) -> None:
     pilot = login.submit(nodes=1).wait(timeout=60)
     pilot.scale(4).wait(timeout=60)
-    assert len({node.job for node in running(pilot)}) == 4
+    assert len(jobs(pilot)) == 4
     client, written = pilot.client(), str(tmp_path / "written")
     futures = [client.submit(keep, number, written, workers=[node.name]) for number, node in enumerate(running(pilot))]
     assert client.gather(futures) == [0, 1, 2, 3]
@@ -96,7 +102,7 @@ def test_it_grows_and_shrinks_and_what_leaving_nodes_hold_moves_first(login: Log
     assert not happened(pilot, "node failed")
     assert client.gather(futures) == [0, 1, 2, 3]
     assert sorted(Path(written).read_text().split()) == ["0", "1", "2", "3"], "nothing was computed again"
-    assert {node.job for node in running(pilot)} == {job.id for job in login.alive()}
+    assert jobs(pilot) == {job.id for job in login.alive()}
 
 
 def test_nodes_that_others_end_are_replaced(login: LoginNode) -> None:
@@ -106,6 +112,7 @@ def test_nodes_that_others_end_are_replaced(login: LoginNode) -> None:
     failed = eventually(lambda: happened(pilot, "node failed"), "the end of the first node")
     assert failed[0]["node"] == first.name
     assert failed[0]["reason"].startswith("cancelled")
+    eventually(lambda: first.job not in jobs(pilot), "the record, which follows the journal")
     pilot.wait(timeout=60)
     process = next(
         pid for address, pid in pilot.client().run(os.getpid).items() if address == running(pilot)[0].address
@@ -114,9 +121,10 @@ def test_nodes_that_others_end_are_replaced(login: LoginNode) -> None:
     failed = eventually(lambda: happened(pilot, "node failed")[1:], "the end of the second node")
     assert failed[0]["node"] == second.name
     assert "signal 9" in failed[0]["reason"] or "exit code 137" in failed[0]["reason"]
+    eventually(lambda: second.job not in jobs(pilot), "the record, which follows the journal")
     pilot.wait(timeout=60)
-    assert {node.job for node in running(pilot)} == {job.id for job in login.alive()}
-    assert not {first.job, second.job} & {node.job for node in running(pilot)}
+    assert jobs(pilot) == {job.id for job in login.alive()}
+    assert not {first.job, second.job} & jobs(pilot)
     assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
 
 
