@@ -76,7 +76,7 @@ def first_result(run: Run) -> None:
     assert not run.state.ended, run.reason
 
 
-@pytest.mark.parametrize("point", by_day(CUSTOMER, {"bidding", "one-answer-of-two", "between-payment-and-delivery"}))
+@pytest.mark.parametrize("point", by_day(CUSTOMER, {"bidding", "between-payment-and-delivery"}))
 def test_a_job_goes_on_where_its_customer_was(
     market: Market, providers: list[Run], whole: TrainingResult, frail: Pilot, point: str
 ) -> None:

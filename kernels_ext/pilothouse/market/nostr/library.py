@@ -22,6 +22,8 @@ from pilothouse.market.messages.message import Message
 GIFT_WRAP = 1059
 #: Seconds for relays that answered a request to be heard.
 ANSWER_S = 1.0
+#: Seconds until a relay that was lost is tried again; more after each try in vain (the library's own: 10).
+RETRY_S = 2.0
 #: How a relay begins that wants a key to be proved first (NIP-42).
 _UNPROVEN = "auth-required"
 
@@ -175,8 +177,9 @@ class Connection:
         """
         authenticator = nostr_sdk.SignerAuthenticator(self._keys)
         self._client = nostr_sdk.ClientBuilder().authenticator(authenticator).build()
+        options = nostr_sdk.RelayOptions().retry_interval(timedelta(seconds=RETRY_S))
         for url in self._urls:
-            await self._client.add_relay(url)
+            await self._client.add_relay(url, opts=options)
         stream = self._client.notifications()
         outcome = await self._client.try_connect(self._timeout)
         if not outcome.success:
