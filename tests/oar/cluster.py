@@ -16,6 +16,8 @@ set_to DB_BASE_PASSWD_RO oar_ro
 set_to SERVER_HOSTNAME {SERVER}
 set_to DB_HOSTNAME {SERVER}
 set_to SCHEDULER_JOB_SECURITY_TIME 1
+# What comes within 5 s of the last look at the queue would wait for 10 s.
+echo 'SCHEDULER_MIN_TIME_BETWEEN_2_CALLS="0"' >>/etc/oar/oar.conf
 sed -i 's/^JOB_RESOURCE_MANAGER_PROPERTY_DB_FIELD/#&/' /etc/oar/oar.conf  # no cgroups
 install -d /run/sshd
 install -d -o postgres -g postgres /run/postgresql

@@ -239,9 +239,9 @@ class SlurmContract(QueueContract):
 
         asyncio.run(steps())
 
-    @pytest.mark.slow
+    @pytest.mark.batch  # Slurm's shortest is a minute
     def test_a_job_past_its_walltime_is_ended(self, bench: Bench) -> None:
-        super().test_a_job_past_its_walltime_is_ended(bench)  # Slurm's shortest is a minute
+        super().test_a_job_past_its_walltime_is_ended(bench)
 
     def test_a_queue_that_is_not_there_is_refused_in_the_batch_systems_words(self, bench: Bench) -> None:
         with pytest.raises(Refused, match="invalid partition specified: nowhere"):
