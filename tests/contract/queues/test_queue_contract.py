@@ -308,7 +308,7 @@ class TestPSIJOnSlurm(SlurmContract):
 
         asyncio.run(steps())
 
-    @pytest.mark.slow
+    @pytest.mark.batch  # Slurm ends a job within a minute after its walltime
     def test_a_job_past_its_walltime_is_ended(self, bench: Bench) -> None:
         async def steps() -> None:
             number = await bench.submit("sleep 600", walltime="30s")
