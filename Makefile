@@ -8,6 +8,8 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 # Tests beside each other (0: one after the other), in the order of tests/schedule.py.
 WORKERS ?= 4
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS)
+# Where tests of `make test-batch` are: to look at the others takes each worker longer than some of the tests.
+BATCH := tests/contract/queues tests/integration/slurm tests/integration/tasks tests/notebooks
 
 # Each of the many processes of the tests would compile what it imports, where the environment says so.
 export PYTHONDONTWRITEBYTECODE :=
@@ -47,7 +49,7 @@ test-fast: setup
 # Grid Engine and a real OAR, each on three hosts of its own inside this one: these need root.
 test-batch: setup debian-batch
 	@$(BIN)/python .ci/beside.py \
-	  pilots "$(PYTEST) -m batch --junitxml build/junit-batch.xml --durations 15" \
+	  pilots "$(PYTEST) -m batch $(BATCH) --junitxml build/junit-batch.xml --durations 15" \
 	  gridengine "$(BIN)/python -m tests.gridengine --junitxml build/junit-gridengine.xml" \
 	  oar "$(BIN)/python -m tests.oar --junitxml build/junit-oar.xml"
 

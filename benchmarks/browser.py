@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import statistics
 import tempfile
@@ -46,7 +47,11 @@ def rows(runs: int = 3) -> list[Row]:
 
     if importlib.util.find_spec("playwright") is None or chromium_path() is None:
         return [missing(METRIC, "Chromium")]
-    with tempfile.TemporaryDirectory() as folder, lab_server(Path(folder)) as server, chromium() as browser:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "lab").mkdir()
+        server = stack.enter_context(lab_server(folder / "lab"))
+        browser = stack.enter_context(chromium(folder / "chromium"))
         lab = Lab(browser.new_page(), server)
         server.notebook("drawn.ipynb", CELLS)
         lab.open("drawn.ipynb")

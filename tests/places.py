@@ -68,7 +68,7 @@ def _use(patch: pytest.MonkeyPatch, place: Path, name: str) -> None:
     # The last is the Jupyter server that these tests may be run in.
     for variable in ("XDG_RUNTIME_DIR", "PILOTHOUSE_SITES", "PILOTHOUSE_SERVER"):
         patch.delenv(variable, raising=False)
-    patch.syspath_prepend(str(PLUGIN))  # the tests' plug-in is found by every process
+    # The tests' plug-in is found by every process.
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))
 
 

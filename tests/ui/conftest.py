@@ -17,16 +17,12 @@ from tests import waiting
 from tests.ui.lab_page import Lab, chromium, chromium_path
 from tests.ui.lab_server import Server, lab_server
 
-LONG = ("test_tour.py", "test_pictures.py", "test_live_plot.py")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.ui)
-            # On two workers at most: each has a JupyterLab and a browser of its own, and those compute.
-            item.add_marker(pytest.mark.xdist_group("lab, long" if item.path.name in LONG else "lab"))
 
 
 def eventually(what: Callable[[], Any], within: float = 15.0, why: str = "it") -> Any:
@@ -46,29 +42,32 @@ def server(_private_places: None, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium, for one file of tests: it takes Playwright's event loop along when it goes."""
     pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
     if chromium_path() is None:
         pytest.skip("no Chromium: apt-get install chromium")
-    with chromium() as browser:
-        yield browser
+    with chromium(tmp_path_factory.getbasetemp() / "chromium") as window:
+        window.set_default_timeout(60_000)  # only a test that fails waits for so long
+        yield window
 
 
 @pytest.fixture
 def lab(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A fresh browser window of 1400 x 900; at the end nothing in it may have thrown, and no kernel is left.
+    """A new page; at the end nothing in it may have thrown, and neither a kernel is left nor what the page has kept.
 
     What a failed test saw last is in ``tests/ui/results/``.
     """
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(60_000)  # only a test that fails waits for so long
-    lab = Lab(context.new_page(), server)
+    others = {*browser.pages}  # Chromium ends with its first one
+    lab = Lab(browser.new_page(), server)
     failed = request.session.testsfailed
     yield lab
     if request.session.testsfailed > failed:
         lab.page.screenshot(path=Path(__file__).parent / "results" / f"{request.node.name}.png")
     with contextlib.suppress(Exception):  # the page may be anywhere
         lab.page.evaluate("() => globalThis.jupyterapp.serviceManager.sessions.shutdownAll()")
-    context.close()
+        lab.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    for page in {*browser.pages} - others:
+        page.close()
+    browser.clear_cookies()
     assert lab.errors == []

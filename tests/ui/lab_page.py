@@ -6,6 +6,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.ui.lab_server import Server
@@ -59,14 +60,19 @@ def chromium_path() -> str | None:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """Chromium. While Playwright runs, its event loop counts as running in this thread."""
+def chromium(profile: Path) -> Iterator[Any]:
+    """A window of Chromium of 1400 x 900, with what `profile` keeps of pages that it has compiled before.
+
+    While Playwright runs, its event loop counts as running in this thread.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path(), args=FLAGS)
-        yield browser
-        browser.close()
+        window = driver.chromium.launch_persistent_context(
+            profile, executable_path=chromium_path(), args=FLAGS, viewport={"width": 1400, "height": 900}
+        )
+        yield window
+        window.close()
 
 
 class Lab:

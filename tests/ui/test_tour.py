@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,8 +86,7 @@ def toured(browser: Any, server: Any) -> Iterator[tuple[Lab, nbformat.NotebookNo
     """The Lab with the tour after all its cells have run, and the notebook that it has saved."""
     path = server.root / "tour.ipynb"
     shutil.copy(TOUR, path)
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    lab = Lab(context.new_page(), server)
+    lab = Lab(browser.new_page(), server)
     lab.open("tour.ipynb")
     lab.start("notebook:run-all-cells")
 
@@ -100,7 +100,7 @@ def toured(browser: Any, server: Any) -> Iterator[tuple[Lab, nbformat.NotebookNo
     lab.do("docmanager:save")
     eventually(lambda: "outputs" in path.read_text() and text_of(saved(path), "pilot.cancel()"), "the saved notebook")
     yield lab, saved(path)
-    context.close()
+    lab.page.close()
     assert lab.errors == []
 
 
@@ -155,9 +155,10 @@ def test_the_page_shows_its_four_pictures_without_a_network(
 ) -> None:
     path = tmp_path / "tour.html"
     path.write_text(tour.to_html(toured[1]), encoding="utf-8")
-    view = browser.new_context(offline=True).new_page()
+    view = browser.new_page()
+    view.route(re.compile("^(http|ws)s?:"), lambda route: route.abort())
     view.goto(path.as_uri())
     view.wait_for_function("() => window.Bokeh && Bokeh.documents.length === 4", timeout=60_000)
     # the stream's picture has four charts, the others one each
     view.wait_for_function(f"() => ({DRAWN})() >= 7", timeout=60_000)
-    view.context.close()
+    view.close()

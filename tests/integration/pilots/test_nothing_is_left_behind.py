@@ -114,7 +114,9 @@ ENDS: dict[str, tuple[Callable[[], object], str]] = {
 IDLE_TIMES = {"idle": "30s"}
 
 
-@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=pytest.mark.nightly) if how == "supervisor terminated" else how for how in ENDS]
+)
 def test_nothing_is_left_of_a_busy_session(state_home: Path, temporary: tuple[Path, Path], how: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SESSION, IDLE_TIMES.get(how, "30min")],

@@ -63,7 +63,7 @@ def assert_exact(run: Run, result: Any, messages: int) -> None:
     assert int(telemetry["consumed"][-1]) == messages
 
 
-@pytest.mark.parametrize("consumers", [1, 2])
+@pytest.mark.parametrize("consumers", [pytest.param(1, marks=pytest.mark.nightly), 2])
 def test_a_stream_goes_on_where_it_was(pilot: Pilot, consumers: int) -> None:
     whole = ph.streams.run(pilot=pilot, messages=400, consumers=consumers, **STREAM).result(timeout=90)
     run = ph.streams.run(pilot=pilot, name="torn", messages=400, consumers=consumers, **STREAM)

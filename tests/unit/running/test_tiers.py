@@ -40,3 +40,12 @@ class Item:
 )
 def test_a_test_is_left_out(marks: tuple[str, ...], asked: set[str], named: set[Path], left_out: bool) -> None:
     assert is_left_out(Item(*marks), asked, named) is left_out  # type: ignore[arg-type]  # it needs no more of a test
+
+
+def test_make_test_batch_looks_where_its_tests_are() -> None:
+    root = Path(__file__).parents[3]
+    (line,) = [line for line in (root / "Makefile").read_text().splitlines() if line.startswith("BATCH :=")]
+    looked_at = [root / folder for folder in line.split()[2:]]
+    written = [path for path in (root / "tests").rglob("test_*.py") if "mark.batch" in path.read_text()]
+    assert [path for path in written if path != Path(__file__) and not {*path.parents} & {*looked_at}] == []
+    assert [folder for folder in looked_at if not any(folder in path.parents for path in written)] == []
