@@ -32,7 +32,6 @@ SITE = {
     "poll_least": 0.3,
     "poll_most": 1,
     "timeout": 10,
-    "patience": 20,
 }
 
 

@@ -1,4 +1,7 @@
-"""A provider that does not play by the rules, in a process of its own: ``stranger.py RELAY MODE LEDGER KEY``."""
+"""Providers that do not play by the rules, in a process of their own: ``stranger.py RELAY FOLDER MODE [MODE ...]``.
+
+In the folder each has its key, ``MODE.nsec``, and its ledger.
+"""
 
 from __future__ import annotations
 
@@ -49,30 +52,36 @@ class Stranger(Provider):
         return result.model_copy(update={"model": model})
 
 
-def main(relay: str, mode: str, ledger: str, key: str) -> None:
+def serve(relay: str, folder: Path, mode: str, stop: threading.Event) -> None:
+    """Offer and serve in a mode until `stop` is set."""
     name = "fay" if mode == "impostor" else mode
-    stop = threading.Event()
-
-    def wait_for_end_of_input() -> None:
-        sys.stdin.read()
-        stop.set()
-
-    threading.Thread(target=wait_for_end_of_input, daemon=True).start()
     settings = ProviderParameters.model_validate(
         {"name": name, "key": "unused", "relays": [relay], "price_msat": 100_000, "algorithms": ["fedavg"]}
     )
-    identity = Identity.load(Path(key))
+    identity = Identity.load(folder / f"{mode}.nsec")
 
     def report(message: dict[str, Any]) -> None:
         if message.get("event") == "offer published":
             print("offered", flush=True)
 
     with Session(identity, [relay]) as session:
-        wallet = NoteWallet(identity, Ledger(Path(ledger)))
+        wallet = NoteWallet(identity, Ledger(folder / f"{mode}.jsonl"))
         provider = Stranger(settings, session, wallet, report, stop)
         provider.mode = mode
         provider.serve()
         provider.withdraw()
+
+
+def main(relay: str, folder: str, *modes: str) -> None:
+    """One in each mode, until the end of the input."""
+    stop = threading.Event()
+    serving = [threading.Thread(target=serve, args=(relay, Path(folder), mode, stop), daemon=True) for mode in modes]
+    for each in serving:
+        each.start()
+    sys.stdin.read()
+    stop.set()
+    for each in serving:
+        each.join()
 
 
 main(*sys.argv[1:])

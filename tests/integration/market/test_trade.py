@@ -55,26 +55,26 @@ def provider(market: Market) -> Iterator[Callable[..., Run]]:
 
 
 @pytest.fixture
-def stranger(market: Market, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """Lets a provider in that is not ours (see stranger.py), with its own key and process, not on the pilot."""
+def stranger(market: Market, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Lets providers in that are not ours (see stranger.py), with keys and a process of their own, not on the pilot."""
     started: list[subprocess.Popen[str]] = []
     keys: list[str] = []
 
-    def start(mode: str) -> subprocess.Popen[str]:
-        key = tmp_path / f"{mode}.nsec"
-        keys.append(Identity.load(key).npub)
-        market.admit(keys[-1])
-        command = [sys.executable, str(STRANGER), market.relays[0], mode, str(tmp_path / f"{mode}.jsonl"), str(key)]
+    def start(*modes: str) -> subprocess.Popen[str]:
+        for mode in modes:
+            keys.append(Identity.load(tmp_path / f"{mode}.nsec").npub)
+            market.admit(keys[-1])
+        command = [sys.executable, str(STRANGER), market.relays[0], str(tmp_path), *modes]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout is not None
-        assert process.stdout.readline() == "offered\n"
+        assert [process.stdout.readline() for _ in modes] == ["offered\n"] * len(modes)
         return process
 
     yield start
     for process in started:
         try:
-            process.communicate(timeout=30)  # the end of its input asks it to withdraw its offer and end
+            process.communicate(timeout=30)  # the end of its input asks it to withdraw its offers and end
         finally:
             process.kill()
             process.wait()
@@ -155,12 +155,11 @@ def test_no_secret_key_is_anywhere_but_in_its_private_file(market: Market, provi
 
 @pytest.mark.slow
 def test_providers_that_return_garbage_are_not_paid_and_the_job_completes(
-    market: Market, provider: Callable[..., Run], stranger: Callable[[str], Any]
+    market: Market, provider: Callable[..., Run], stranger: Callable[..., Any]
 ) -> None:
     expected = {"noise": "no-work", "lazy": "no-update", "wrong-hash": "unreadable", "pickle": "unreadable"}
     provider("dora", price=100)
-    for mode in expected:
-        stranger(mode)
+    stranger(*expected)
     names = {one.provider: one.name for one in market.offers()}
     job = market.post("fedavg", data="digits", budget=10_000, rounds=3, providers=5)
     result = job.result(timeout=200)
@@ -179,7 +178,7 @@ def test_providers_that_return_garbage_are_not_paid_and_the_job_completes(
 
 @pytest.mark.slow
 def test_provider_killed_in_mid_round_does_not_stop_the_job(
-    market: Market, provider: Callable[..., Run], stranger: Callable[[str], Any]
+    market: Market, provider: Callable[..., Run], stranger: Callable[..., Any]
 ) -> None:
     provider("emma")
     victim = stranger("hang")
@@ -195,7 +194,7 @@ def test_provider_killed_in_mid_round_does_not_stop_the_job(
 
 @pytest.mark.slow
 def test_impostor_cannot_answer_for_a_provider(
-    market: Market, provider: Callable[..., Run], stranger: Callable[[str], Any]
+    market: Market, provider: Callable[..., Run], stranger: Callable[..., Any]
 ) -> None:
     """It copies the name and the terms of the other's offer; its messages are its own key's all the same."""
     provider("fay", price=100)

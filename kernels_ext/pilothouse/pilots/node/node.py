@@ -221,7 +221,8 @@ def _pilot_has_ended(record: str) -> bool:
 async def _main(arguments: argparse.Namespace) -> None:
     """Serve one scheduler after the other, as long as the pilot goes on.
 
-    When a supervisor dies, the node waits for its successor: `patience` seconds, in which nothing is computed.
+    When a supervisor dies, the node waits for its successor: `patience` seconds, in which nothing is computed. A
+    scheduler that does not answer is tried again for so long: it may be busy, or its file may be of one that is gone.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -230,24 +231,37 @@ async def _main(arguments: argparse.Namespace) -> None:
     if arguments.until:
         loop.call_later(max(arguments.until + LEASE_SLACK_S - time.time(), 0.0), stop.set)
     path, served, patience = Path(arguments.scheduler_file), "", START_S
+    deadline = time.monotonic() + patience
     while True:
-        deadline = time.monotonic() + patience
         pause = 0.01
         while (found := _scheduler(path)) in ("", served):
-            if time.monotonic() > deadline or _pilot_has_ended(arguments.record):
+            if _pilot_has_ended(arguments.record):
                 return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stop.wait()
-                    return
+            if time.monotonic() > deadline:
+                logger.warning("no supervisor came within %g s: this node ends", patience)
+                return
+            if await _is_set(stop, pause):
+                return
             pause = min(pause * 1.2, 1.0)
-        served, patience = found, arguments.patience
         try:
             await serve(arguments, stop)
-        except (TimeoutError, OSError) as error:  # the file was of one that is gone already
+        except (TimeoutError, OSError) as error:
             logger.warning("the scheduler of %s does not answer: %s", path, error)
-        if stop.is_set() or not patience:
+            if time.monotonic() > deadline or await _is_set(stop, 1.0):
+                return
+        else:
+            served, patience = found, arguments.patience
+            deadline = time.monotonic() + patience
+        if stop.is_set() or not arguments.patience:
             return
+
+
+async def _is_set(stop: asyncio.Event, seconds: float) -> bool:
+    """Whether `stop` is set within `seconds`."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    return stop.is_set()
 
 
 def folders(scratch: str) -> Path:

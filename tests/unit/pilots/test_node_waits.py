@@ -1,0 +1,57 @@
+"""A node waits for its pilot's supervisor, and says so when none comes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pilothouse.pilots.node import node
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> Iterator[argparse.Namespace]:
+    """What a node is started with; its scheduler's file names `one`, and its pilot runs."""
+    for name, content in (("scheduler.json", {"id": "one"}), ("record.json", {"state": "running"})):
+        (tmp_path / name).write_text(json.dumps(content))
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    paths = {"scheduler_file": str(tmp_path / "scheduler.json"), "record": str(tmp_path / "record.json")}
+    yield argparse.Namespace(**paths, until=0.0, patience=0.3)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_scheduler_that_does_not_answer_is_tried_again_and_the_next_one_is_waited_for(
+    arguments: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    served: list[str] = []
+
+    async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
+        path = Path(arguments.scheduler_file)
+        served.append(json.loads(path.read_text())["id"])
+        if served == ["one"]:
+            raise TimeoutError("it is busy")
+        if served[-1] == "one":
+            path.write_text(json.dumps({"id": "two"}))
+
+    monkeypatch.setattr(node, "serve", serve)
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(node._main(arguments))
+    assert served == ["one", "one", "two"]
+    assert [message.split(": ")[-1] for message in caplog.messages] == ["it is busy", "this node ends"]
+    assert "no supervisor came within 0.3 s" in caplog.text
+
+
+def test_a_node_whose_pilot_has_ended_waits_for_nothing(
+    arguments: argparse.Namespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(arguments.scheduler_file).unlink()
+    Path(arguments.record).write_text(json.dumps({"state": "finished"}))
+    asyncio.run(node._main(arguments))
+    assert caplog.messages == []
