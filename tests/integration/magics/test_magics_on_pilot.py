@@ -201,7 +201,7 @@ def test_a_pilot_lives_its_life_by_magics(shell: InteractiveShell, state_home: P
 
 def test_runs_are_stopped_by_name_and_keep_their_result(shell: InteractiveShell, local_pilot: ph.Pilot) -> None:
     shell.user_ns["ph"] = ph
-    shell.run_cell("run = %stream run --name magic-stream --pilot tests rate=50").raise_error()
+    shell.run_cell("run = %stream run --name magic-stream --pilot tests rate=20 points=100").raise_error()
     run = shell.user_ns["run"]
     eventually(lambda: any(run.frame().columns["consumed"]), "what has been consumed")
     shell.run_cell("%runs stop magic-stream").raise_error()
