@@ -28,7 +28,7 @@ from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 # On one worker: they start the same daemons, and look at all that are there.
-pytestmark = [pytest.mark.batch, pytest.mark.slow, pytest.mark.xdist_group("radical")]
+pytestmark = [pytest.mark.batch, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("radical")]
 
 
 @pytest.fixture(scope="session")
