@@ -37,6 +37,29 @@ def is_alive(process: ProcessRef) -> bool:
         return False
 
 
+def this_process() -> ProcessRef:
+    """The process that calls."""
+    import psutil
+
+    return ProcessRef(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
+
+
+def announce(name: str) -> None:
+    """Write that this process becomes the supervisor of pilot `name`.
+
+    It is the first thing that one does: to import what it needs may take longer than :data:`START_S` on a busy host.
+    """
+
+    def note(latest: PilotRecord) -> bool:
+        if latest.state.ended or latest.supervisor is not None:
+            return False
+        latest.supervisor = this_process()
+        return True
+
+    with contextlib.suppress(OSError, PilothouseError):  # it will say so when it has come up
+        change(PILOTS, PILOTS.read(name), note)
+
+
 def why_lost(record: PilotRecord) -> str:
     """Why a record that claims to be alive is not; empty when it is."""
     now = utcnow()

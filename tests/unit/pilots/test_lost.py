@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import Conflict
 from pilothouse.pilots.supervisor.orphans import clear_lost
+from pilothouse.registry import liveness
 from pilothouse.registry.liveness import reconcile
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
@@ -74,6 +76,26 @@ def test_what_was_found_out_about_another_host_deletes_nothing_at_all(had: Calla
     PILOTS.write(record)
     assert ph.attach("frail").state == "lost"
     assert all(path.exists() for path in [*left, PILOTS.folder("frail") / "tls.key"])
+
+
+def test_a_supervisor_that_takes_long_to_come_up_is_not_lost_once_it_has_said_that_it_comes(state_home: Path) -> None:
+    long_ago = utcnow() - timedelta(hours=1)
+    settings = {"name": "local", "system": "local"}
+    PILOTS.create(PilotRecord(name="slow", site="local", created=long_ago, begun=long_ago, settings=settings))
+    assert liveness.why_lost(PILOTS.read("slow")) == "the supervisor did not start"
+    code = "import sys; from pilothouse.registry import liveness; liveness.announce('slow'); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as comes:
+        assert comes.stdout is not None
+        comes.stdout.readline()
+        liveness.announce("slow")  # another one does not take its place
+        found = PILOTS.read("slow").supervisor
+        assert found is not None
+        assert found.pid == comes.pid
+        assert ph.attach("slow").state == "pending"
+        comes.kill()
+    pilot = ph.attach("slow")
+    assert pilot.state == "lost"
+    assert f"the supervisor (process {comes.pid} on {socket.gethostname()}) was killed or crashed" in pilot.reason
 
 
 def test_cancelling_a_lost_pilot_ends_it_for_good(had: Callable[..., list[Path]]) -> None:

@@ -10,6 +10,9 @@ if __name__ == "__main__":
         os._exit(0)
     os.setsid()
     os.chdir("/")
+    from pilothouse.registry.liveness import announce
+
+    announce(sys.argv[1])
     from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD
 
     os.environ.update(ONE_BLAS_THREAD)  # read when numpy is imported

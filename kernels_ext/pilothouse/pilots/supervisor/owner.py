@@ -22,8 +22,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import psutil
-
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.pilots.node.node import QUIET, after_death
 from pilothouse.pilots.node.node import run as run_node
@@ -47,8 +45,8 @@ from pilothouse.registry.journal import Journal
 from pilothouse.registry.line import client as control
 from pilothouse.registry.line import server as answering
 from pilothouse.registry.line.tls import make_certificate, security
-from pilothouse.registry.liveness import clear_away, scratch_folder
-from pilothouse.registry.records import PILOTS, UNIX, PilotRecord, ProcessRef, State
+from pilothouse.registry.liveness import clear_away, scratch_folder, this_process
+from pilothouse.registry.records import PILOTS, UNIX, PilotRecord, State
 from pilothouse.runs.cores import Cores
 from pilothouse.runs.host import RunHost
 from pilothouse.runs.processes import NodeHost
@@ -104,8 +102,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
-        me = psutil.Process()
-        record.supervisor = ProcessRef(host=socket.gethostname(), pid=me.pid, started=me.create_time())
+        record.supervisor = this_process()
         record.state, record.scratch = State.STARTING, str(self.scratch)
         if record.lease_end is None:
             record.lease_end = utcnow() + timedelta(seconds=float(record.description["lease"]))
@@ -119,9 +116,10 @@ class Supervisor:
             await self._start_scheduler(tls)
             self._node_host = NodeHost(self.scheduler)
             self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self.touch)
-            servers = await self._listen(tls, me.pid)
+            servers = await self._listen(tls, record.supervisor.pid)
             self.nodes.watch(self.scheduler, self._node_host)  # from now on nodes run: whoever waited may ask
-            self.journal.add("started", pid=me.pid, host=socket.gethostname(), scheduler=self.scheduler.address)
+            me = record.supervisor
+            self.journal.add("started", pid=me.pid, host=me.host, scheduler=self.scheduler.address)
             resume_runs(record, self.runs, self.journal)
             self.changed(True)
             try:
