@@ -224,7 +224,7 @@ class Pilot(Executes):
 
         return timeline(self.record)
 
-    def cancel(self, timeout: float = 20.0) -> Pilot:
+    def cancel(self, timeout: float = 60.0) -> Pilot:
         """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error.
 
         Of a lost pilot, the jobs that it has left are ended and what it had is removed: it can't be recovered then.

@@ -72,7 +72,7 @@ class PilotContract:
             assert kept in running(pilot)
             assert client.submit(sum, [3, 4]).result(timeout=60) == 7
         finally:
-            pilot.cancel()
+            pilot.cancel(timeout=PATIENCE_S)
         assert pilot.state is State.FINISHED
         eventually(lambda: not self.jobs(), "no job is left", within=PATIENCE_S)
 
@@ -86,7 +86,7 @@ class PilotContract:
                 "the pilot waits, for the reason of its node",
             )
             waiting = second.nodes[0].job
-            second.cancel()
+            second.cancel(timeout=PATIENCE_S)
             eventually(lambda: waiting not in self.jobs(), "the waiting job is gone", within=PATIENCE_S)
         eventually(lambda: not self.jobs(), "no job is left", within=PATIENCE_S)
 
