@@ -25,7 +25,7 @@ def test_a_failing_prologue_is_tried_a_few_times_and_told(login: LoginNode) -> N
     assert pilot.logs(node.name) == "no licence for this node"
     with pytest.raises(Failed, match=r"(?s)nodes failed in a row, the last one: .*exit code 3.*no licence"):
         pilot.wait(timeout=120)
-    assert pilot.state == "failed"
+    eventually(lambda: pilot.state == "failed", "the end of its last node")
     assert not login.alive()
     submitted = len(calls.read_text().splitlines())
     assert submitted == len(happened(pilot, "node submitted"))
