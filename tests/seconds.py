@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,7 +100,7 @@ def table(files: Counter[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(line: list[str] | None = None) -> int:
+def main(line: list[str] | None = None) -> None:
     """Print the table, and say who is over budget."""
     parser = argparse.ArgumentParser(prog="python -m tests.seconds", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("report", nargs="?", type=Path, default=ROOT / "build" / "junit.xml", help="a junit file")
@@ -118,8 +117,7 @@ def main(line: list[str] | None = None) -> int:
         DOCS.write_text(_TABLE.sub(lambda match: match[1] + table(files) + match[2], text), encoding="utf-8")
     for found in over_budget(of_rooms(files)):
         print(f"over budget in this run: {found}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

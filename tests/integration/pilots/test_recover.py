@@ -10,6 +10,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import Conflict
 from pilothouse.registry.history import all_nodes
+from pilothouse.registry.records import PILOTS
 from tests.waiting import eventually
 
 
@@ -27,3 +28,16 @@ def test_a_lost_pilot_has_its_nodes_again(state_home: Path) -> None:
         assert {states[name] for name in before} == {"failed"}
         assert sorted(states.values()) == ["failed", "failed", "running", "running"]
         assert pilot.record.generation == 2
+
+
+def test_a_supervisor_says_that_it_comes_before_it_imports_what_takes_long(
+    state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "distributed.py").write_text("import time; time.sleep(600)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))  # which a supervisor has, too
+    with ph.submit("local", nodes=1) as pilot:
+        supervisor = eventually(lambda: PILOTS.read(pilot.name).supervisor, "the word of its supervisor")
+        assert pilot.record.heartbeat is None
+        psutil.Process(supervisor.pid).kill()
+        eventually(lambda: pilot.state == "lost", "the loss")
+        assert f"process {supervisor.pid} on" in pilot.reason
