@@ -18,8 +18,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 setup: .venv/.ready
 
-.venv/.ready: $(SOURCES)
+$(BIN)/uv:
 	@PYTHON="$(PYTHON)" sh .ci/venv
+
+.venv/.ready: $(SOURCES) | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --editable ".[all,test]"
 	@touch $@
 
@@ -30,7 +32,7 @@ tour: setup
 	$(BIN)/python notebooks/tour.py build/tour.html
 
 # Chromium, Slurm, MPICH: installed when root and apt are there, else the tests that need them are skipped and listed.
-debian:
+debian: | $(BIN)/uv
 	@sh .ci/debian
 
 # What a change can break, but for what is seen in a browser. Most tests wait: more of them run beside each other than

@@ -48,11 +48,19 @@ def kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def end(find: Callable[[], list[psutil.Process]], grace: float) -> None:
-    """End all that `find` finds, now and again, until it finds nothing: kindly for `grace` seconds, then not."""
+    """End all that `find` finds, now and again, until it finds nothing: kindly for `grace` seconds, then not.
+
+    Nothing twice: a look takes a moment, in which one may start another and end, and neither is seen.
+    """
     deadline = time.monotonic() + grace
     if grace:
         terminate(find())
-    while alive := [p for p in find() if is_running(p)]:
+    looks = 2
+    while looks:
+        alive = [process for process in find() if is_running(process)]
+        looks = 2 if alive else looks - 1
+        if not alive:
+            continue
         if time.monotonic() > deadline:
             kill(alive)
         if time.monotonic() > deadline + 5.0:  # in the middle of a system call that does not end

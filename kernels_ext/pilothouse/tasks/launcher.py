@@ -320,11 +320,19 @@ def ending(code: int) -> str:
 
 
 def descendants() -> list[Any]:
-    """What descends from this process; those that have ended are reaped on the way."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    return list(psutil.Process().children(recursive=True))
+    """What descends from this process, which has adopted all of it; those that have ended are reaped on the way.
+
+    A look at all processes takes a moment, in which one may start another and end, and neither is seen: that nothing
+    is left is what the system says, which has no child for this process to wait for.
+    """
+    while True:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return []
+        if found := psutil.Process().children(recursive=True):
+            return list(found)
 
 
 def main(channel: Channel) -> None:

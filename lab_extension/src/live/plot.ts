@@ -12,8 +12,8 @@ import type { SampleWindow } from './window';
 /**
  * Draws a window of samples into an element, and draws it again when told that it has changed.
  *
- * Changes are drawn in animation frames, as often as a quarter of the time allows, and not while the page is
- * hidden. The element gets a line of text with the current values, which screen readers speak every {@link SPOKEN} ms.
+ * Changes are drawn in animation frames, four times a second or as often as a quarter of the time allows, and not while
+ * the page is hidden. The element gets a line of text with the current values, which screen readers speak every {@link SPOKEN} ms.
  */
 export class LivePlot {
   constructor(private _options: LivePlot.IOptions) {
@@ -76,7 +76,7 @@ export class LivePlot {
     requestAnimationFrame(() =>
       setTimeout(() => {
         const took = performance.now() - began; // Bokeh paints in the frame after the change
-        this._next = began + Math.min(LivePlot.SLOWEST, 4 * took);
+        this._next = began + Math.min(LivePlot.SLOWEST, Math.max(LivePlot.QUICKEST, 4 * took));
         if (this._timer) {
           clearTimeout(this._timer);
           this._timer = 0;
@@ -174,6 +174,9 @@ export class LivePlot {
 export namespace LivePlot {
   /** Milliseconds between two drawings, at most, where drawing is slow. */
   export const SLOWEST = 1_500;
+
+  /** And at least: more drawings show nobody more, for samples come two to ten times a second. */
+  export const QUICKEST = 250;
 
   /** Milliseconds between two changes of the line of text. */
   export const WRITTEN = 1_000;

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pilothouse as ph
-from pilothouse.pilots.supervisor.orphans import TORN_S
+from pilothouse.pilots.supervisor.orphans import TORN_S, remove_torn
 from pilothouse.registry.line.client import runtime_folder
 from pilothouse.registry.records import PILOTS, RUNS
 from pilothouse.state import write_atomic
@@ -51,3 +51,14 @@ def test_the_sweep_removes_what_killed_writers_left(state_home: Path) -> None:
     ph.sweep()
     assert not [path for path in gone if path.exists()]
     assert all(path.exists() for path in (*kept, work, PILOTS.folder("dora") / "token"))
+
+
+@pytest.mark.usefixtures("host")
+def test_a_supervisor_removes_what_others_left_in_this_hosts_folder_but_no_sockets(state_home: Path) -> None:
+    left, socket = torn(runtime_folder() / "poll-1.json", 0), runtime_folder() / "anna-4194303.sock"
+    socket.touch()  # of a container's process, maybe, whose numbers are not those of this host
+    for kind in (PILOTS, RUNS):
+        kind.root.mkdir(parents=True, exist_ok=True)
+    remove_torn()
+    assert not left.exists()
+    assert socket.exists()

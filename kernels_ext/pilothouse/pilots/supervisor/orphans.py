@@ -26,8 +26,9 @@ from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
 from pilothouse.state import Unreadable, home, utcnow
 from pilothouse.sync import blocking
 
-#: A supervisor's socket, or a temporary name of :func:`pilothouse.state.write_atomic`: the process's number is in it.
-_OF_A_PROCESS = re.compile(r".+-(\d+)\.sock|\..+\.(\d+)\.[0-9a-f]{8}")
+#: A supervisor's socket, and a temporary name of :func:`pilothouse.state.write_atomic`: a process's number is in them.
+_SOCKET = re.compile(r".+-(\d+)\.sock")
+_TORN = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}")
 #: Seconds after which nobody on any host goes on writing such a file.
 TORN_S = 3600.0
 
@@ -175,7 +176,7 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
             continue
         found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
-        _remove_files(runtime_folder())
+        _remove_files(runtime_folder(), _SOCKET)
         remove_torn()
         clear_lost()
         _remove_folders(record for record in PILOTS if isinstance(record, PilotRecord))
@@ -198,24 +199,27 @@ def clear_lost() -> None:
 
 
 def remove_torn() -> None:
-    """Remove what processes were writing in the state folder when they were killed.
+    """Remove what processes were writing in the state folder, and in this host's own, when they were killed.
 
-    Several hosts may share that folder, and a file says its process but not its host: an hour has to have passed.
+    Several hosts may share the first, and a file says its process but not its host: an hour has to have passed.
     """
+    _remove_files(runtime_folder(), _TORN)
     records = [path for kind in (PILOTS, RUNS) for path in (kind.root, *kind.root.iterdir())]
     for folder in (home(), home() / "names", *records):
         with contextlib.suppress(OSError):  # it is none, or has gone in the meantime
-            _remove_files(folder, TORN_S)
+            _remove_files(folder, _TORN, TORN_S)
     for kind in (PILOTS, RUNS):  # what was being removed
-        _remove_files(kind.root, TORN_S, shutil.rmtree)
+        _remove_files(kind.root, _TORN, TORN_S, shutil.rmtree)
     remove_unused(TORN_S)
 
 
-def _remove_files(folder: Path, age_s: float = 0.0, how: Callable[[Path], object] = Path.unlink) -> None:
+def _remove_files(
+    folder: Path, names: re.Pattern[str], age_s: float = 0.0, how: Callable[[Path], object] = Path.unlink
+) -> None:
     """Remove files in `folder` that are of processes that have gone, and at least `age_s` seconds old."""
     for path in folder.iterdir():
-        found = _OF_A_PROCESS.fullmatch(path.name)
-        if found and not _runs(int(found[1] or found[2])):
+        found = names.fullmatch(path.name)
+        if found and not _runs(int(found[1])):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime >= age_s:
                     how(path)

@@ -104,16 +104,19 @@ def _read(source: Any, orders: list[dict[str, Any]], news: threading.Condition) 
 
 
 def end(code: int) -> None:
-    """End this process and all that descends from it, now: RADICAL-Pilot's own way out takes many seconds."""
+    """End this process and all that descends from it, now: RADICAL-Pilot's own way out takes many seconds.
+
+    What loses its parent becomes a child of this process: when the system knows no child of it, nothing is left.
+    """
     deadline = time.monotonic() + 5.0
-    while (left := _descendants()) and time.monotonic() < deadline:
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            for pid in _descendants():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        time.sleep(0.01)
+            time.sleep(0.01)
     os._exit(code)
 
 
