@@ -52,22 +52,34 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield window
 
 
+@pytest.fixture(scope="module")
+def labs(browser: Any) -> Iterator[dict[str, Lab]]:
+    """The pages of this file's tests, one for each server: to load the Lab takes longer than most of them."""
+    found: dict[str, Lab] = {}
+    yield found
+    for lab in found.values():
+        lab.page.close()
+    browser.clear_cookies()
+
+
 @pytest.fixture
-def lab(browser: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A new page; at the end nothing in it may have thrown, and neither a kernel is left nor what the page has kept.
+def lab(browser: Any, server: Server, labs: dict[str, Lab], request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The Lab; at the end nothing in its page may have thrown. A test that failed leaves its page to no other.
 
     What a failed test saw last is in ``tests/ui/results/``.
     """
     others = {*browser.pages}  # Chromium ends with its first one
-    lab = Lab(browser.new_page(), server)
+    lab = labs[server.url] = labs.get(server.url) or Lab(browser.new_page(), server)
     failed = request.session.testsfailed
     yield lab
     if request.session.testsfailed > failed:
         lab.page.screenshot(path=Path(__file__).parent / "results" / f"{request.node.name}.png")
-    with contextlib.suppress(Exception):  # the page may be anywhere
-        lab.page.evaluate("() => globalThis.jupyterapp.serviceManager.sessions.shutdownAll()")
-        lab.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
-    for page in {*browser.pages} - others:
+        with contextlib.suppress(Exception):  # the page may be anywhere
+            lab.clear()
+        labs.pop(server.url).page.close()
+    else:
+        lab.clear()
+    for page in {*browser.pages} - others - {lab.page}:
         page.close()
-    browser.clear_cookies()
-    assert lab.errors == []
+    errors, lab.errors = lab.errors, []
+    assert errors == []

@@ -28,6 +28,17 @@ KERNEL_HEARS = """() => {
     return kernel?.connectionStatus === "connected" && ["idle", "busy"].includes(kernel.status);
 }"""
 
+#: Takes everything out of the main area, whether it was saved or not, and ends the kernels.
+CLEAR = """async () => {
+    const {serviceManager, shell} = globalThis.jupyterapp;
+    [...shell.widgets("main")].forEach(widget => widget.dispose());
+    await serviceManager.sessions.shutdownAll();
+    localStorage.clear();
+    sessionStorage.clear();
+}"""
+
+SIZE = {"width": 1400, "height": 900}
+
 #: Whether an element has the focus.
 FOCUSED = "element => element === document.activeElement"
 
@@ -69,7 +80,7 @@ def chromium(profile: Path) -> Iterator[Any]:
 
     with sync_playwright() as driver:
         window = driver.chromium.launch_persistent_context(
-            profile, executable_path=chromium_path(), args=FLAGS, viewport={"width": 1400, "height": 900}
+            profile, executable_path=chromium_path(), args=FLAGS, viewport=SIZE
         )
         yield window
         window.close()
@@ -82,15 +93,21 @@ class Lab:
         self.page = page
         self.server = server
         self.errors: list[str] = []
+        self._loaded = False
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    def open(self, path: str = "") -> None:
-        """Go to the Lab, with a notebook when `path` is given."""
-        where = f"lab/tree/{path}" if path else "lab"
-        self.page.goto(f"{self.server.url}{where}?token={self.server.token}&reset")
-        self._ready()
+    def open(self, path: str = "", *, fresh: bool = False) -> None:
+        """Go to the Lab, with a notebook when `path` is given; one that is there is loaded again when it is `fresh`."""
+        if fresh or not self._loaded:
+            where = f"lab/tree/{path}" if path else "lab"
+            self.page.goto(f"{self.server.url}{where}?token={self.server.token}&reset")
+            self._ready()
+            self._loaded = True
+        elif path:
+            self.do("docmanager:open", path=path)
         if path:
             self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=30_000)
+            self.page.wait_for_function("() => globalThis.jupyterapp.shell.currentWidget?.sessionContext")
             self.page.evaluate(
                 """async () => {
                     const {sessionContext} = globalThis.jupyterapp.shell.currentWidget;
@@ -104,6 +121,13 @@ class Lab:
         """Load the page again, as the F5 key does."""
         self.page.goto(self.page.url.split("?")[0])
         self._ready()
+
+    def clear(self) -> None:
+        """End the kernels, and close what is open: the next one finds the Lab as when it was loaded."""
+        while self.page.locator(".jp-Dialog").count():
+            self.page.keyboard.press("Escape")
+        self.page.evaluate(CLEAR)
+        self.page.set_viewport_size(SIZE)
 
     def _ready(self) -> None:
         self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)

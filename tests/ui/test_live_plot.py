@@ -37,7 +37,7 @@ def test_the_plot_moves_and_survives_a_reload_and_a_second_view(
 ) -> None:
     path = server.notebook("live.ipynb", [f"import pilothouse as ph\nrun = ph.attach({count.name!r})\nrun", "run"])
     size = path.stat().st_size
-    lab.open("live.ipynb")
+    lab.open("live.ipynb", fresh=True)
     lab.run_cell(0)
     (window,) = _moving(lab, eventually)
     assert lab.page.locator(".pilothouse-Live-state").first.inner_text().endswith("running")
@@ -122,7 +122,7 @@ def test_the_notebook_of_yesterday_shows_a_picture_of_the_run_and_says_so(
     lab.do("docmanager:save")
     eventually(lambda: "widget-view" in path.read_text(), 10, "the saved notebook")
     lab.page.evaluate("() => globalThis.jupyterapp.serviceManager.sessions.shutdownAll()")
-    lab.open("yesterday.ipynb")
+    lab.open("yesterday.ipynb", fresh=True)
     output = lab.page.locator(".jp-OutputArea-output")
     output.get_by_text("As it was when this was shown; run the cell to see it as it is.").wait_for()
     assert output.locator("img").get_attribute("alt").startswith("Throughput: ")
