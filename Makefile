@@ -9,7 +9,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 WORKERS ?= 4
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS)
 # Where tests of `make test-batch` are: to look at the others takes each worker longer than some of the tests.
-BATCH := tests/contract/queues tests/integration/slurm tests/integration/tasks tests/notebooks
+BATCH := tests/contract/queues tests/integration/slurm tests/integration/tasks
 
 # Each of the many processes of the tests would compile what it imports, where the environment says so.
 export PYTHONDONTWRITEBYTECODE :=
@@ -59,9 +59,10 @@ debian-batch: debian
 	@sh .ci/debian gridengine-master gridengine-exec gridengine-client iproute2 postgresql libdbd-pg-perl openssh-server \
 	  oar-server oar-server-pgsql oar-user oar-user-pgsql oar-node
 
-# Long chaos and many seeds; then what is quick, with the lowest versions that pyproject.toml names.
-test-nightly: setup debian
+# Long chaos and many seeds; what computes for long of RADICAL-Pilot and OAR; then what is quick, with the lowest versions that pyproject.toml names.
+test-nightly: setup debian-batch
 	$(PYTEST) -m nightly --junitxml build/junit-nightly.xml --durations 15
+	$(BIN)/python -m tests.oar -m nightly --junitxml build/junit-oar-nightly.xml
 	@sh .ci/lowest
 
 bench: setup

@@ -84,7 +84,7 @@ def test_on_this_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         check(execute(tmp_path), "local")
 
 
-@pytest.mark.batch
+@pytest.mark.nightly
 def test_on_slurm(empty_slurm: SlurmCluster) -> None:
     with login_node(empty_slurm) as login, tempfile.TemporaryDirectory(dir=login.folder) as folder:
         executed = execute(Path(folder))

@@ -22,18 +22,22 @@ PATIENCE_S = 120.0
 
 
 class PilotContract:
-    """The contract; a subclass says which batch system, and how a job is deleted by hand."""
+    """The contract; a subclass says which batch system, and how a job is deleted by hand.
+
+    `polls` are the site's ``poll_least`` and ``poll_most``, seconds: more where its commands compute for long.
+    """
 
     system: str
     hosts: tuple[str, ...]
     cores: int
     delete: str
+    polls: tuple[float, float] = 0.3, 1.0
 
     @pytest.fixture(autouse=True)
     def _state(self, state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Pilots of a test are its own, and the batch system is asked often."""
-        site = tmp_path / "site.toml"
-        site.write_text(f'[{self.system}]\nsystem = "{self.system}"\npoll_least = 0.3\npoll_most = 1\n')
+        site, (least, most) = tmp_path / "site.toml", self.polls
+        site.write_text(f'[{self.system}]\nsystem = "{self.system}"\npoll_least = {least}\npoll_most = {most}\n')
         monkeypatch.setenv("PILOTHOUSE_SITES", str(site))
 
     def submit(self, nodes: int, **fields: object) -> Pilot:

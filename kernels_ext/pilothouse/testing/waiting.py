@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 #: Between two looks: first, and at most, for what takes long is looked at less and less often.
 _PAUSE_S, _LONGEST_PAUSE_S, _LONGER = 0.02, 0.25, 1.1
+#: Looks that take long themselves leave the machine to what is waited for: so many times as long, to a limit.
+_TIMES, _MOST_S = 2.0, 2.0
 _SPIN_S = 0.2
 _NOT_YET = (AssertionError, LookupError, OSError, PilothouseError)
 
@@ -50,6 +52,11 @@ def _longer(pause: float) -> float:
     return max(pause, min(pause * _LONGER, _LONGEST_PAUSE_S))
 
 
+def _rest(pause: float, begun: float) -> float:
+    """Seconds to the next look, after one that has `begun`."""
+    return max(pause, min(_TIMES * (time.monotonic() - begun), _MOST_S))
+
+
 def eventually(what: Callable[[], T], why: str = "it", within: float = 60.0) -> T:
     """What `what` returns, once that is true; an error of `what` counts as not yet.
 
@@ -62,14 +69,16 @@ def eventually(what: Callable[[], T], why: str = "it", within: float = 60.0) -> 
     """
     limit, pause = _Limit(why, within), _PAUSE_S
     while True:
+        begun = time.monotonic()
         try:
             if found := what():
                 return found
             limit.last = found
         except _NOT_YET as error:
             limit.last = error
+        rest = _rest(pause, begun)
         limit.check()
-        time.sleep(pause)
+        time.sleep(rest)
         pause = _longer(pause)
 
 
@@ -79,6 +88,7 @@ async def eventually_async(
     """:func:`eventually` in a coroutine, for a function or a coroutine function, asked again after `pause` seconds."""
     limit = _Limit(why, within)
     while True:
+        begun = time.monotonic()
         try:
             found = what()
             if inspect.isawaitable(found):
@@ -88,6 +98,7 @@ async def eventually_async(
             limit.last = found
         except _NOT_YET as error:
             limit.last = error
+        rest = _rest(pause, begun)
         limit.check()
-        await asyncio.sleep(pause)
+        await asyncio.sleep(rest)
         pause = _longer(pause)

@@ -138,6 +138,7 @@ def test_a_job_that_stood_still_for_longer_than_its_contracts_fails_and_keeps_it
     assert ledger.balances_of(ledger.read(ledgers() / "late.jsonl"))["purse"] == BUDGET
 
 
+@pytest.mark.nightly
 def test_a_job_survives_a_second_loss_in_the_middle_of_its_recovery(
     market: Market, providers: list[Run], whole: TrainingResult, frail: Pilot
 ) -> None:

@@ -15,6 +15,7 @@ class TestOAR(PilotContract):
     hosts = NODES
     cores = CORES
     delete = "oardel"
+    polls = 1.0, 3.0
 
     def check_waiting(self, reason: str) -> None:
         assert reason == "no resources that fit are free"

@@ -1,4 +1,4 @@
-"""The queue for OAR, on OAR."""
+"""The queue for OAR, on OAR. By night: what its pilots need of it is seen by day, and each of its commands is Perl."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.testing.queues import Bench, QueueContract
 from tests.oar.cluster import CORES, NODES
 
-pytestmark = pytest.mark.oar
+pytestmark = [pytest.mark.oar, pytest.mark.nightly]
 
 
 class TestOAR(QueueContract):

@@ -39,7 +39,11 @@ def consumed(run: Run) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("placement", "end"), [("login", _kill), ("job", _hand_over)], ids=["supervisor killed", "handed over"]
+    ("placement", "end"),
+    [
+        pytest.param("login", _kill, marks=pytest.mark.nightly, id="supervisor killed"),
+        pytest.param("job", _hand_over, id="handed over"),
+    ],
 )
 def test_a_stream_goes_on_with_the_next_supervisor(login: LoginNode, placement: str, end: Any) -> None:
     pilot = login.submit(nodes=2, placement=placement, lease="2h", name="carried").wait(timeout=90)
