@@ -37,6 +37,7 @@ TOP: dict[str, Verb] = {
     "shrink": pilots.shrink,
     "scale": pilots.scale,
     "renew": pilots.renew,
+    "prolong": pilots.prolong,
     "adapt": pilots.adapt,
     "recover": pilots.recover,
     "execute": pilots.execute,

@@ -15,6 +15,9 @@ export namespace CommandIDs {
   /** Replace a pilot's nodes before their walltime is over. */
   export const renewPilot = 'pilothouse:renew-pilot';
 
+  /** Have a pilot's lease end later. */
+  export const prolongPilot = 'pilothouse:prolong-pilot';
+
   /** Let a pilot follow its load, or end that. */
   export const adaptPilot = 'pilothouse:adapt-pilot';
 

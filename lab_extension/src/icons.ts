@@ -5,6 +5,7 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import adapt from '../style/icons/adapt.svg';
 import dashboard from '../style/icons/dashboard.svg';
 import pilothouse from '../style/icons/pilothouse.svg';
+import prolong from '../style/icons/prolong.svg';
 import shrink from '../style/icons/shrink.svg';
 import sweep from '../style/icons/sweep.svg';
 import timeline from '../style/icons/timeline.svg';
@@ -14,6 +15,9 @@ export const pilothouseIcon = new LabIcon({ name: 'pilothouse:pilothouse', svgst
 
 /** Up and down. */
 export const adaptIcon = new LabIcon({ name: 'pilothouse:adapt', svgstr: adapt });
+
+/** A clock. */
+export const prolongIcon = new LabIcon({ name: 'pilothouse:prolong', svgstr: prolong });
 
 /** A broom. */
 export const sweepIcon = new LabIcon({ name: 'pilothouse:sweep', svgstr: sweep });

@@ -115,6 +115,10 @@ export class PilothouseModel implements IPilothouse {
     return this._act('pilots', ['pilots', name, 'renew'], { method: 'POST', body: {} });
   }
 
+  prolongPilot(name: string, lease: string): Promise<void> {
+    return this._act('pilots', ['pilots', name, 'prolong'], { method: 'POST', body: { lease } });
+  }
+
   recoverPilot(name: string): Promise<void> {
     return this._act('pilots', ['pilots', name, 'recover'], { method: 'POST', body: {} });
   }

@@ -49,6 +49,8 @@ export interface IPilothouse extends IDisposable {
   stopAdapting(name: string): Promise<void>;
   /** Replace a pilot's nodes before their walltime is over. */
   renewPilot(name: string): Promise<void>;
+  /** Have a pilot's lease end later by so much, such as `2h`. */
+  prolongPilot(name: string, lease: string): Promise<void>;
   /** Go on with a lost pilot. */
   recoverPilot(name: string): Promise<void>;
   /** Jobs that no pilot wants any more. */

@@ -19,7 +19,7 @@ ANSWER_S = 10.0
 
 #: What a pilot of ours can do and this one can't, because it has no supervisor.
 _NEEDS_SUPERVISOR = frozenset({
-    "adapt", "cost", "events", "execute", "extend", "launch", "logs", "map_execute", "recover", "renew",
+    "adapt", "cost", "events", "execute", "extend", "launch", "logs", "map_execute", "prolong", "recover", "renew",
     "run_cell", "runs", "scale", "script", "shrink", "timeline",
 })  # fmt: skip
 

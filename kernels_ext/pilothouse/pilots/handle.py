@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -161,6 +162,20 @@ class Pilot(Executes):
         does so by itself. The node in the supervisor's own job (placement ``"job"``) stays until its successor comes.
         """
         self._ask("renew")
+        return self
+
+    def prolong(self, lease: str | float | timedelta) -> Pilot:
+        """Have the pilot's lease end later by this time, such as ``"2h"``; a number is seconds.
+
+        Nodes go on to their own walltime and are replaced then, as ever; the idle time-out stays.
+
+        Raises
+        ------
+        InvalidInput
+            The pilot would be longer than the site gives one in all.
+        """
+        seconds = lease.total_seconds() if isinstance(lease, timedelta) else lease
+        self._ask("prolong", lease=seconds)
         return self
 
     def adapt(self, minimum: int = 0, maximum: int = 4) -> Pilot:

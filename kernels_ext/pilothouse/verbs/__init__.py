@@ -14,8 +14,8 @@ GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
         "Pilots: nodes of a site that are yours for a while.",
         (
             pilots.pilots, submitting.start, pilots.show, pilots.extend, pilots.shrink, pilots.scale, pilots.renew,
-            pilots.adapt, pilots.recover, pilots.execute, pilots.cancel, runs.remove, runs.logs, runs.events,
-            pilots.script, pilots.cost, pilots.timeline, pilots.sites, pilots.sweep,
+            pilots.prolong, pilots.adapt, pilots.recover, pilots.execute, pilots.cancel, runs.remove, runs.logs,
+            runs.events, pilots.script, pilots.cost, pilots.timeline, pilots.sites, pilots.sweep,
         ),
     ),
     "runs": (

@@ -41,6 +41,11 @@ renew = Verb(
     "renew", "replace each node of a pilot by a new one before its walltime is over",
     lambda options: handle(options).then("renew"), (PILOT,),
 )  # fmt: skip
+prolong = Verb(
+    "prolong", "have a pilot's lease end later",
+    lambda options: handle(options).then("prolong", options.lease),
+    (PILOT, arg("lease", metavar="TIME", help="by how much, such as 2h")),
+)  # fmt: skip
 adapt = Verb(
     "adapt", "let a pilot follow its load between two numbers of nodes",
     lambda options: handle(options).then("adapt", options.minimum, options.maximum),

@@ -173,6 +173,17 @@ class PilotRenew(Answer):
         self.answer(await in_thread(lambda: as_json(_pilot(name).renew().record)), 202)
 
 
+class PilotProlong(Answer):
+    """A longer lease."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Have the lease end later by ``{"lease": "2h"}``: 202 and the record."""
+        lease = self.body("lease").get("lease", "")
+        self.answer(await in_thread(lambda: as_json(_pilot(name).prolong(lease).record)), 202)
+
+
 class PilotAdapt(Answer):
     """As many nodes as there is work for."""
 

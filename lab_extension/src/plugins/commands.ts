@@ -23,7 +23,7 @@ import type { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/core
 
 import { attempt } from '../attempt';
 import { CommandIDs } from '../commands';
-import { adaptIcon, pilothouseIcon, shrinkIcon, sweepIcon } from '../icons';
+import { adaptIcon, pilothouseIcon, prolongIcon, shrinkIcon, sweepIcon } from '../icons';
 import { isOver, pythonLine } from '../records';
 import type { IRecord } from '../records';
 import { IPilothouse } from '../tokens';
@@ -129,6 +129,24 @@ export const commands: JupyterFrontEndPlugin<void> = {
       icon: refreshIcon,
       live: true,
       execute: name => model.renewPilot(name)
+    });
+    named(CommandIDs.prolongPilot, {
+      of: 'pilots',
+      label: trans.__('Prolong Pilot…'),
+      caption: trans.__("Have the pilot's lease end later, as far as its site allows"),
+      icon: prolongIcon,
+      live: true,
+      execute: async name => {
+        const { value } = await InputDialog.getText({
+          title: trans.__('Prolong %1', name),
+          label: trans.__('By how much, such as 90min or 2h'),
+          text: '1h',
+          okLabel: trans.__('Prolong')
+        });
+        if (value) {
+          await model.prolongPilot(name, value);
+        }
+      }
     });
     named(CommandIDs.recoverPilot, {
       of: 'pilots',

@@ -15,7 +15,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { adaptIcon, dashboardIcon, shrinkIcon, timelineIcon } from '../icons';
+import { adaptIcon, dashboardIcon, prolongIcon, shrinkIcon, timelineIcon } from '../icons';
 import { duration, isOver, isRecoverable, runningNodes, secondsUntil } from '../records';
 import type { IPilotRecord } from '../records';
 import type { IPilothouse } from '../tokens';
@@ -156,6 +156,7 @@ function buttons(pilot: IPilotRecord, trans: TranslationBundle): [string, LabIco
       pilot.adapt ? trans.__('Change or stop adapting') : trans.__('Follow the load')
     ],
     [CommandIDs.renewPilot, refreshIcon, trans.__('Renew the nodes')],
+    [CommandIDs.prolongPilot, prolongIcon, trans.__('Prolong the lease')],
     drawn,
     ...(pilot.dashboard ? [dashboard] : [])
   ];

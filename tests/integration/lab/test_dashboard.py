@@ -171,7 +171,7 @@ async def test_plots_come_through_from_another_host(
     address: str, echo: Echo, jp_auth_header: dict[str, str], state_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = PILOTS.folder("far")
-    tls = make_certificate(folder, 600)
+    tls = make_certificate(folder)
     (folder / "token").write_text("word")
 
     async def joined() -> tuple[Any, bytes]:

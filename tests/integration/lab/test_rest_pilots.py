@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ async def test_a_lost_pilot_is_recovered_and_others_are_not(ask: Any, state_home
     assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
 
 
-async def test_nodes_are_renewed_and_adapted_over_rest(ask: Any, state_home: Path) -> None:
+async def test_pilots_are_renewed_adapted_and_prolonged_over_rest(ask: Any, state_home: Path) -> None:
     pilot = ph.submit("local", name="mine", nodes=1).wait(timeout=60)
     (old,) = pilot.nodes
     status, _ = await ask("POST", "pilots", "mine", "renew")
@@ -123,6 +123,13 @@ async def test_nodes_are_renewed_and_adapted_over_rest(ask: Any, state_home: Pat
     status, answer = await ask("POST", "pilots", "mine", "adapt", body={"minimum": 3, "maximum": 2})
     assert (status, answer["field"]) == (400, "minimum")
     eventually(lambda: pilot.record.nodes_wanted == 2)
+    end = pilot.record.lease_end
+    assert end is not None
+    status, record = await ask("POST", "pilots", "mine", "prolong", body={"lease": "90min"})
+    assert (status, record["lease_end"]) == (202, (end + timedelta(minutes=90)).isoformat().replace("+00:00", "Z"))
+    status, answer = await ask("POST", "pilots", "mine", "prolong", body={"lease": "366d"})
+    assert (status, answer["field"]) == (400, "lease")
+    assert "gives a pilot 8784 h in all, so this one can be prolonged by 8770 h at most" in answer["message"]
     for _ in range(2):  # the second time there is nothing to stop
         status, record = await ask("DELETE", "pilots", "mine", "adapt")
         assert (status, record["adapt"], record["nodes_wanted"]) == (202, None, 2)
@@ -213,6 +220,7 @@ async def test_an_unknown_field_of_extend_is_refused(ask: Any, state_home: Path)
         ("POST", ("pilots", "nobody", "extend")),
         ("POST", ("pilots", "nobody", "shrink")),
         ("POST", ("pilots", "nobody", "renew")),
+        ("POST", ("pilots", "nobody", "prolong")),
         ("POST", ("pilots", "nobody", "adapt")),
         ("DELETE", ("pilots", "nobody", "adapt")),
         ("POST", ("pilots", "nobody", "recover")),

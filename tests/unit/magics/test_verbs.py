@@ -54,6 +54,7 @@ def parsed(group: str, *words: str) -> Call:
         ("pilot scale anna", 'ph.attach("anna").scale()'),
         ("pilot scale anna 4", 'ph.attach("anna").scale(4)'),
         ("pilot renew anna", 'ph.attach("anna").renew()'),
+        ("pilot prolong anna 2h", 'ph.attach("anna").prolong("2h")'),
         ("pilot adapt anna 0 4", 'ph.attach("anna").adapt(0, 4)'),
         ("pilot recover anna", 'ph.attach("anna").recover()'),
         ("pilot script anna", 'ph.attach("anna").script()'),

@@ -7,7 +7,9 @@ import asyncio
 import json
 import logging
 import signal
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,25 @@ def test_a_node_whose_pilot_has_ended_waits_for_nothing(
     Path(arguments.record).write_text(json.dumps({"state": "finished"}))
     asyncio.run(node._main(arguments))
     assert caplog.messages == []
+
+
+def test_a_node_ends_with_the_lease_and_not_before_when_that_was_prolonged(
+    arguments: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "LEASE_SLACK_S", 0.0)
+
+    async def steps() -> None:
+        stop, over = asyncio.Event(), datetime.now(UTC) + timedelta(seconds=0.4)
+        Path(arguments.record).write_text(json.dumps({"lease_end": over.isoformat()}))
+        node._end_with_lease(arguments.record, time.time() - 60, stop)  # as it was when the node began
+        assert not stop.is_set()
+        async with asyncio.timeout(20):
+            await stop.wait()
+        assert datetime.now(UTC) >= over
+
+        stop.clear()
+        Path(arguments.record).write_text("")  # nobody knows better than its own command line
+        node._end_with_lease(arguments.record, time.time() - 60, stop)
+        assert stop.is_set()
+
+    asyncio.run(steps())

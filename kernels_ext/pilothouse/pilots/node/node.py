@@ -218,6 +218,25 @@ def _pilot_has_ended(record: str) -> bool:
         return False
 
 
+def _end_with_lease(record: str, until: float, stop: asyncio.Event) -> None:
+    """Set `stop` when the pilot's lease is over, which may be later by then."""
+    left = until + LEASE_SLACK_S - time.time()
+    if left <= 0 and (later := _lease_end(record)) > until:
+        _end_with_lease(record, later, stop)
+    elif left <= 0:
+        stop.set()
+    else:
+        asyncio.get_running_loop().call_later(left, _end_with_lease, record, until, stop)
+
+
+def _lease_end(record: str) -> float:
+    """When the lease of a pilot ends that goes on, seconds since 1970; 0 where it is not known."""
+    try:
+        return datetime.fromisoformat(json.loads(Path(record).read_bytes())["lease_end"] or "").timestamp()
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
 async def _main(arguments: argparse.Namespace) -> None:
     """Serve one scheduler after the other, as long as the pilot goes on.
 
@@ -229,7 +248,7 @@ async def _main(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if arguments.until:
-        loop.call_later(max(arguments.until + LEASE_SLACK_S - time.time(), 0.0), stop.set)
+        _end_with_lease(arguments.record, arguments.until, stop)
     path, served, patience = Path(arguments.scheduler_file), "", START_S
     deadline = time.monotonic() + patience
     while True:

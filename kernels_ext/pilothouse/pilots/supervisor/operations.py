@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pilots.sites.check import checked
-from pilothouse.pilots.sites.description import PilotDescription, check
+from pilothouse.pilots.sites.description import LONGEST_S, PilotDescription, check
 from pilothouse.registry.line.server import Handler
 from pilothouse.registry.records import FIRST, Adapt, State
 
@@ -31,6 +32,7 @@ class Requests:
             "scale": self._op(self._scale),
             "adapt": self._op(self._adapt),
             "renew": self._op(self._renew),
+            "prolong": self._op(self._prolong),
             "cancel": self._op(self._cancel),
             "launch": self._op(self._launch),
             "stop": self._stop_run,
@@ -109,6 +111,26 @@ class Requests:
         self._supervisor.wake.set()
         return names
 
+    def _prolong(self, lease: float | str) -> str:
+        record, site = self._record, self._supervisor.site
+        if record.lease_end is None:
+            raise Conflict(f"the pilot {record.name!r} is ending", field="pilot")
+        values = {**record.description, "site": record.site, "lease": lease}
+        end = record.lease_end + timedelta(seconds=check(PilotDescription, values).lease)
+        most = timedelta(seconds=site.lease or LONGEST_S)
+        if end - record.created > most:
+            left = max(record.created + most - record.lease_end, timedelta())
+            raise InvalidInput(
+                f"lease={lease!r}: site {site.name!r} gives a pilot {_hours(most)} in all, so this one can be "
+                f"prolonged by {_hours(left)} at most",
+                field="lease",
+            )
+        record.lease_end = end
+        self._supervisor.journal.add("prolong", lease_end=end.isoformat())
+        self._supervisor.changed(True)
+        self._supervisor.wake.set()
+        return end.isoformat()
+
     def _cancel(self) -> None:
         self._supervisor.end(State.FINISHED, "cancelled")
 
@@ -145,3 +167,7 @@ class Requests:
 
     async def _frame(self, name: str, since: int = 0, wait: float = 0.0) -> tuple[Any, bytes]:
         return await self._supervisor.runs.frame(name, since, wait)
+
+
+def _hours(time: timedelta) -> str:
+    return f"{time.total_seconds() / 3600:.4g} h"

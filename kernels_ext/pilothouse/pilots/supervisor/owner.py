@@ -106,7 +106,7 @@ class Supervisor:
         record.state, record.scratch = State.STARTING, str(self.scratch)
         if record.lease_end is None:
             record.lease_end = utcnow() + timedelta(seconds=float(record.description["lease"]))
-        tls = make_certificate(self.folder, max((record.lease_end - utcnow()).total_seconds(), 0.0))
+        tls = make_certificate(self.folder)
         adopt_nodes(record, self.journal)
         servers: list[Any] = []
         try:

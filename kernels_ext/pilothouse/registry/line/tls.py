@@ -1,4 +1,4 @@
-"""Certificates for a pilot's Dask port: made for the pilot, valid for its lease, kept in its folder (mode 0600)."""
+"""Certificates for a pilot's Dask port: made for the pilot, kept in its folder (mode 0600), and gone with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 from pilothouse.registry.folders import CERTIFICATE, KEY
 from pilothouse.state import utcnow, write_atomic
 
+#: How long it is valid: a lease can be prolonged, to a year in all, and nodes have no other one.
+VALID = timedelta(days=367)
+
 
 def tls_files(folder: Path) -> dict[str, str]:
     """Where a pilot's certificate and key are: ``tls_ca``, ``tls_cert``, ``tls_key``."""
@@ -17,7 +20,7 @@ def tls_files(folder: Path) -> dict[str, str]:
     return {"tls_ca": certificate, "tls_cert": certificate, "tls_key": str(folder / KEY)}
 
 
-def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
+def make_certificate(folder: Path) -> dict[str, str]:
     """Make a self-signed certificate that scheduler, workers and clients of one pilot share.
 
     Whoever can read the key file is the user; there is no other party on this port.
@@ -42,7 +45,7 @@ def make_certificate(folder: Path, valid_s: float) -> dict[str, str]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))  # clocks of nodes differ
-        .not_valid_after(now + timedelta(seconds=valid_s, hours=1))
+        .not_valid_after(now + VALID)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
