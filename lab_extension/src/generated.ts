@@ -656,6 +656,14 @@ export interface components {
                 };
             };
         };
+        readonly Prolong: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Such as 2h; a number is seconds */
+                    readonly lease: string | number;
+                };
+            };
+        };
         /** @description Which of those that have had the name, where a later one may have it by now */
         readonly Created: {
             readonly content: {
@@ -718,5 +726,6 @@ export type ResponseError = components['responses']['Error'];
 export type ParameterName = components['parameters']['Name'];
 export type ParameterTail = components['parameters']['Tail'];
 export type RequestBodyAdapt = components['requestBodies']['Adapt'];
+export type RequestBodyProlong = components['requestBodies']['Prolong'];
 export type RequestBodyCreated = components['requestBodies']['Created'];
 export type RequestBodyNodes = components['requestBodies']['Nodes'];
