@@ -6,7 +6,6 @@ Standard output carries the answer (as JSON with ``--json``), standard error the
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
@@ -14,9 +13,9 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from pilothouse.errors import InvalidInput, PilothouseError
+from pilothouse.errors import InvalidInput, PilothouseError, Unavailable
 from pilothouse.tables import text_table
 from pilothouse.verbs import market, pilots, runs, streams, submitting
 from pilothouse.verbs.call import Call
@@ -86,46 +85,66 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
+    try:
+        try:
+            return _main(argv)
+        finally:
+            _write("")  # what argparse has printed, too
+    except PilothouseError as error:
+        _say(f"pilothouse: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        return 0
+
+
+def _main(argv: Sequence[str] | None) -> int:
     made = parser()
     options = parse(made, argv)
     if options.version:
         from importlib.metadata import version
 
-        print(version("pilothouse"))
+        _write(f"{version('pilothouse')}\n")
         return 0
     if "verb" not in options:
         made.print_help()
         return 0
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _warned
-            return _do(options)
-    except PilothouseError as error:
-        print(f"pilothouse: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    with warnings.catch_warnings():
+        warnings.showwarning = _warned
+        return _do(options)
 
 
 def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"pilothouse: {message}", file=sys.stderr)
+    _say(f"pilothouse: {message}")
 
 
 def _do(options: argparse.Namespace) -> int:
     call: Call = options.verb.call(options)
-    print(f"# {'; '.join(call.lines().splitlines())}", file=sys.stderr)
+    _say(f"# {'; '.join(call.lines().splitlines())}")
     found = call.run(_no_expressions)
     if options.verb.name == "attach" and not options.json:
         return _watch(found)
-    if options.json:
-        json.dump(_plain(found), sys.stdout, indent=1)
-        print()
-    else:
-        _show(found)
+    text = json.dumps(_plain(found), indent=1) if options.json else _shown(found)
+    _write(f"{text}\n" if text else "")
+    if options.verb.name == "attach":
+        return _status(found)
+    if options.verb.name == "execute" and options.wait:
+        return _exit_status(found)
     return 0
+
+
+def _status(handle: Pilot | Run) -> int:
+    """0 while it goes on and when it has ended well."""
+    return int(handle.state.ended and handle.state != "finished")
+
+
+def _exit_status(task: Any) -> int:
+    """That of the executable, as a shell has it: 128 and the signal that ended it; 1 where something else is wrong."""
+    code: int | None = task.exit_code
+    if code is None:  # it never came to an end
+        return 1
+    return code if code > 0 else 128 - code if code < 0 else _status(task)
 
 
 def _no_expressions(text: str) -> Any:
@@ -133,6 +152,46 @@ def _no_expressions(text: str) -> Any:
 
 
 # ---------------------------------------------------------------------- answers
+
+
+def _write(text: str) -> None:
+    """Write to standard output, now.
+
+    Raises
+    ------
+    BrokenPipeError
+        Nobody reads it any more.
+    Unavailable
+        It can't be written: a disk is full.
+    """
+    if sys.stdout is None:  # the shell has closed it
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout)
+        raise
+    except OSError as error:
+        _drop(sys.stdout)
+        raise Unavailable(f"standard output can't be written: {error.strerror or error}") from None
+
+
+def _say(text: str) -> None:
+    """Write a line to standard error; where nobody can read it, it is no loss."""
+    if sys.stderr is None:
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Forget what a stream still holds, or the interpreter complains of it when it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def _plain(found: Any) -> Any:
@@ -153,20 +212,19 @@ def _plain(found: Any) -> Any:
     return record if isinstance(record, (str, int, float, bool, type(None))) else str(record)
 
 
-def _show(found: Any) -> None:
+def _shown(found: Any) -> str:
     if found is None:
-        return
+        return ""
     if hasattr(found, "rows"):  # it knows its table
-        print(found)
-    elif isinstance(found, Sequence) and not isinstance(found, str):
+        return str(found)
+    if isinstance(found, Sequence) and not isinstance(found, str):
         rows = [_row(each) for each in _plain(found)]
-        print(_table(rows) if rows else "(none)")
-    elif isinstance(found, dict):
-        print(_table([_row(found)]))
-    elif hasattr(found, "record"):
-        print(_table([_row(_plain(found))]))
-    else:
-        print(found)
+        return _table(rows) if rows else "(none)"
+    if isinstance(found, dict):
+        return _table([_row({name: f"{v:.2f}" if isinstance(v, float) else v for name, v in found.items()})])
+    if hasattr(found, "record"):
+        return _table([_row(_plain(found))])
+    return str(found)
 
 
 def _row(plain: Any) -> dict[str, str]:
@@ -208,25 +266,23 @@ def _table(rows: list[dict[str, str]]) -> str:
 def _watch(handle: Pilot | Run) -> int:
     """Show what `handle` is at, a line each time it changes (one line that changes, on a terminal), until it ends."""
     status = _pilot_status if hasattr(handle, "nodes") else _run_status
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
     shown = ""
     try:
         while True:
             text = status(handle)
             if text != shown:
-                print(f"\r\x1b[K{text}" if terminal else text, end="" if terminal else "\n", flush=True)
+                _write(f"\r\x1b[K{text}" if terminal else f"{text}\n")
                 shown = text
             if handle.state.ended:
                 break
             time.sleep(0.5)
     except KeyboardInterrupt:
         word = "cancel" if status is _pilot_status else "stop"
-        with contextlib.suppress(BrokenPipeError):
-            print(f"\n{handle.name} goes on; 'pilothouse {word} {handle.name}' ends it.", file=sys.stderr)
+        _say(f"\n{handle.name} goes on; 'pilothouse {word} {handle.name}' ends it.")
         return 0
-    if terminal:
-        print()
-    return 0 if handle.state == "finished" else 1
+    _write("\n" if terminal else "")
+    return _status(handle)
 
 
 def _pilot_status(pilot: Any) -> str:

@@ -224,11 +224,7 @@ function simplify(property: IProperty): IProperty | undefined {
   if (value === null || value === undefined) {
     return { ...rest, ...only };
   }
-  if (only.type !== 'string' || typeof value !== 'number') {
-    return { ...rest, ...only, default: value };
-  }
-  const unit = property.unit ?? anyOf.find(each => each.unit)?.unit;
-  return { ...rest, ...only, default: unit === 's' ? seconds(value) : `${value}` };
+  return { ...rest, ...only, default: asText(value, only) };
 }
 
 /** An object as lines `NAME=VALUE`. */
@@ -270,12 +266,4 @@ function parsed(value: unknown, property: IProperty): unknown {
       return at < 0 ? [line, ''] : [line.slice(0, at).trim(), line.slice(at + 1).trim()];
     })
   );
-}
-
-/** Seconds as the server reads them: `12h`, `30min`, `90s`. */
-function seconds(value: number): string {
-  if (value % 3600 === 0) {
-    return `${value / 3600}h`;
-  }
-  return value % 60 === 0 ? `${value / 60}min` : `${value}s`;
 }

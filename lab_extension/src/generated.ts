@@ -67,7 +67,7 @@ export interface components {
              * @description Memory of a node, such as '4 GiB'.
              * @default null
              */
-            readonly memory?: string | number | null;
+            readonly memory?: string | null;
             /**
              * @description GPUs of a node.
              * @default null
@@ -77,7 +77,7 @@ export interface components {
              * @description Of each node's job.
              * @default null
              */
-            readonly walltime?: (number | string) | null;
+            readonly walltime?: string | null;
             /**
              * @description Queue (partition) of the batch system.
              * @default null
@@ -172,10 +172,10 @@ export interface components {
              */
             readonly cores?: number;
             /**
-             * @description Memory of a node, such as '4 GiB'; a fair share when left out.
+             * @description Memory of a node, such as '4 GiB'; when left out, what the batch system gives, or a fair share.
              * @default null
              */
-            readonly memory?: string | number | null;
+            readonly memory?: string | null;
             /**
              * @description GPUs of a node.
              * @default 0
@@ -185,7 +185,7 @@ export interface components {
              * @description Of each node's job: '2h'; else as the site says.
              * @default null
              */
-            readonly walltime?: (number | string) | null;
+            readonly walltime?: string | null;
             /**
              * @description Queue (partition) of the batch system.
              * @default null
@@ -219,15 +219,15 @@ export interface components {
              */
             readonly scratch?: string | null;
             /**
-             * @description End after this time without work: '30min', or seconds.
-             * @default 1800
+             * @description End after this time without work: '30min'.
+             * @default 30min
              */
-            readonly idle_timeout?: number | string;
+            readonly idle_timeout?: string;
             /**
-             * @description End after this time in any case: '12h', or seconds.
-             * @default 43200
+             * @description End after this time in any case: '12h'.
+             * @default 12h
              */
-            readonly lease?: number | string;
+            readonly lease?: string;
             /**
              * @description Nodes that end: 'always' (before their walltime too), only when they 'failed', or 'never'.
              * @default always
@@ -325,7 +325,6 @@ export interface components {
             readonly readOnly?: boolean;
             readonly title?: string;
             readonly type?: string;
-            readonly unit?: string;
             readonly "x-advanced"?: boolean;
         };
         /** @description A queue (partition) of a batch system and what a job in it may have; None is no limit that is known. */
@@ -659,8 +658,8 @@ export interface components {
         readonly Prolong: {
             readonly content: {
                 readonly "application/json": {
-                    /** @description Such as 2h; a number is seconds */
-                    readonly lease: string | number;
+                    /** @description Such as 2h */
+                    readonly lease: string;
                 };
             };
         };

@@ -7,12 +7,13 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable
+from pilothouse.errors import Conflict, InvalidInput, Unavailable
 from pilothouse.pictures import mimebundle
 from pilothouse.pilots.awaiting import wait_for_nodes
+from pilothouse.pilots.node_texts import job_script_of, logs_of
 from pilothouse.registry.dashboard_link import dashboard_link
 from pilothouse.registry.folders import EVENTS
-from pilothouse.registry.journal import Journal, logs
+from pilothouse.registry.journal import Journal
 from pilothouse.registry.listing import listed
 from pilothouse.registry.liveness import clear_away, reconcile, seen
 from pilothouse.registry.naming import Exist, remove
@@ -20,7 +21,6 @@ from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, State, runs_on
 from pilothouse.runs.handle import Run
 from pilothouse.runs.launch import ANSWER_S, ask, launch
-from pilothouse.state import check_name
 from pilothouse.tasks.executing import Executes
 from pilothouse.waiting import wait_until
 
@@ -103,15 +103,14 @@ class Pilot(Executes):
     def logs(self, node: str | None = None, tail: int = 200) -> str:
         """The last lines of the supervisor's log and of each node's (or of `node`'s alone).
 
+        Of a node that waits, why it does. ``"supervisor"`` is the supervisor's, also where it is in a job.
+
         Raises
         ------
         NotFound
             The pilot never had such a node.
         """
-        folder = PILOTS.folder(self._read().name)
-        if node is not None and not (folder / f"{check_name(node, field='node')}.log").exists():
-            raise NotFound(f"node={node!r}: the pilot {self.name!r} has no such node", field="node")
-        return logs(folder, "supervisor", tail, only=node)
+        return logs_of(self._read(), node, tail)
 
     def runs(self) -> list[Run]:
         """The runs that were launched on it, the latest first."""
@@ -137,7 +136,7 @@ class Pilot(Executes):
         self._ask("scale", nodes=None if nodes is None else _count(nodes, 0))
         return self
 
-    def extend(self, n: int = 1, *, kind: str = FIRST, walltime: str | float | None = None) -> Pilot:
+    def extend(self, n: int = 1, *, kind: str = FIRST, walltime: str | timedelta | None = None) -> Pilot:
         """Add `n` nodes; returns at once.
 
         Parameters
@@ -145,9 +144,10 @@ class Pilot(Executes):
         kind
             Of which kind, for a pilot that has several.
         walltime
-            Of the nodes of this kind that are submitted from now on.
+            Of the nodes of this kind that are submitted from now on: ``"2h"``, or as the site's users write it.
         """
-        self._ask("scale", by=_count(n, 1), kind=kind, walltime=walltime)
+        length = None if walltime is None else self._seconds("walltime", walltime)
+        self._ask("scale", by=_count(n, 1), kind=kind, walltime=length)
         return self
 
     def shrink(self, n: int = 1, *, kind: str = FIRST) -> Pilot:
@@ -164,8 +164,8 @@ class Pilot(Executes):
         self._ask("renew")
         return self
 
-    def prolong(self, lease: str | float | timedelta) -> Pilot:
-        """Have the pilot's lease end later by this time, such as ``"2h"``; a number is seconds.
+    def prolong(self, lease: str | timedelta) -> Pilot:
+        """Have the pilot's lease end later by this time, such as ``"2h"``.
 
         Nodes go on to their own walltime and are replaced then, as ever; the idle time-out stays.
 
@@ -174,8 +174,7 @@ class Pilot(Executes):
         InvalidInput
             The pilot would be longer than the site gives one in all.
         """
-        seconds = lease.total_seconds() if isinstance(lease, timedelta) else lease
-        self._ask("prolong", lease=seconds)
+        self._ask("prolong", lease=self._seconds("lease", lease))
         return self
 
     def adapt(self, minimum: int = 0, maximum: int = 4) -> Pilot:
@@ -210,16 +209,14 @@ class Pilot(Executes):
         return self.record.not_recovered
 
     def script(self, node: str | None = None) -> str:
-        """The job script of `node`, or the one that the next node would be submitted with.
+        """The job script of `node` (or of the ``"supervisor"``), or the one that the next node would be submitted with.
 
         Raises
         ------
         NotFound
             The pilot never had such a node.
         """
-        from pilothouse.pilots.queues.jobs import script_of
-
-        return script_of(self.record, None if node is None else check_name(node, field="node"))
+        return job_script_of(self.record, node)
 
     def cost(self) -> dict[str, float]:
         """What the pilot has used so far.
@@ -366,6 +363,11 @@ class Pilot(Executes):
         """
         self.wait(nodes=0, timeout=ANSWER_S)
         return launch(self._read(), kind, parameters, name=name, files=files, exist=exist)
+
+    def _seconds(self, field: str, value: object) -> float:
+        from pilothouse.pilots.sites.description import seconds_of
+
+        return seconds_of(field, value, self._read().settings.get("system", ""))
 
     def _ask(self, op: str, **arguments: Any) -> Any:
         return ask(self.name, self._created, op, **arguments)

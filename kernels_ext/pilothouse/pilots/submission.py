@@ -32,9 +32,9 @@ def submit(
     exist: Exist = "number",
     nodes: int | None = None,
     cores: int | None = None,
-    memory: str | int | None = None,
+    memory: str | None = None,
     gpus: int | None = None,
-    walltime: str | float | None = None,
+    walltime: str | timedelta | None = None,
     queue: str | None = None,
     account: str | None = None,
     constraint: str | None = None,
@@ -42,8 +42,8 @@ def submit(
     directives: Sequence[str] | None = None,
     environment: Mapping[str, Any] | None = None,
     scratch: str | None = None,
-    idle_timeout: str | float | None = None,
-    lease: str | float | None = None,
+    idle_timeout: str | timedelta | None = None,
+    lease: str | timedelta | None = None,
     replace: str | None = None,
     placement: str | None = None,
     kinds: Mapping[str, Mapping[str, Any]] | None = None,
@@ -65,20 +65,23 @@ def submit(
     cores
         Cores of a node, and threads of its worker. 1.
     memory
-        Of a node: bytes, or text such as ``"4 GiB"``; on ``local``, an equal share of the host's when left out.
+        Of a node, such as ``"4 GiB"``, or as the site's users write it: ``"4G"`` is that on Slurm. When left out, what
+        the batch system gives its job; on ``local``, an equal share of the host's.
     gpus
         Of a node; its worker has as many of Dask's resource ``GPU``.
     walltime
-        Of each node's job: seconds, ``"2h"`` or ``"02:00:00"``.
+        Of each node's job: ``"2h30m"``, ``"02:30:00"``, a timedelta, or as the site's users write it: ``"5:00"`` is
+        five minutes on Slurm and PBS, five hours on LSF.
     queue, account, constraint, exclusive, directives
         For the batch system: its queue (partition), who pays (``project=`` is the same), features of nodes, nodes of
-        one's own, and further lines of the job script's header.
+        one's own, and further lines of the job script's header. Slurm and Grid Engine take several queues,
+        ``"normal,short"``.
     environment
         ``{"modules": [...], "conda": name, "venv": folder, "variables": {...}}``: what jobs set up first.
     scratch
         Folder for a node's temporary files, such as ``"$TMPDIR"``.
     idle_timeout, lease
-        The pilot ends after this time without work (30 min), and after this time in any case (12 h).
+        The pilot ends after this time without work (``"30min"``), and after this time in any case (``"12h"``).
     replace
         What happens to nodes that end: ``"always"`` they are replaced, before their walltime too; only when they
         ``"failed"``; ``"never"``.

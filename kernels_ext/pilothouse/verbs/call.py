@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from pilothouse.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ class Call:
         for part in path.split("."):
             target = getattr(target, part)
         args = [self._value(value, evaluate) for value in self.args]
-        return target(*args, **{name: self._value(value, evaluate) for name, value in self.kwargs.items()})
+        kwargs = {name: self._value(value, evaluate) for name, value in self.kwargs.items()}
+        _check_fits(target, args, kwargs, path)
+        return target(*args, **kwargs)
 
     def _value(self, value: Any, evaluate: Callable[[str], Any]) -> Any:
         if isinstance(value, Call):
@@ -77,6 +82,17 @@ class Call:
         if isinstance(value, list):
             return [self._value(each, evaluate) for each in value]
         return value
+
+
+def _check_fits(function: Any, args: list[Any], kwargs: dict[str, Any], name: str) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # it has none that Python can know
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise InvalidInput(f"{name}: {error}; it takes {', '.join(signature.parameters) or 'nothing'}") from None
 
 
 def _shown(value: Any) -> str:

@@ -15,7 +15,9 @@ def _count(options: argparse.Namespace, method: str, *also: str) -> Call:
 def _execute(options: argparse.Namespace) -> Call:
     asked = given(options, "cores", "gpus", "ranks", "timeout", "retries", "through", "exist")
     named = {} if options.run_name is None else {"name": options.run_name}
-    return handle(options).then("execute", options.command, **asked, **named)
+    command = options.command[1:] if options.command[0] == "--" else options.command
+    call = handle(options).then("execute", command, **asked, **named)
+    return call.then("wait") if options.wait else call
 
 
 _N = arg("n", nargs="?", type=int, metavar="N", help="how many (default: 1)")
@@ -77,7 +79,7 @@ timeline = Verb(
     "timeline", "what a pilot's nodes and runs did when", lambda options: handle(options).then("timeline"), (PILOT,)
 )
 execute = Verb(
-    "execute", "run an executable on a node of a pilot; options come before the pilot's name", _execute,
+    "execute", "run an executable on a node of a pilot; what follows the executable is its own", _execute,
     (
         arg("--cores", type=int, metavar="N", help="cores that it gets, of each rank (default: 1)"),
         arg("--gpus", type=int, metavar="N", help="GPUs that it gets (default: 0)"),
@@ -86,8 +88,10 @@ execute = Verb(
         arg("--retries", type=int, metavar="N", help="how often it is tried again when it fails (default: 0)"),
         arg("--through", metavar="WHAT", help="what runs it: pilothouse, radical (default: pilothouse)"),
         arg("--run-name", dest="run_name", metavar="NAME", help="the run's name (default: made up)"),
-        EXIST, PILOT,
-        arg("command", nargs=argparse.REMAINDER, metavar="...", help="the executable and its arguments"),
+        EXIST,
+        arg("--wait", action="store_true", help="return when it has ended; in a shell, with its exit status"),
+        PILOT,
+        arg("command", nargs=argparse.PARSER, metavar="COMMAND", help="the executable and its arguments"),
     ),
 )  # fmt: skip
 cancel = Verb("cancel", "end a pilot with everything on it", lambda options: handle(options).then("cancel"), (PILOT,))

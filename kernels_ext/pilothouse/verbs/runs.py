@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pilothouse.verbs.call import Call
-from pilothouse.verbs.verb import EITHER, RUN, TAIL, Verb, given, handle
+from pilothouse.verbs.verb import EITHER, RUN, TAIL, Verb, arg, given, handle
 
 runs = Verb("list", "list the runs, the latest first", lambda _: Call("ph.runs"))
 attach = Verb("attach", "the pilot or the run of that name, with its history", handle, (EITHER,))
@@ -15,7 +15,11 @@ remove = Verb(
 )  # fmt: skip
 logs = Verb(
     "logs", "the last lines of the logs of a pilot or a run",
-    lambda options: handle(options).then("logs", **given(options, "tail")), (EITHER, TAIL),
+    lambda options: handle(options).then("logs", **given(options, "node", "tail")),
+    (
+        EITHER, TAIL,
+        arg("--node", metavar="NODE", help="of a pilot: this node's alone, or the supervisor's (default: all)"),
+    ),
 )  # fmt: skip
 events = Verb(
     "events", "what happened to a pilot or a run, when and why",

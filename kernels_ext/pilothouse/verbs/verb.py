@@ -48,14 +48,29 @@ class Verb:
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
-    """`words` parsed; ``NAME=VALUE`` may stand anywhere, which argparse alone does not do."""
+    """`words` parsed; options may stand between other words, and ``NAME=VALUE`` anywhere, as argparse has it not."""
     options, rest = parser.parse_known_args(words)
+    if "verb" in options:
+        rest = _filled(parser, options, rest)
     takes = next((name for name in ("parameters", "expressions") if name in options), None)
     if strange := [word for word in rest if takes is None or word.startswith("-")]:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
     if takes:
         getattr(options, takes).extend(rest)
     return options
+
+
+def _filled(parser: argparse.ArgumentParser, options: argparse.Namespace, rest: list[str]) -> list[str]:
+    """What is left of `rest` when the verb's arguments that may be left out have had their share."""
+    for argument in options.verb.arguments:
+        name = argument.flags[0]
+        if rest and argument.options.get("nargs") == "?" and getattr(options, name) is None and rest[0][:1] != "-":
+            try:
+                setattr(options, name, argument.options.get("type", str)(rest[0]))
+            except ValueError:
+                parser.error(f"argument {argument.options.get('metavar', name)}: not a number: {rest[0]!r}")
+            rest = rest[1:]
+    return rest
 
 
 def arg(*flags: str, names: tuple[str, ...] = (), **options: Any) -> Argument:

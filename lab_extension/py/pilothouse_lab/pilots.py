@@ -100,9 +100,9 @@ class Pilots(Answer):
 
         def start() -> dict[str, Any]:
             from pilothouse.pilots import submit
-            from pilothouse.pilots.sites.description import PilotDescription, check
+            from pilothouse.pilots.queues.discovery import asked_for
 
-            check(PilotDescription, body)  # names that submit() does not have, too
+            asked_for(body)  # names that submit() does not have, too
             return as_json(submit(**body).record)
 
         self.answer(await in_thread(start), 202)

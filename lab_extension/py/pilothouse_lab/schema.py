@@ -59,7 +59,6 @@ Property = TypedDict(
         "readOnly": bool,
         "title": str,
         "type": str,
-        "unit": str,
         "x-advanced": bool,
     },
     total=False,

@@ -70,6 +70,8 @@ def test_a_shell_asks_for_kinds_of_nodes_and_extends_one_of_them(state_home: Pat
 def test_what_runs_an_executable_may_be_chosen_in_a_shell(local_pilot: ph.Pilot) -> None:
     done = cli("execute", "--through", "pilothouse", "--run-name", "chosen", "tests", "true")
     assert done.stderr.startswith('# ph.attach("tests").execute(["true"], through="pilothouse", name="chosen")')
+    failed = cli("execute", "tests", "--wait", "--", "sh", "-c", "exit 3")
+    assert failed.returncode == 3, failed.stderr
     wrong = cli("execute", "--through", "magic", "tests", "true")
     assert wrong.returncode == 1
     assert "through='magic'" in wrong.stderr

@@ -46,7 +46,7 @@ async def test_the_schema_of_a_site_has_its_limits(ask: Any) -> None:
     status, schema = await ask("GET", "schema", "pilot", site="teaching")
     assert status == 200
     fields = schema["properties"]
-    assert (fields["site"]["default"], fields["nodes"]["maximum"], fields["lease"]["default"]) == ("teaching", 2, 3600)
+    assert (fields["site"]["default"], fields["nodes"]["maximum"], fields["lease"]["default"]) == ("teaching", 2, "1h")
     assert fields["cores"]["readOnly"]
 
 

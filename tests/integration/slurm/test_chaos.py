@@ -166,7 +166,7 @@ def test_nothing_is_lost_or_left_after_deaths(patient_login: LoginNode, times: i
 
     pilots[0].cancel()
     pilots[2].cancel(timeout=60)
-    last = login.submit(nodes=2, name="last", lease=20)
+    last = login.submit(nodes=2, name="last", lease="20s")
     for pilot in (pilots[1], last):  # nobody looks after these two
         eventually(lambda pilot=pilot: happened(pilot, "started"))  # type: ignore[misc]
         assert chaos.kill(pilot.record.supervisor.pid)  # type: ignore[union-attr]

@@ -148,8 +148,9 @@ def test_kinds_of_nodes_with_their_features_and_resources(login: LoginNode) -> N
 
 
 def test_pilots_of_two_sites_are_where_they_were_asked_for(login: LoginNode) -> None:
-    login.site("short", defaults={"queue": "debug", "walltime": "2min"})
-    pilots = [login.submit(nodes=1), login.submit("short", nodes=1, walltime=None)]
+    login.site("short", defaults={"queue": "debug", "walltime": "2:00"})
+    given = {"memory": None, "directives": ["#SBATCH --mem=700M"]}
+    pilots = [login.submit(nodes=1), login.submit("short", nodes=1, walltime=None, **given)]
     partitions = []
     for pilot in pilots:
         job = pilot.wait(timeout=60).nodes[0].job
@@ -158,7 +159,10 @@ def test_pilots_of_two_sites_are_where_they_were_asked_for(login: LoginNode) -> 
     assert [pilot.site for pilot in pilots] == ["slurm", "short"]
     pilots[0].cancel()
     assert [job.partition for job in login.alive()] == ["debug"]
-    assert pilots[1].client().submit(sum, [1, 2]).result(timeout=30) == 3
+    client = pilots[1].client()
+    assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+    (worker,) = client.scheduler_info(-1)["workers"].values()
+    assert worker["memory_limit"] == 700 * 2**20  # the job's, not a share of the host
 
 
 def test_all_pilots_together_ask_once(login: LoginNode) -> None:

@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import pilothouse as ph
 from pilothouse.cli import NESTED, TOP, main
 from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, Progress, RunRecord, State
 from pilothouse.state import utcnow
@@ -81,6 +84,10 @@ def test_an_empty_list_says_so(state_home: Path, capsys: pytest.CaptureFixture[s
         (["submit", "--name", "No Good"], "No Good"),
         (["extend", "old"], "failed"),
         (["stream", "run", "rate"], "NAME=VALUE"),
+        (["submit", "--walltime", "90"], "walltime='90': is it minutes or seconds? write '90min', '90s' or '1h30m'"),
+        (["submit", "--kind", "big:memory=16"], "kinds.big.memory=16: is it GiB or MiB"),
+        (["extend", "old", "1", "--walltime", "5:00"], "walltime='5:00': is it hours or minutes"),
+        (["logs", "km", "--node", "x"], "logs: got an unexpected keyword argument 'node'; it takes tail"),
     ],
 )
 def test_an_error_is_its_text_and_exit_status_1(
@@ -101,6 +108,54 @@ def test_attach_to_what_has_ended_shows_it_and_ends(records: Path, capsys: pytes
     assert capsys.readouterr().out == "km: finished; 5 of 10 messages\n"
     assert main(["attach", "old"]) == 1
     assert "old: failed; nodes: 1 failed of 2; runs: none (no room)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "status"), [("km", 0), ("old", 1)])
+def test_attach_has_the_same_exit_status_with_json(
+    records: Path, capsys: pytest.CaptureFixture[str], name: str, status: int
+) -> None:
+    assert main(["attach", name, "--json"]) == status
+    assert json.loads(capsys.readouterr().out)["name"] == name
+
+
+def test_hours_have_two_digits_for_people_and_all_for_programs(
+    records: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = PILOTS.read("old")
+    begun = record.created - timedelta(seconds=1234)
+    record.nodes[0].submitted = record.nodes[0].started = begun
+    record.nodes[0].ended = record.created
+    PILOTS.write(record)
+    assert main(["cost", "old"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["0.34", "0.34", "0.00", "0.00"]
+    assert main(["cost", "old", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["node_hours"] == pytest.approx(1234 / 3600)
+
+
+def test_what_has_ended_can_be_removed(records: Path) -> None:
+    assert main(["remove", "km"]) == 0
+    assert main(["remove", "old"]) == 0
+    assert not ph.pilots()
+    assert not ph.runs()
+    assert main(["remove", "old"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "status"),
+    [
+        (0, State.FINISHED, 0),
+        (3, State.FAILED, 3),
+        (-9, State.FAILED, 137),
+        (0, State.FAILED, 1),  # an output is missing
+        (None, State.LOST, 1),
+    ],
+)
+def test_a_task_that_is_waited_for_gives_its_exit_status(
+    records: Path, monkeypatch: pytest.MonkeyPatch, code: int | None, state: State, status: int
+) -> None:
+    task = SimpleNamespace(exit_code=code, state=state, record=RUNS.read("km"))
+    monkeypatch.setattr(ph.Pilot, "execute", lambda *_, **__: SimpleNamespace(wait=lambda: task))
+    assert main(["execute", "old", "--wait", "--", "prog", "--json"]) == status
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,10 +180,22 @@ def test_the_installed_command_works_and_loads_nothing_heavy(state_home: Path) -
     assert version.stdout.strip().count(".") >= 2
 
 
-def test_a_reader_that_goes_away_is_no_error(records: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ("pilots --json | true", 0, ""),
+        ("pilots 2>&1 | true", 0, ""),
+        ("pilots >/dev/full", 1, "pilothouse: standard output can't be written: No space left on device"),
+        ("--help >/dev/full", 1, "pilothouse: standard output can't be written: No space left on device"),
+    ],
+)
+def test_a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one_line(
+    records: Path, words: str, status: int, says: str
+) -> None:
     found = subprocess.run(
-        ["bash", "-c", f"'{sys.executable}' -m pilothouse.cli pilots --json | true; exit ${{PIPESTATUS[0]}}"],
+        ["bash", "-c", f"'{sys.executable}' -m pilothouse {words}; exit ${{PIPESTATUS[0]}}"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "Traceback" not in found.stderr
-    assert found.returncode == 0
+    said = [line for line in found.stderr.splitlines() if not line.startswith("# ")]
+    assert said == [says] * bool(says)
+    assert found.returncode == status

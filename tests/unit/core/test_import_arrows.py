@@ -53,6 +53,7 @@ ROOMS = {
 #: Files that may import more than their room.
 FILES: dict[str, set[str]] = {
     "pilothouse": {"pilots", "runs", "magics", "room"},  # the public names
+    "pilothouse.__main__": {"cli"},
     "pilothouse.magics.completion": {"state", "pilots.queues"},  # names are completed from files alone
 }
 #: Imports that lead up by their nature: IPython calls the package to load the magics.

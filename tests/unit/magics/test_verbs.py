@@ -72,8 +72,17 @@ def parsed(group: str, *words: str) -> Call:
             "pilot execute --through radical anna hostname",
             'ph.attach("anna").execute(["hostname"], through="radical")',
         ),
+        ("pilot execute anna --cores 4 sim --seed 1", 'ph.attach("anna").execute(["sim", "--seed", "1"], cores=4)'),
+        ("pilot execute anna --wait -- sim --wait", 'ph.attach("anna").execute(["sim", "--wait"]).wait()'),
+        ("pilot execute --wait anna -- sim -- x", 'ph.attach("anna").execute(["sim", "--", "x"]).wait()'),
         ("pilot cancel anna", 'ph.attach("anna").cancel()'),
         ("pilot logs anna --tail 5", 'ph.attach("anna").logs(tail=5)'),
+        ("pilot logs anna --node anna-2", 'ph.attach("anna").logs(node="anna-2")'),
+        ("pilot extend anna --kind gpu 2", 'ph.attach("anna").extend(2, kind="gpu")'),
+        (
+            "pilot start --nodes 2 slurm --partition a --time 5:00",
+            'ph.submit("slurm", nodes=2, walltime="5:00", queue="a")',
+        ),
         ("runs list", "ph.runs()"),
         ("runs stop km", 'ph.attach("km").stop()'),
         ("runs result km", 'ph.attach("km").result()'),
@@ -210,4 +219,11 @@ def test_methods_of_handles_take_what_the_verbs_give_them() -> None:
             owners = [owner for owner in (Pilot, Run) if hasattr(owner, name)]
             assert owners, f"{group} {verb.name}: neither a pilot nor a run has {name}"
             for owner in owners:
-                inspect.signature(getattr(owner, name)).bind(None, *call.args, **call.kwargs)
+                given = {key: value for key, value in call.kwargs.items() if owner is Pilot or key != "node"}
+                inspect.signature(getattr(owner, name)).bind(None, *call.args, **given)
+
+
+def test_what_a_function_does_not_take_is_named() -> None:
+    call = Call("f.run", (), {"node": "x"})
+    with pytest.raises(InvalidInput, match="run: got an unexpected keyword argument 'node'; it takes tail"):
+        call.run(lambda _: type("Run", (), {"run": staticmethod(lambda tail=200: tail)}))

@@ -51,14 +51,6 @@ def test_a_bad_value_is_named_and_nothing_is_started(
     assert not state_home.exists() or not any(state_home.rglob("*.json"))
 
 
-@pytest.mark.parametrize(
-    ("given", "seconds"),
-    [("90s", 90), ("30min", 1800), ("1.5 h", 5400), ("1d", 86400), (45, 45), pytest.param("45", 45, id="text")],
-)
-def test_durations_are_read_as_people_write_them(given: object, seconds: float) -> None:
-    assert describe(idle_timeout=given)[0].idle_timeout == seconds
-
-
 def test_the_schema_says_what_a_form_needs() -> None:
     schema = PilotDescription.model_json_schema()
     assert schema["properties"]["nodes"]["minimum"] == 1
@@ -119,7 +111,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"walltime": "61min"}, "walltime", "walltime=1:01:00: queue 'normal' .* at most 1:00:00"),
     ({"walltime": "10min", "queue": "debug"}, "walltime", "walltime=0:10:00: queue 'debug' .* at most 0:05:00"),
     ({"walltime": "tomorrow"}, "walltime", "walltime='tomorrow': a duration is"),
-    ({"walltime": 5}, "walltime", "walltime=5: .*greater than or equal to 30"),
+    ({"walltime": "5s"}, "walltime", "walltime='5s': .*greater than or equal to 30"),
+    ({"walltime": 5}, "walltime", "walltime=5: is it minutes or seconds"),
+    ({"idle_timeout": 30}, "idle_timeout", "idle_timeout=30: is it minutes or seconds"),
     ({"queue": "debgu"}, "queue", r"queue='debgu': site 'cluster' has normal, debug, gpu, old; did you mean debug\?"),
     ({"queue": "old"}, "queue", "queue='old': it takes no jobs now at site 'cluster'"),
     ({"queue": "a b"}, "queue", "queue='a b'"),
@@ -148,6 +142,18 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"kinds": {"d": {"queue": "debug"}}, "walltime": "1h"}, "kinds.d.walltime", "kinds.d.walltime=1:00:00"),
     ({"kinds": {"d": {"constraint": "slow"}}}, "kinds.d.constraint", "kinds.d.constraint='slow'"),
     ({"walltim": "1h"}, "walltim", r"there is no such field; .*did you mean walltime\?"),
+    ({"partition": "debug"}, "partition", "there is no such field; .*; here that is queue$"),
+    ({"time": "5:00"}, "time", "; here that is walltime$"),
+    ({"mem": "4G"}, "mem", "; here that is memory$"),
+    ({"cpus_per_task": 4}, "cpus_per_task", "; here that is cores$"),
+    ({"n_workers": 4}, "n_workers", "; here that is nodes$"),
+    ({"modules": ["gcc"]}, "modules", "; here that is environment$"),
+    ({"qos": "high"}, "qos", r"goes into directives, such as \['--qos=...'\]$"),
+    ({"kinds": {"g": {"partition": "gpu"}}}, "kinds.g.partition", "; here that is queue$"),
+    ({"directives": ["#PBS -q x"]}, "directives.0", "#PBS is for pbs, and this site has slurm"),
+    ({"directives": ["# a note"]}, "directives.0", "a comment asks for nothing"),
+    ({"queue": "normal,dbug"}, "queue", "queue='normal,dbug': site 'cluster' has normal, debug, gpu, old"),
+    ({"queue": "normal,debug", "walltime": "2h"}, "walltime", "queue 'normal,debug' .* at most 1:00:00"),
 ]
 
 
@@ -212,6 +218,23 @@ def test_a_default_is_lowered_to_what_the_queue_allows(host: FakeCommands, admin
     assert checked(mixed, site) == mixed
 
 
+def test_slurm_takes_several_queues_of_which_one_has_to_fit(host: FakeCommands) -> None:
+    host.prints("sinfo", SINFO)
+    description, site = describe(site="slurm", queue="debug,normal", walltime="30min", constraint="fast")
+    assert description.queue == "debug,normal"
+    assert "#SBATCH -p debug,normal" in ph.script("slurm", queue="debug,normal", walltime="30min")
+    assert describe(site="slurm", queue="gpu,old", cores=64)[0].cores == 64  # the one that takes no jobs counts not
+    site = site.model_copy(update={"system": "pbs"})
+    with pytest.raises(InvalidInput, match="queue='debug,normal': site 'slurm' has normal, debug"):
+        checked(description, site)
+
+
+@pytest.mark.parametrize("line", ["--qos=x", "#SBATCH --qos=x", " #SBATCH   --qos=x "])
+def test_a_directive_may_have_the_mark_of_its_batch_system(host: FakeCommands, line: str) -> None:
+    host.prints("sinfo", SINFO)
+    assert ph.script("slurm", directives=[line]).splitlines().count("#SBATCH --qos=x") == 1
+
+
 def test_users_add_to_the_environment_of_a_site(host: FakeCommands, admin: Callable[[str], Path]) -> None:
     host.prints("sinfo", SINFO)
     admin('[slurm.defaults.environment]\nmodules = ["python"]\nvariables = { A = "1" }\n')
@@ -248,7 +271,7 @@ def test_the_form_is_as_narrow_as_the_site(cluster: FakeCommands) -> None:
     assert fields["account"]["default"] == "phys"
     assert fields["constraint"]["examples"] == ["a100", "fast", "nvlink"]
     assert "At most 3 GiB" in fields["memory"]["description"]
-    assert fields["lease"]["default"] == 28_800
+    assert fields["lease"]["default"] == "8h"
     assert fields["placement"]["readOnly"]
     assert fields["placement"]["default"] == "job"
     assert fields["environment"]["default"]["modules"] == ["python"]

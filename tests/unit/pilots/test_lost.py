@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 import pilothouse as ph
+from pilothouse.cli import main
 from pilothouse.errors import Conflict
 from pilothouse.pilots.supervisor.orphans import clear_lost
 from pilothouse.registry import liveness
 from pilothouse.registry.liveness import reconcile
-from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.registry.naming import tag
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
+from tests.unit.pilots.fake_commands import FakeCommands
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def had(state_home: Path, tmp_path: Path) -> Callable[..., list[Path]]:
     """A pilot whose supervisor has died, and what it had: an object, a log."""
 
     def make(lease_s: float = 600.0, error_s: float | None = None) -> list[Path]:
-        gone = subprocess.Popen(["true"])
+        gone = subprocess.Popen(["/bin/true"])
         gone.wait()
         now = utcnow()
         scratch, store = tmp_path / "scratch", tmp_path / "store"
@@ -108,6 +111,25 @@ def test_cancelling_a_lost_pilot_ends_it_for_good(had: Callable[..., list[Path]]
     assert not any(path.exists() for path in left)
     with pytest.raises(Conflict, match="only a lost one"):
         pilot.recover()
+
+
+def test_cancelling_a_lost_pilot_ends_its_jobs_and_says_so(
+    had: Callable[..., list[Path]], host: FakeCommands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    had()
+    record = PILOTS.read("frail")
+    record.settings = {"name": "slurm", "system": "slurm"}
+    record.nodes = [
+        NodeRecord(name="frail-1", state=State.FAILED, job="11"),
+        NodeRecord(name="frail-2", state=State.RUNNING, job="12"),
+    ]
+    PILOTS.write(record)
+    strange = f"13|PENDING|Resources|N/A|N/A||0|{tag('frail-3')}|\n"  # its record never heard of it
+    host.prints("squeue", f"12|RUNNING|None|N/A|N/A|c1|0|{tag('frail-2')}|\n{strange}")
+    host.prints("scancel", "")
+    assert main(["cancel", "frail"]) == 0
+    assert "cancelled, and told its jobs (12, 13) to end; it was lost: the supervisor" in capsys.readouterr().out
+    assert host.calls("scancel") == 2
 
 
 def test_a_pilot_that_is_being_recovered_is_not_cleared_away(had: Callable[..., list[Path]]) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.pilots.node import node
+from pilothouse.registry.line import tls
+from pilothouse.state import utcnow
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def arguments(tmp_path: Path) -> Iterator[argparse.Namespace]:
         (tmp_path / name).write_text(json.dumps(content))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     paths = {"scheduler_file": str(tmp_path / "scheduler.json"), "record": str(tmp_path / "record.json")}
-    yield argparse.Namespace(**paths, until=0.0, patience=0.3)
+    yield argparse.Namespace(**paths, tls_cert=str(tmp_path / "tls.crt"), until=0.0, patience=0.3)
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -79,3 +81,20 @@ def test_a_node_ends_with_the_lease_and_not_before_when_that_was_prolonged(
         assert stop.is_set()
 
     asyncio.run(steps())
+
+
+def test_a_node_whose_clock_is_hours_behind_says_so(
+    arguments: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def serve(_: argparse.Namespace, stop: asyncio.Event) -> None:
+        stop.set()
+        raise TimeoutError("it can't be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tls, "utcnow", lambda: utcnow() + timedelta(hours=3))  # the supervisor's host
+        arguments.tls_cert = tls.make_certificate(Path(arguments.tls_cert).parent)["tls_cert"]
+    monkeypatch.setattr(node, "serve", serve)
+    asyncio.run(node._main(arguments))
+    assert (
+        "the pilot's certificate is not valid yet: this clock and that of the supervisor's host differ" in caplog.text
+    )

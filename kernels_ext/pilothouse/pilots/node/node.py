@@ -29,6 +29,7 @@ from typing import Any, NoReturn, cast
 import psutil
 
 from pilothouse import remains
+from pilothouse.registry.line.tls import clock_trouble
 from pilothouse.runs.channel import FINISH_S, FINISHING, PILOT_VARIABLE, SAVING
 
 logger = logging.getLogger(__name__)
@@ -162,6 +163,7 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     import dask
 
     from pilothouse.pilots.node.exits import Running
+    from pilothouse.pilots.node.memory import job_memory
     from pilothouse.pilots.node.pages import Worker
     from pilothouse.registry.line.tls import security
 
@@ -174,7 +176,7 @@ async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
         scheduler_file=arguments.scheduler_file,
         name=arguments.name,
         nthreads=arguments.cores,
-        memory_limit=arguments.memory or "auto",
+        memory_limit=arguments.memory or job_memory() or "auto",
         resources=json.loads(arguments.resources),
         security=security(tls),
         local_directory=arguments.scratch,
@@ -265,7 +267,9 @@ async def _main(arguments: argparse.Namespace) -> None:
         try:
             await serve(arguments, stop)
         except (TimeoutError, OSError) as error:
-            logger.warning("the scheduler of %s does not answer: %s", path, error)
+            logger.warning(
+                "the scheduler of %s does not answer: %s", path, clock_trouble(Path(arguments.tls_cert)) or error
+            )
             if time.monotonic() > deadline or await _is_set(stop, 1.0):
                 return
         else:

@@ -78,9 +78,16 @@ def describe(**values: object) -> tuple[PilotDescription, Site]:
     Unavailable
         The site's batch system does not answer.
     """
-    description: PilotDescription = check(PilotDescription, values)
+    description = asked_for(values)
     site = site_named(description.site)
     return checked(description, site), site
+
+
+def asked_for(values: dict[str, Any]) -> PilotDescription:
+    """What a user wrote, read as the users of the site's batch system mean it; not yet held against the site."""
+    system, _ = _asked(str(values.get("site", "local")), read_site_files()[0])
+    description: PilotDescription = check(PilotDescription, values, system, bare=False)
+    return description
 
 
 def site_named(name: str) -> Site:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from pilothouse.registry.line.tls import tls_files
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
-from pilothouse.state import home, utcnow
+from pilothouse.state import home, utcnow, write_atomic
 
 
 def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:
@@ -86,9 +87,21 @@ def script_of(record: PilotRecord, node: str | None) -> str:
         try:
             return (PILOTS.root / record.name / f"{node}.sh").read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise NotFound(f"node={node!r}: the pilot {record.name!r} has no such node", field="node") from None
-    kind = PilotDescription.model_validate({**record.description, "site": record.site}).kind()
-    return written(node_job(record, NodeRecord(name=f"{record.name}-{record.next_node}"), kind))
+            waiting = next((each for each in record.nodes if each.name == node and not each.job), None)
+        if waiting is None or waiting.role != "node":
+            raise NotFound(f"node={node!r}: the pilot {record.name!r} has no such node", field="node")
+        return written(node_job(record, waiting, _description(record).kind(waiting.kind)))  # not submitted yet
+    return written(node_job(record, NodeRecord(name=f"{record.name}-{record.next_node}"), _description(record).kind()))
+
+
+def keep_script(record: PilotRecord, job: Job, script: str) -> None:
+    """Keep what `job` is submitted with, for :func:`script_of`; a full home is no reason not to submit it."""
+    with contextlib.suppress(OSError):
+        write_atomic(PILOTS.folder(record.name) / f"{job.name}.sh", script.encode())
+
+
+def _description(record: PilotRecord) -> PilotDescription:
+    return PilotDescription.model_validate({**record.description, "site": record.site})
 
 
 def _job(record: PilotRecord, node: NodeRecord, kind: NodeKind, command: list[str], after: str = "") -> Job:
@@ -106,7 +119,7 @@ def _job(record: PilotRecord, node: NodeRecord, kind: NodeKind, command: list[st
         tag=tag(node.name),
         command=command,
         log=PILOTS.root / record.name / f"{node.name}.log",
-        description=PilotDescription.model_validate({**record.description, "site": record.site}),
+        description=_description(record),
         kind=kind,
         site=site,
         environment=environment,

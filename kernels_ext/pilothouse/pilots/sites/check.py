@@ -50,7 +50,7 @@ def checked(description: PilotDescription, site: Site) -> PilotDescription:
 def value_of(field: str, site: Site) -> Any:
     """What `field` of a description is at `site` when a user leaves it out."""
     if field in site.defaults:
-        return getattr(check(PilotDescription, {field: site.defaults[field]}), field)
+        return getattr(check(PilotDescription, {field: site.defaults[field]}, site.system), field)
     if field in ("placement", "scratch"):
         return getattr(site, field) or None
     if field == "account" and len(site.accounts) == 1:
@@ -85,7 +85,7 @@ def _with_defaults(description: PilotDescription, site: Site) -> PilotDescriptio
         filled["environment"] = {**theirs, **own}
     if "account" not in filled and len(site.accounts) == 1:
         filled["account"] = site.accounts[0]
-    found: PilotDescription = check(PilotDescription, filled)
+    found: PilotDescription = check(PilotDescription, filled, site.system)
     return found
 
 

@@ -2,50 +2,107 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+)  # fmt: skip
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pilots.sites import units
+from pilothouse.pilots.sites.units import LONGEST_S
 from pilothouse.registry.records import FIRST
 from pilothouse.state import NAME, Fault, first_fault
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)?", re.IGNORECASE)
-_CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d{2})(?::(\d{2}))?")
-#: Longest lease and idle time-out: 366 days.
-LONGEST_S = 366 * 86_400
-_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+#: Batch system -> how a line for it begins in a job script.
+MARKS = {"slurm": "#SBATCH", "pbs": "#PBS", "lsf": "#BSUB", "gridengine": "#$", "oar": "#OAR"}
+#: What fields of a description are called elsewhere.
+_OTHER_WORDS = {
+    "nodes": ("n_nodes", "num_nodes", "nnodes", "n_workers", "workers", "jobs", "n_jobs"),
+    "cores": (
+        "ntasks",
+        "ntasks_per_node",
+        "cpus",
+        "ncpus",
+        "cpus_per_task",
+        "cpus_per_node",
+        "n_cores",
+        "ppn",
+        "threads",
+    ),
+    "memory": ("mem", "mem_per_node", "ram", "request_memory", "h_vmem"),
+    "gpus": ("gres", "ngpus", "n_gpus", "gpus_per_node", "gpu", "request_gpus"),
+    "walltime": ("time", "time_limit", "timelimit", "wall_time", "runtime", "duration", "h_rt"),
+    "queue": ("partition", "partitions", "queues"),
+    "name": ("job_name", "jobname"),
+    "directives": ("job_extra", "job_extra_directives", "extra", "sbatch_args", "options"),
+    "environment": ("env", "modules", "module", "conda", "venv", "variables"),
+    "scratch": ("local_directory", "tmpdir"),
+    "lease": ("lifetime",),
+}
+#: Options of batch systems that descriptions have no field for.
+_OPTIONS = ("qos", "reservation", "comment", "mail_type", "mail_user", "licenses", "nodelist", "exclude", "dependency")
 #: What a form folds away: most users never need it.
 _ADVANCED: dict[str, JsonValue] = {"x-advanced": True}
 
 
-def _seconds(value: object) -> object:
-    """``"30min"``, ``"2h"``, ``"1-12:00:00"``, ``90`` or a timedelta as seconds."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, str):
-        text = value.strip()
-        if clock := _CLOCK.fullmatch(text):
-            days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
-            return float(days * 86_400 + hours * 3600 + minutes * 60 + seconds)
-        match = _DURATION.fullmatch(text)
-        if not match:
-            raise ValueError("a duration is a number with a unit ('90s', '30min', '2h', '1d') or HH:MM:SS")
-        return float(match[1]) * _SECONDS[(match[2] or "s").lower()]
-    return value
+def said_at(system: str, *, bare: bool = True) -> dict[str, Any]:
+    """Pydantic's context for what is said in the words of a batch system.
+
+    Parameters
+    ----------
+    system
+        Which; empty where it is not known.
+    bare
+        Whether numbers without a unit are taken, as seconds and bytes: from records, not from users.
+    """
+    return {"system": str(system).rpartition(":")[2], "bare": bare}  # through PSI/J, too: "psij:slurm"
 
 
-Duration = Annotated[
-    float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(json_schema_extra={"unit": "s"})
-]
+def _seconds(value: object, info: ValidationInfo) -> object:
+    return units.seconds(value, **(info.context or {}))
+
+
+def _bytes(value: object, info: ValidationInfo) -> object:
+    return units.size(value, **(info.context or {}))
+
+
+def _directive(value: object, info: ValidationInfo) -> object:
+    """A line without the mark of the batch system that it is for."""
+    system = (info.context or {}).get("system", "")
+    if not isinstance(value, str) or not value.lstrip().startswith("#") or not system:
+        return value
+    line = value.strip()
+    theirs = next((name for name, mark in MARKS.items() if line.startswith(mark)), "")
+    if not theirs:
+        raise ValueError("a comment asks for nothing: leave it out")
+    if theirs != system:
+        raise ValueError(
+            f"{MARKS[theirs]} is for {theirs}, and this site has {system}: say it in the words of {system}"
+        )
+    return line.removeprefix(MARKS[theirs]).strip()
+
+
+#: Seconds, from ``"2h30m"`` and the like: see :func:`pilothouse.pilots.sites.units.seconds`.
+Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
+#: Bytes, from ``"4 GiB"`` and the like: see :func:`pilothouse.pilots.sites.units.size`.
+Size = Annotated[ByteSize, BeforeValidator(_bytes, json_schema_input_type=str)]
 #: A value that becomes part of a line of the job script.
 Word = Annotated[str, Field(pattern=r"^\S+$", max_length=256)]
 #: A line of the job script.
 Line = Annotated[str, Field(pattern=r"^[^\r\n]+$", max_length=2048)]
+#: A line for the batch system in the header of a job script.
+Directive = Annotated[Line, BeforeValidator(_directive, json_schema_input_type=str)]
 
 
 class Environment(BaseModel):
@@ -68,7 +125,7 @@ class NodeKind(BaseModel):
 
     nodes: int = Field(1, title="Nodes", ge=0, le=10_000, description="How many of this kind to keep running.")
     cores: int | None = Field(None, title="Cores", ge=1, le=4096, description="Cores of a node.")
-    memory: ByteSize | None = Field(None, title="Memory", description="Memory of a node, such as '4 GiB'.")
+    memory: Size | None = Field(None, title="Memory", description="Memory of a node, such as '4 GiB'.")
     gpus: int | None = Field(None, title="GPUs", ge=0, le=64, description="GPUs of a node.")
     walltime: Duration | None = Field(None, title="Walltime", ge=30, le=LONGEST_S, description="Of each node's job.")
     queue: Word | None = Field(None, title="Queue", description="Queue (partition) of the batch system.")
@@ -78,7 +135,7 @@ class NodeKind(BaseModel):
     exclusive: bool | None = Field(
         None, json_schema_extra=_ADVANCED, title="Exclusive", description="Share the node with no other job."
     )
-    directives: list[Line] | None = Field(
+    directives: list[Directive] | None = Field(
         None, json_schema_extra=_ADVANCED, title="Directives", description="More lines for the batch system."
     )
     resources: dict[Word, float] = Field(
@@ -100,8 +157,10 @@ class PilotDescription(BaseModel):
     )
     nodes: int = Field(1, title="Nodes", ge=1, le=10_000, description="How many nodes to keep running.")
     cores: int = Field(1, title="Cores", ge=1, le=4096, description="Cores of a node.")
-    memory: ByteSize | None = Field(
-        None, title="Memory", description="Memory of a node, such as '4 GiB'; a fair share when left out."
+    memory: Size | None = Field(
+        None,
+        title="Memory",
+        description="Memory of a node, such as '4 GiB'; when left out, what the batch system gives, or a fair share.",
     )
     gpus: int = Field(0, title="GPUs", ge=0, le=64, description="GPUs of a node.")
     walltime: Duration | None = Field(
@@ -124,7 +183,7 @@ class PilotDescription(BaseModel):
     exclusive: bool = Field(
         False, json_schema_extra=_ADVANCED, title="Exclusive", description="Share nodes with no other job."
     )
-    directives: list[Line] = Field(
+    directives: list[Directive] = Field(
         [], json_schema_extra=_ADVANCED, title="Directives", description="More lines for the batch system, as they are."
     )
     environment: Environment = Field(
@@ -140,14 +199,20 @@ class PilotDescription(BaseModel):
         description="For temporary files of a node, such as '$TMPDIR'.",
     )
     idle_timeout: Duration = Field(
-        1800,
+        "30min",
+        validate_default=True,
         title="Idle time-out",
         ge=1,
         le=LONGEST_S,
-        description="End after this time without work: '30min', or seconds.",
+        description="End after this time without work: '30min'.",
     )
     lease: Duration = Field(
-        43_200, title="Lease", ge=1, le=LONGEST_S, description="End after this time in any case: '12h', or seconds."
+        "12h",
+        validate_default=True,
+        title="Lease",
+        ge=1,
+        le=LONGEST_S,
+        description="End after this time in any case: '12h'.",
     )
     replace: Literal["always", "failed", "never"] = Field(
         "always",
@@ -214,15 +279,35 @@ def explained(model: type[BaseModel], fault: Fault) -> str:
     """What is wrong with a field; of one that is not known, which there are."""
     if fault.kind != "extra_forbidden":
         return fault.message
-    known = fields_of(model, fault.path[:-1])
-    return f"there is no such field; there are {', '.join(known)}{near(str(fault.path[-1]), known)}"
+    known, word = fields_of(model, fault.path[:-1]), str(fault.path[-1])
+    return f"there is no such field; there are {', '.join(known)}{meant(word, known) or near(word, known)}"
 
 
-def check(model: type[BaseModel], values: dict[str, Any]) -> Any:
-    """`values` as a `model`, or :class:`InvalidInput` that names the first field at fault, its value and the remedy."""
+def meant(word: str, known: Iterable[str]) -> str:
+    """``"; here that is queue"`` for ``partition``; empty when nothing `known` is called that elsewhere."""
+    plain = word.replace("-", "_").lower()
+    if plain in _OPTIONS and "directives" in known:
+        return f"; an option of the batch system goes into directives, such as ['--{plain.replace('_', '-')}=...']"
+    found = next((field for field, words in _OTHER_WORDS.items() if plain in words and field in known), "")
+    return f"; here that is {found}" if found else ""
+
+
+def check(model: type[BaseModel], values: dict[str, Any], system: str = "", *, bare: bool = True) -> Any:
+    """`values` as a `model`, or :class:`InvalidInput` that names the first field at fault, its value and the remedy.
+
+    Parameters
+    ----------
+    system, bare
+        As for :func:`said_at`.
+    """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=said_at(system, bare=bare))
     except ValidationError as error:
         fault = first_fault(error)
         shown = f"{fault.field}={fault.value!r}: " if fault.field else ""
         raise InvalidInput(f"{shown}{explained(model, fault)}", field=fault.field or None) from None
+
+
+def seconds_of(field: str, value: object, system: str) -> float:
+    """A time that a user asks for as `field` of a pilot, in seconds; :class:`InvalidInput` when it can't be one."""
+    return float(getattr(check(PilotDescription, {field: value}, system, bare=False), field))

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pilothouse.pilots.sites.description import PilotDescription, explained, near
+from pilothouse.pilots.sites.description import PilotDescription, explained, near, said_at
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.state import Unreadable, first_fault
 
@@ -177,7 +177,9 @@ def _checked(name: str, values: object) -> dict[str, Any]:
     for at, queue in enumerate(found.get("queues", []) if isinstance(found.get("queues"), list) else []):
         if isinstance(queue, dict):
             _keys(queue, list(QueueLimits.model_fields), (word, at))
-    _validate(Site, {"name": name, "system": "local", **found}, (), {"queues": word})
+    _validate(
+        Site, {"name": name, "system": "local", **found}, (), said_at(found.get("system", name)), {"queues": word}
+    )
     system = found.get("system", "local")
     if system.partition(":")[0] not in (known := systems()):
         there = f"{', '.join(known)}{near(system, known)}"
@@ -189,7 +191,7 @@ def _checked(name: str, values: object) -> dict[str, Any]:
     if "defaults" in found:
         defaults = found["defaults"]
         found["defaults"] = {_field(field, ("defaults", field)): value for field, value in defaults.items()}
-        _validate(PilotDescription, dict(defaults), ("defaults",))
+        _validate(PilotDescription, dict(defaults), ("defaults",), said_at(found.get("system", name), bare=False))
     return found
 
 
@@ -213,10 +215,11 @@ def _validate(
     model: type[BaseModel],
     values: dict[str, Any],
     path: Sequence[int | str],
+    context: dict[str, Any],
     written: Mapping[str, str] | None = None,
 ) -> None:
     try:
-        model.model_validate(values)
+        model.model_validate(values, context=context)
     except ValidationError as error:
         fault = first_fault(error)
         inside = [(written or {}).get(str(part), part) for part in fault.place]

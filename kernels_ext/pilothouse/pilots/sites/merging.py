@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pilothouse.pilots.sites.description import said_at
 from pilothouse.pilots.sites.files import SiteTable
 from pilothouse.pilots.sites.site import QueueLimits, Site
 
@@ -31,7 +32,8 @@ def merged(name: str, found: Site | None, tables: Sequence[SiteTable]) -> Site:
     said: set[str] = set()
     fixed: set[str] = set()
     for table in tables:
-        new = Site.model_validate({"name": name, "system": site.system, **table.values})
+        values = {"name": name, "system": site.system, **table.values}
+        new = Site.model_validate(values, context=said_at(site.system))
         given = set(table.values) - (set() if table.admin else said & set(_ADMINS))
         site = site.model_copy(update=_changes(site, new, given, None if table.admin else fixed))
         if table.admin:
@@ -41,7 +43,7 @@ def merged(name: str, found: Site | None, tables: Sequence[SiteTable]) -> Site:
         files = dict.fromkeys(str(table.path) for table in tables)
         found_too = [found.source] if found else []
         site = site.model_copy(update={"source": "; ".join([*found_too, *files])})
-        listed = {queue.name for table in tables if table.admin for queue in _queues(table)}
+        listed = {queue["name"] for table in tables if table.admin for queue in table.values.get("queues", [])}
         if found and found.name != name and listed:  # a site of its own beside that of the batch system
             site.queues = [queue for queue in site.queues if queue.name in listed]
     return site
@@ -95,10 +97,6 @@ def _merged_queues(mine: Sequence[QueueLimits], theirs: Sequence[QueueLimits], *
 def _tighter(one: Any, other: Any) -> Any:
     known = [limit for limit in (one, other) if limit is not None]
     return min(known, default=None)
-
-
-def _queues(table: SiteTable) -> list[QueueLimits]:
-    return [QueueLimits.model_validate(queue) for queue in table.values.get("queues", [])]
 
 
 def _system(name: str, tables: Sequence[SiteTable]) -> str:

@@ -10,6 +10,7 @@ from pydantic import ByteSize
 from pilothouse.pilots.sites.check import LEASES, LIMITED, shown, value_of
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.sites.units import written
 
 
 def form_schema(site: Site) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def form_schema(site: Site) -> dict[str, Any]:
     fields["site"]["default"] = site.name
     for field in PilotDescription.model_fields:
         if field not in ("site", "name"):
-            fields[field]["default"] = _plain(field, value_of(field, site))
+            fields[field]["default"] = _plain(field, _within(field, value_of(field, site), site))
     _narrow(fields, site)
     _narrow(schema["$defs"]["NodeKind"]["properties"], site)
     return schema
@@ -58,15 +59,18 @@ def _most(site: Site, field: str) -> float | None:
     return max(known) if len(known) == len(limits) else None
 
 
+def _within(field: str, value: Any, site: Site) -> Any:
+    """A default, which is lowered to the limit of the site."""
+    most = _most(site, field) if field in ("nodes", *LIMITED, *LEASES) and value is not None else None
+    return value if most is None or value <= most else ByteSize(most) if field == "memory" else type(value)(most)
+
+
 def _bound(field: dict[str, Any], name: str, most: float) -> None:
     for kind in field.get("anyOf", [field]):
         if kind.get("type") in ("integer", "number"):
             kind["maximum"] = min(most, kind.get("maximum", most))
-    if "anyOf" in field:
+    if "anyOf" in field or field.get("type") == "string":
         _note(field, f"At most {shown(name, most)}.")
-    default = field["default"]
-    if isinstance(default, (int, float)) and default > most:
-        field["default"] = _plain(name, ByteSize(most) if name == "memory" else most)
 
 
 def _queues(site: Site) -> list[str]:
@@ -95,10 +99,15 @@ def _plain(field: str, value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if field == "kinds":
-        return {name: kind.model_dump(mode="json", exclude_unset=True) for name, kind in value.items()}
+        return {
+            name: {inner: _plain(inner, each) for inner, each in kind if inner in kind.model_fields_set}
+            for name, kind in value.items()
+        }
+    if field in ("walltime", *LEASES) and value is not None:
+        return written(value)
     if isinstance(value, ByteSize):
         for exponent, unit in ((30, "GiB"), (20, "MiB")):
             if value % 2**exponent == 0:
                 return f"{value >> exponent} {unit}"
-        return int(value)
+        return f"{int(value)} B"
     return value

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from pilothouse.pilots.sites.description import Duration, Line, Word
+from pilothouse.pilots.sites.description import Duration, Line, Size, Word
 
 #: One line, which may be empty.
 Text = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
 #: Variables that say which installation of a batch system its commands mean.
 MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_")
+
+
+#: Batch systems that take a list of queues for one job.
+TAKES_SEVERAL = ("slurm", "gridengine")
 
 
 class QueueLimits(BaseModel):
@@ -24,7 +28,7 @@ class QueueLimits(BaseModel):
     walltime: Duration | None = Field(default=None, description="longest job, seconds")
     nodes: int | None = Field(default=None, ge=0, description="the most nodes of a pilot")
     cores: int | None = Field(default=None, ge=0, description="the most cores of a node")
-    memory: ByteSize | None = Field(default=None, description="the most memory of a node")
+    memory: Size | None = Field(default=None, description="the most memory of a node")
     gpus: int | None = Field(default=None, ge=0, description="the most GPUs of a node")
     features: list[str] = Field(default=[], description="what `constraint` may name")
     default: bool = Field(default=False, description="taken when a description names none")
@@ -41,7 +45,7 @@ class Site(BaseModel):
     title: Text = Field(default="", description="one line for people")
     nodes: int | None = Field(default=None, ge=1, description="the most nodes of a pilot")
     cores: int | None = Field(default=None, ge=1, description="the most cores of a node")
-    memory: ByteSize | None = Field(default=None, description="the most memory of a node")
+    memory: Size | None = Field(default=None, description="the most memory of a node")
     gpus: int | None = Field(default=None, ge=0, description="the most GPUs of a node")
     walltime: Duration | None = Field(default=None, ge=30, description="longest job, seconds")
     lease: Duration | None = Field(default=None, ge=1, description="longest lease of a pilot, seconds")
@@ -71,13 +75,34 @@ class Site(BaseModel):
     trouble: str = Field(default="", description="why nothing can be submitted now; empty when it can")
 
     def queue_named(self, name: str | None) -> QueueLimits | None:
-        """The limits of queue `name`, of the default one where it is None; None when nothing is known."""
+        """The limits of queue `name`, of the default one where it is None; None when nothing is known.
+
+        Of several, such as ``"normal,short"``, the widest: a job starts in the one that it fits into.
+        """
         for queue in self.queues:
             if queue.name == name or (name is None and queue.default):
                 return queue
-        return None
+        parts = name.split(",") if name and self.system in TAKES_SEVERAL else []
+        several = [queue for queue in self.queues if queue.name in parts]
+        return _widest(name, several) if name and len(parts) > 1 and len(several) == len(set(parts)) else None
 
     def limit(self, field: str, queue: QueueLimits | None = None) -> float | None:
         """The most that `field` of a description may be, in `queue` where one is given; None is no limit."""
         limits = [getattr(self, field, None), getattr(queue, field, None)]
         return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _widest(name: str, queues: list[QueueLimits]) -> QueueLimits:
+    """What a job may have that may run in any of these queues, of those that take jobs now."""
+    there = [queue for queue in queues if queue.available] or queues
+
+    def most(field: str) -> Any:
+        limits = [getattr(queue, field) for queue in there]
+        return None if None in limits else max(limits)
+
+    return QueueLimits.model_construct(
+        name=name,
+        **{field: most(field) for field in ("walltime", "nodes", "cores", "memory", "gpus")},
+        features=sorted({feature for queue in there for feature in queue.features}),
+        available=any(queue.available for queue in queues),
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.errors import NotFound, PilothouseError
 from pilothouse.pilots.node.node import after_death
-from pilothouse.pilots.queues.jobs import node_arguments, supervisor_job
+from pilothouse.pilots.queues.jobs import keep_script, node_arguments, supervisor_job
 from pilothouse.pilots.queues.protocols import JobStatus, node_command
 from pilothouse.registry.records import NodeRecord, State
 from pilothouse.state import utcnow
@@ -112,8 +112,10 @@ class FirstNode:
         node = NodeRecord(name=name, role="successor", submitted=utcnow(), since=utcnow(), cores=kind.cores or 1)
         record.nodes.append(node)
         self._supervisor.changed(True)
+        job, queue = supervisor_job(record, node, kind, after=self.node.job), self._supervisor.queue
         try:
-            node.job = await self._supervisor.queue.submit(supervisor_job(record, node, kind, after=self.node.job))
+            keep_script(record, job, queue.script(job))
+            node.job = await queue.submit(job)
         except PilothouseError:
             record.nodes.remove(node)
             raise

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues import queue_for
-from pilothouse.pilots.queues.jobs import supervisor_job
+from pilothouse.pilots.queues.jobs import keep_script, supervisor_job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry import owning
@@ -64,7 +64,9 @@ def launch_in_job(record: PilotRecord) -> None:
     owning.write(record)  # before the batch system hears of it: a job must never be without a record
     job = supervisor_job(record, node, kind)
     job = dataclasses.replace(job, environment={**job.environment, "PYTHONPATH": search_path()})
-    number = blocking(queue_for(Site.model_validate(record.settings)).submit(job))
+    queue = queue_for(Site.model_validate(record.settings))
+    keep_script(record, job, queue.script(job))
+    number = blocking(queue.submit(job))
 
     def note(latest: PilotRecord) -> bool:
         if latest.state is not State.PENDING or latest.supervisor is not None:  # the supervisor is there, and knows

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pilots.sites.check import checked
-from pilothouse.pilots.sites.description import LONGEST_S, PilotDescription, check
+from pilothouse.pilots.sites.description import PilotDescription, check
+from pilothouse.pilots.sites.units import LONGEST_S, written
 from pilothouse.registry.line.server import Handler
 from pilothouse.registry.records import FIRST, Adapt, State
 
@@ -111,18 +112,17 @@ class Requests:
         self._supervisor.wake.set()
         return names
 
-    def _prolong(self, lease: float | str) -> str:
+    def _prolong(self, lease: float) -> str:
         record, site = self._record, self._supervisor.site
         if record.lease_end is None:
             raise Conflict(f"the pilot {record.name!r} is ending", field="pilot")
-        values = {**record.description, "site": record.site, "lease": lease}
-        end = record.lease_end + timedelta(seconds=check(PilotDescription, values).lease)
+        end = record.lease_end + timedelta(seconds=lease)
         most = timedelta(seconds=site.lease or LONGEST_S)
         if end - record.created > most:
             left = max(record.created + most - record.lease_end, timedelta())
             raise InvalidInput(
-                f"lease={lease!r}: site {site.name!r} gives a pilot {_hours(most)} in all, so this one can be "
-                f"prolonged by {_hours(left)} at most",
+                f"lease={written(lease)!r}: site {site.name!r} gives a pilot {_hours(most)} in all, so this one can "
+                f"be prolonged by {_hours(left)} at most",
                 field="lease",
             )
         record.lease_end = end

@@ -107,21 +107,31 @@ def end_for_good(record: PilotRecord) -> None:
     Its jobs are ended, and what a lost one had is removed: nobody can go on with it any more.
     """
     site = Site.model_validate(record.settings)
+    jobs: list[str] = []
     if site.system != "local":
         queue = queue_for(site)
-        blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
-        blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
-    change(PILOTS, record, _finish)
+        # By their numbers too: a job may have been given another name than ours.
+        jobs = [node.job for node in record.nodes if node.job and (node.state is State.LOST or not node.state.ended)]
+        blocking(queue.cancel(jobs))
+        jobs += [orphan.job for orphan in blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))]
+    change(PILOTS, record, lambda latest: _finish(latest, list(dict.fromkeys(jobs))))
     _remove_folders([record])
 
 
-def _finish(latest: PilotRecord) -> bool:
-    """Write that a pilot has ended, unless somebody recovers it, or a supervisor has come up in the meantime."""
+def _finish(latest: PilotRecord, jobs: list[str]) -> bool:
+    """Write that a pilot has ended, unless somebody recovers it, or a supervisor has come up in the meantime.
+
+    Parameters
+    ----------
+    jobs
+        Those that it had left, which were told to end.
+    """
     if latest.state is State.LOST:
         if not claim_next(latest):
             return False
         clear_away(latest)
-        latest.reason = f"cancelled; it was lost: {latest.reason}"
+        left = f", and told its jobs ({', '.join(jobs)}) to end" if jobs else ""
+        latest.reason = f"cancelled{left}; it was lost: {latest.reason}"
     elif latest.supervisor is None and not latest.state.ended:
         for node in latest.nodes:
             node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()

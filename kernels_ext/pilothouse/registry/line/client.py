@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import PilothouseError, Unavailable
-from pilothouse.registry.folders import TOKEN
-from pilothouse.registry.line.tls import tls_files
+from pilothouse.registry.folders import CERTIFICATE, TOKEN
+from pilothouse.registry.line.tls import clock_trouble, tls_files
 from pilothouse.registry.records import PILOTS, PilotRecord
 
 if TYPE_CHECKING:
@@ -106,8 +106,16 @@ def _ask(record: PilotRecord, op: str, timeout: float, arguments: dict[str, Any]
             line.close()
             raise
     except OSError as error:
-        raise Unavailable(f"the supervisor can't be reached ({error.strerror or error}): {op} was not done") from None
+        why = _of_tls(record, error) or error.strerror or error
+        raise Unavailable(f"the supervisor can't be reached ({why}): {op} was not done") from None
     return line, head["ok"], body
+
+
+def _of_tls(record: PilotRecord, error: OSError) -> str:
+    """What is behind an error of TLS, where that is known."""
+    import ssl
+
+    return clock_trouble(PILOTS.folder(record.name) / CERTIFICATE) if isinstance(error, ssl.SSLError) else ""
 
 
 def answers(record: PilotRecord, timeout: float = 3.0) -> bool:

@@ -59,6 +59,24 @@ def make_certificate(folder: Path) -> dict[str, str]:
     return tls_files(folder)
 
 
+def clock_trouble(certificate: Path) -> str:
+    """What to say when, by this host's clock, a pilot's certificate is not valid: others' clocks differ; else empty."""
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    now = utcnow()
+    if found.not_valid_before_utc <= now <= found.not_valid_after_utc:
+        return ""
+    when = "not valid yet" if now < found.not_valid_before_utc else "valid no more"
+    return (
+        f"by the clock of this host, {now:%Y-%m-%d %H:%M} UTC, the pilot's certificate is {when}: this clock and that "
+        "of the supervisor's host differ by more than an hour, or the lease is over"
+    )
+
+
 def security(tls: dict[str, str]) -> Any:
     """Dask's ``Security`` for these files: nothing unencrypted, nobody without the certificate."""
     from distributed.security import Security
