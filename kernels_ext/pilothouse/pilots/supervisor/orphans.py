@@ -109,7 +109,8 @@ def end_for_good(record: PilotRecord) -> None:
     site = Site.model_validate(record.settings)
     if site.system != "local":
         queue = queue_for(site)
-        blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
+        going_on = [node for node in record.nodes if node.state is State.LOST or not node.state.ended]
+        blocking(queue.cancel([node.job for node in going_on if node.job]))  # whatever they are called by now
         blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
     change(PILOTS, record, _finish)
     _remove_folders([record])
