@@ -15,7 +15,6 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.discovery import local_site
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.sites.site import Site
 from pilothouse.pilots.supervisor import set_point as nodes_module
 from pilothouse.pilots.supervisor.set_point import LIMIT, Nodes
 from pilothouse.registry.journal import Journal
@@ -323,30 +322,6 @@ def test_the_job_that_holds_the_supervisor_is_not_given_back(clock: Clock) -> No
         await asyncio.sleep(0)
         assert bench.states()["p-1"] == "failed"
         assert bench.queue.cancelled == ["2"]
-
-    run(steps)
-
-
-def test_the_time_to_connect_begins_when_a_host_has_booted_and_is_the_sites(clock: Clock) -> None:
-    async def steps() -> None:
-        bench = Bench(1)
-        bench.record.settings["start_timeout"] = 20.0
-        bench.nodes._site = Site.model_validate(bench.record.settings)
-        await bench.keep()
-        bench.queue.jobs["1"] = JobStatus(State.STARTING, "its host is being booted or set up", tag=tag("p-1"))
-        await bench.keep()
-        (node,) = bench.record.nodes
-        assert (node.state, node.reason, node.started) == (State.STARTING, "its host is being booted or set up", None)
-        node.since = utcnow() - timedelta(minutes=10)
-        await bench.keep()
-        assert bench.states() == {"p-1": "starting"}
-        bench.queue.jobs["1"] = JobStatus(State.RUNNING, tag=tag("p-1"))
-        await bench.keep()
-        assert (node.state, node.reason) == (State.STARTING, "")
-        node.since = utcnow() - timedelta(seconds=21)
-        await bench.keep()
-        assert node.state is State.FAILED
-        assert "its worker did not connect within 20 s" in node.reason
 
     run(steps)
 

@@ -14,7 +14,7 @@ from pilothouse.pilots.queues.protocols import Job
 #: What no batch system takes for more than letters: ``%j``, ``$HOME``, ``host:path``, ``a,b`` and quotes are to some.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@-]+")
 #: What ends a job whose set-up fails: bash's own trap for commands that fail. It counts lines from where it stands, and
-#: heeds a line as a whole: not what fails inside of a file that the line reads, or of a function, which have no trap.
+#: heeds a line as a whole: not what fails inside of a function, where bash has none, or of a file that the line reads.
 _TRAP = """\
 start_failed() {
     echo "pilothouse: exit code $1 of '${start_lines[$2]-the set-up}': this node does not start" \\
