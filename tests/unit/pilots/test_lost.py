@@ -14,11 +14,13 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import Conflict
-from pilothouse.pilots.supervisor.orphans import clear_lost
+from pilothouse.pilots.queues.slurm import SEPARATOR
+from pilothouse.pilots.supervisor.orphans import clear_lost, end_for_good
 from pilothouse.registry import liveness
 from pilothouse.registry.liveness import reconcile
-from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, ProcessRef, RunRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
+from tests.unit.pilots.fake_commands import FakeCommands
 
 
 @pytest.fixture
@@ -166,3 +168,26 @@ def test_what_is_read_of_a_lost_pilot_writes_nothing_and_a_listing_does(state_ho
 
 def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_its_jobs_are_cancelled_by_their_numbers_whatever_they_are_called(state_home: Path, host: FakeCommands) -> None:
+    now = utcnow()
+    record = PilotRecord(
+        name="frail", site="slurm", state=State.LOST, created=now, ended=now, lease_end=now + timedelta(minutes=9),
+        settings={"name": "slurm", "system": "slurm"},
+        nodes=[
+            NodeRecord(name="frail-1", state=State.FAILED, job="6"),
+            NodeRecord(name="frail-2", state=State.LOST, job="7"),
+        ],
+    )  # fmt: skip
+    PILOTS.create(record)
+    PILOTS.folder("frail")
+    host.prints(
+        "squeue", "".join(f"{field}{SEPARATOR}" for field in ("mine", "7", "RUNNING", "", 1, 2, "n1", 0)) + "\n"
+    )
+    cancelled = host.folder / "cancelled"
+    (host.folder / "scancel").write_text(f'#!/bin/sh\necho "$@" >>{cancelled}\n')
+    (host.folder / "scancel").chmod(0o755)
+    end_for_good(record)
+    assert cancelled.read_text() == "--quiet 7\n"
+    assert PILOTS.read("frail").state is State.FINISHED
