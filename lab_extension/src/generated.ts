@@ -422,6 +422,8 @@ export interface components {
             readonly dashboard: boolean;
             /** @description seconds that nodes wait for a supervisor to come back */
             readonly patience: number;
+            /** @description seconds from a job's start to its worker */
+            readonly start_timeout: number;
             /** @description seconds that a node may take to hand over what it has */
             readonly drain: number;
             /** @description seconds that the batch system leaves a job it tells to end */

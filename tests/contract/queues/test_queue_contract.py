@@ -252,6 +252,12 @@ class TestSlurm(SlurmContract):
     system = "slurm"
     make = SlurmQueue
 
+    def test_a_job_that_fails_has_its_exit_code_and_its_log(self, bench: Bench) -> None:
+        """In a folder of letters that mean something to Slurm, to a shell, or to both."""
+        bench.folder = bench.folder / "a b%j\"'#$(x)\\n"
+        bench.folder.mkdir()
+        super().test_a_job_that_fails_has_its_exit_code_and_its_log(bench)
+
     def check_waiting(self, status: JobStatus) -> None:
         assert status.reason in (
             "Resources: no node that fits is free", "Priority: others are ahead in the queue",

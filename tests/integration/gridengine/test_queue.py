@@ -26,6 +26,12 @@ class TestGridEngine(QueueContract):
     def check_waiting(self, status: JobStatus) -> None:
         assert "no slots are free" in status.reason
 
+    def test_a_job_that_fails_has_its_exit_code_and_its_log(self, bench: Bench) -> None:
+        """In a folder of letters that mean something to it, to a shell, or to both."""
+        bench.folder = bench.folder / "a b:%j,\"'#$HOME\\n"
+        bench.folder.mkdir()
+        super().test_a_job_that_fails_has_its_exit_code_and_its_log(bench)
+
     def test_memory_that_no_host_has_is_refused(self, bench: Bench) -> None:
         with pytest.raises(Refused, match="no suitable queues"):
             asyncio.run(bench.submit("true", memory="4000GiB"))

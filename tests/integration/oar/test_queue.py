@@ -24,6 +24,12 @@ class TestOAR(QueueContract):
     def check_waiting(self, status: JobStatus) -> None:
         assert status.reason == "no resources that fit are free"
 
+    def test_a_job_that_fails_has_its_exit_code_and_its_log(self, bench: Bench) -> None:
+        """In a folder of letters that mean something to it, to a shell, or to both."""
+        bench.folder = bench.folder / "a b%jobid%\"'#$(x)\\n"
+        bench.folder.mkdir()
+        super().test_a_job_that_fails_has_its_exit_code_and_its_log(bench)
+
     def test_a_property_that_is_not_there_is_refused(self, bench: Bench) -> None:
         with pytest.raises(Refused, match='column "colour" does not exist'):
             asyncio.run(bench.submit("true", constraint="colour = 'red'"))

@@ -98,7 +98,7 @@ def test_a_job_that_ended_unseen_is_told_by_sacct(login_accounting: LoginNode) -
     login = login_accounting
     pilot = login.submit(nodes=1).wait(timeout=60)
     job = running(pilot)[0].job
-    login.wrap("squeue", f'"$real" "$@" | grep -v "^{job}|"; exit 0')  # as after MinJobAge
+    login.wrap("squeue", f'"$real" "$@" | grep -v "|{job}|"; exit 0')  # as after MinJobAge
     login.cluster.run("scancel", job)
     failed = eventually(lambda: happened(pilot, "node failed"), "the end of the node")
     assert failed[0]["reason"].startswith("cancelled")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pilothouse.pilots.queues.slurm import SEPARATOR
+
 SINFO = """\
 normal*|1:00:00|4|4000|(null)|(null)|up
 normal*|1:00:00|4|4000|fast|(null)|up
@@ -25,6 +27,10 @@ class FakeCommands:
         said = self.folder / f"{name}.txt"
         said.write_text(text)
         self._write(name, f'echo >> "{self.folder / name}.calls"\n/bin/cat "{said}"\nexit {code}')
+
+    def lists(self, *jobs: tuple[object, ...]) -> None:
+        """squeue has these jobs: name, number, state, reason, start, end, host, exit code."""
+        self.prints("squeue", "".join("".join(f"{field}{SEPARATOR}" for field in job) + "\n" for job in jobs))
 
     def hangs(self, name: str) -> None:
         """The command does not end; it counts how often it was called."""

@@ -124,8 +124,10 @@ def test_cancelling_a_lost_pilot_ends_its_jobs_and_says_so(
         NodeRecord(name="frail-2", state=State.RUNNING, job="12"),
     ]
     PILOTS.write(record)
-    strange = f"13|PENDING|Resources|N/A|N/A||0|{tag('frail-3')}|\n"  # its record never heard of it
-    host.prints("squeue", f"12|RUNNING|None|N/A|N/A|c1|0|{tag('frail-2')}|\n{strange}")
+    host.lists(
+        ("called otherwise", 12, "RUNNING", "None", "N/A", "N/A", "c1", 0),
+        (tag("frail-3"), 13, "PENDING", "Resources", "N/A", "N/A", "", 0),  # its record never heard of it
+    )
     host.prints("scancel", "")
     assert main(["cancel", "frail"]) == 0
     assert "cancelled, and told its jobs (12, 13) to end; it was lost: the supervisor" in capsys.readouterr().out

@@ -76,7 +76,7 @@ def test_a_node_that_is_not_submitted_yet_has_the_script_of_its_kind(pilot: ph.P
 def test_the_supervisors_own_job_has_a_script_and_says_that_it_waits(state_home: Path, host: FakeCommands) -> None:
     host.prints("sinfo", SINFO)
     host.prints("sbatch", "7\n")
-    host.prints("squeue", "7|PENDING|Resources|N/A|N/A||0|x|\n")
+    host.lists(("x", 7, "PENDING", "Resources", "N/A", "N/A", "", 0))
     host.prints("scancel", "")
     pilot = ph.submit("slurm", name="inside", nodes=2, placement="job", directives=["#SBATCH --qos=x"])
     script = pilot.script("supervisor")

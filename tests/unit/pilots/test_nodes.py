@@ -317,7 +317,7 @@ def test_the_job_that_holds_the_supervisor_is_not_given_back(clock: Clock) -> No
         await asyncio.sleep(0)
         assert bench.queue.cancelled == ["2"]
         bench.nodes.book.mark(bench.record.nodes[0], State.STARTING, "its worker hangs")
-        bench.record.nodes[0].since = utcnow() - timedelta(seconds=nodes_module.CONNECT_S + 1)
+        bench.record.nodes[0].since = utcnow() - timedelta(seconds=local_site().start_timeout + 1)
         await bench.keep()
         await asyncio.sleep(0)
         assert bench.states()["p-1"] == "failed"

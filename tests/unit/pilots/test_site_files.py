@@ -86,7 +86,7 @@ python = "/opt/python"
 prologue = ["module load md"]
 poll_most = 60.0
 defaults = { project = "chem", exclusive = true, cores = 2 }
-queue = [{ name = "normal", cores = 64, walltime = "30min" }, { name = "secret" }]
+queue = [{ name = "normal", cores = 64, walltime = "30min" }]
 
 [own]
 system = "local"
@@ -104,6 +104,31 @@ nodes = 1
         ("debug", 4, 300),
     ]
     assert describe(site="own")[1].nodes == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[slurm]\n[[slurm.queue]]\nname = "debug"\n[[slurm.queue]]\nname = "nromal"\nwalltime = "1h"\n', 4),
+        ('[slurm]\nqueues = [\n  { name = "debug" },\n  { name = "nromal" },\n]\n', 2),
+    ],
+)
+def test_a_typing_error_in_a_queues_name_is_said(host: FakeCommands, user: Write, text: str, line: int) -> None:
+    host.prints("sinfo", SINFO)
+    path = user(text)
+    said = (
+        f"{path}, line {line}: [slurm] queue 'nromal': there is no such queue; there are normal, debug, gpu, old; "
+        "did you mean normal?"
+    )
+    assert ph.sites()[1].trouble == said
+    with pytest.raises(Unavailable, match="nromal"):
+        describe(site="slurm")
+
+
+def test_an_admin_may_name_queues_that_the_batch_system_does_not_tell(host: FakeCommands, admin: Write) -> None:
+    host.prints("sinfo", SINFO)
+    admin('[slurm]\n[[slurm.queue]]\nname = "hidden"\n')
+    assert site_named("slurm").queue_named("hidden")
 
 
 def test_places_by_their_weight(

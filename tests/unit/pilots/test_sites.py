@@ -78,7 +78,7 @@ def test_another_installation_is_asked_at_once(
     ("text", "says"),
     [
         ("Greetings!\n", "something else than partitions"),
-        ("normal*|1:00:00|many|4000|(null)|(null)|up\n", "can't be understood"),
+        ("nor mal*|1:00:00|4|4000|(null)|(null)|up\n", "can't be understood"),
     ],
 )
 def test_garbage_is_a_trouble(host: FakeCommands, text: str, says: str) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pilothouse.errors import Refused, Unavailable
+from pilothouse.pilots.queues.surroundings import cleaned
 
 #: As much as any listing of a user's jobs needs; a command that prints more has gone mad.
 _LIMIT = 64 * 2**20
@@ -19,6 +20,7 @@ async def output(
     *,
     timeout: float,  # noqa: ASYNC109 - what comes of it is an error of the batch system's, not TimeoutError
     text: str = "",
+    system: str = "",
     environment: Mapping[str, str] | None = None,
     errors: bool = False,
     unreachable: re.Pattern[str] | None = None,
@@ -31,6 +33,8 @@ async def output(
         Seconds; the command is killed then.
     text
         For its standard input.
+    system
+        The batch system whose command it is: what our environment sets for it is set aside.
     environment
         Variables beside our own.
     errors
@@ -46,7 +50,7 @@ async def output(
         There is no such command, it did not end in time, or the batch system does not answer it.
     """
     # What it prints is parsed: in plain English, with English dates.
-    settings = {**os.environ, "LC_ALL": "C", **(environment or {})}
+    settings = {**cleaned(system), "LC_ALL": "C", **(environment or {})}
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

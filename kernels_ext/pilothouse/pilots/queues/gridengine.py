@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import re
-import shlex
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +16,10 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
-from pilothouse.pilots.queues.job_script import job_script
+from pilothouse.pilots.queues.job_script import job_script, logged
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.readable import readable
+from pilothouse.pilots.queues.surroundings import cleaned
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
@@ -28,9 +29,15 @@ SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "seria
 #: What sites call memory that is granted, the usual one first.
 MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
 GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
+#: What files of defaults (sge_request(5): the cluster's, the user's, the folder's) must not make of a job, which would
+#: be no script then, or waited for. Everything else that the script says wins over them by itself. ``-clear`` would
+#: drop what a cluster's own file has for all jobs, too: a project, or a resource that each needs.
+NEUTRAL = ("-C", "#$", "-b", "n", "-sync", "n", "-now", "n")
 #: What an answer has in it when it is the master that can't be reached.
 _GONE = re.compile(r"does not exist|deletion|deleted")
 _UNREACHABLE = re.compile(r"commlib error|unable to (contact|send message to) qmaster|SGE_ROOT|qmaster name")
+#: Letters that XML can't have, and names can.
+_NO_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: Why a job waits: Grid Engine's words, and what they mean.
 MEANING = (
     (r"because it is full|offers only hc:slots=0\b", "no slots are free"),
@@ -97,7 +104,8 @@ class GridEngineQueue:
         slots = kind.cores or 1
         own = " ".join(kind.directives or [])
         # -r n: a node that is started twice is none. -w e: what can never run is refused at once.
-        directives = [f"-o {shlex.quote(str(job.log))}", "-S /bin/bash", "-r n", "-w e"]
+        log, below = logged(job)
+        directives = [f"-o {log}", "-S /bin/bash", "-r n", "-w e"]
         if slots > 1 and "-pe " not in own:
             directives.append(f"-pe {customs.environment} {slots}")
         if kind.memory and not any(f"{name}=" in own for name in (*MEMORY, "mem_total")):
@@ -116,7 +124,7 @@ class GridEngineQueue:
             directives=[*filter(None, directives), *(kind.directives or [])],
             job_directives_skip=["-cwd"],  # a job whose folder a host lacks never starts; home is everywhere
         )  # fmt: skip
-        return job_script(job, written.job_header)
+        return job_script(job, written.job_header + below)
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
@@ -124,7 +132,7 @@ class GridEngineQueue:
         if customs is None:
             customs = await asyncio.to_thread(_customs, self._timeout)
         self._customs = customs if customs.resources else None  # where nothing was answered, ask again the next time
-        text = await self._ask(["qsub", "-terse"], text=self._script(job, customs))
+        text = await self._ask(["qsub", "-terse", *NEUTRAL], text=self._script(job, customs))
         number = text.strip().rpartition("\n")[2]
         if not number.isdecimal():
             raise Unavailable(f"qsub answered {text.strip()[:200]!r} in place of a job's number")
@@ -180,7 +188,7 @@ class GridEngineQueue:
         return None
 
     async def _ask(self, argv: list[str], text: str = "") -> str:
-        return await output(argv, text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
+        return await output(argv, system="gridengine", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
 def _customs(timeout: float) -> Customs:
@@ -188,7 +196,10 @@ def _customs(timeout: float) -> Customs:
 
     def ask(*options: str) -> str:
         try:
-            done = subprocess.run(["qconf", *options], capture_output=True, text=True, timeout=timeout, check=True)
+            done = subprocess.run(
+                ["qconf", *options], capture_output=True, text=True, timeout=timeout, check=True,
+                env=cleaned("gridengine"),
+            )  # fmt: skip
         except (OSError, subprocess.SubprocessError):
             return ""
         return done.stdout
@@ -201,26 +212,38 @@ def _customs(timeout: float) -> Customs:
 
 def parse_resources(text: str) -> dict[str, str]:
     """``qconf -sc``: what can be asked for, and whether a request is counted (NO, YES for each slot, JOB)."""
-    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    rows = [line.split() for line in text.split("\n") if not line.startswith("#")]
     return {row[0]: row[5] for row in rows if len(row) >= 8 and row[4] in ("YES", "FORCED")}
 
 
 def parse_qstat(text: str) -> dict[str, JobStatus]:
     """``qstat -xml -r``: the jobs that run and those that wait."""
-    found = {}
-    for job in _tree(text, "qstat").iter("job_list"):
-        word, host = _text(job, "state"), _text(job, "queue_name").rpartition("@")[2]
-        state = _state(word)
-        started = _text(job, "JAT_start_time")
-        walltime = next((each.text for each in job.iter("hard_request") if each.get("name") == "h_rt"), "")
-        ends = None
-        if state is State.RUNNING and started and walltime:
-            ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=float(walltime))
-        # Of two jobs with one number (tasks of an array), one is enough: ours have none.
-        found[_text(job, "JB_job_number")] = JobStatus(
-            state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends
-        )
-    return found
+    try:
+        jobs: list[ElementTree.Element | str] = list(_tree(text, "qstat").iter("job_list"))
+    except Unavailable:  # a name may have broken it: each job by itself
+        jobs = list(re.findall(r"<job_list.*?</job_list>", text, re.DOTALL))
+        if not jobs:
+            raise
+    return dict(readable(jobs, _job, "qstat", "jobs", _shown))
+
+
+def _job(listed: ElementTree.Element | str) -> tuple[str, JobStatus]:
+    job = _tree(listed, "qstat") if isinstance(listed, str) else listed
+    word, host = _text(job, "state"), _text(job, "queue_name").rpartition("@")[2]
+    state = _state(word)
+    started = _text(job, "JAT_start_time")
+    walltime = _limit(next((each.text or "" for each in job.iter("hard_request") if each.get("name") == "h_rt"), ""))
+    ends = None
+    if state is State.RUNNING and started and walltime:
+        ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=walltime)
+    # Of two jobs with one number (tasks of an array), one is enough: ours have none.
+    return _text(job, "JB_job_number"), JobStatus(
+        state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends
+    )
+
+
+def _shown(listed: ElementTree.Element | str) -> str:
+    return listed if isinstance(listed, str) else ElementTree.tostring(listed, "unicode")
 
 
 def parse_reasons(text: str) -> dict[str, str]:
@@ -245,7 +268,7 @@ def parse_qacct(text: str) -> dict[str, JobStatus]:
     """``qacct -j``: blocks of names and values."""
     found = {}
     for block in re.split(r"(?m)^=+\s*$", text):
-        values = {name: value.strip() for name, _, value in (line.partition(" ") for line in block.splitlines())}
+        values = {name: value.strip() for name, _, value in (line.partition(" ") for line in block.split("\n"))}
         if "jobnumber" not in values or "exit_status" not in values:
             continue
         status = int(re.match(r"\d*", values["exit_status"])[0] or 0)  # type: ignore[index]  # matches always
@@ -273,7 +296,7 @@ def parse_limits(hosts: str, settings: str) -> list[QueueLimits]:
     """``qhost -q -xml`` and ``qconf -sq``: the queues for batch jobs."""
     walltimes: dict[str, float | None] = {}
     for block in re.split(r"(?m)^(?=qname\s)", settings.replace("\\\n", " ")):
-        values = dict(line.split(None, 1) for line in block.splitlines() if len(line.split(None, 1)) == 2)
+        values = dict(line.split(None, 1) for line in block.split("\n") if len(line.split(None, 1)) == 2)
         if "qname" in values:
             walltimes[values["qname"].strip()] = _limit(values.get("h_rt", ""))
     found: dict[str, QueueLimits] = {}
@@ -295,7 +318,7 @@ def parse_limits(hosts: str, settings: str) -> list[QueueLimits]:
 
 def _tree(text: str, command: str) -> ElementTree.Element:
     try:
-        return ElementTree.fromstring(text)  # noqa: S314  # the batch system's own answer
+        return ElementTree.fromstring(_NO_XML.sub("\ufffd", text))  # noqa: S314  # the batch system's own answer
     except ElementTree.ParseError as error:
         raise Unavailable(f"{command} printed something else than XML ({error}): {text.strip()[:200]!r}") from None
 

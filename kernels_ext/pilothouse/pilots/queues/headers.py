@@ -53,7 +53,11 @@ def dask_job(
         raise Unavailable(
             f"batch systems need dask-jobqueue ({error}): pip install 'pilothouse[batch]'", field="site"
         ) from None
-    with warnings.catch_warnings(), dask.config.set({f"jobqueue.{system}.walltime": None}):
+    # A user's own configuration of dask-jobqueue may say who pays and where jobs go, but not what they are.
+    settings = dict(next(each["jobqueue"][system] for each in dask.config.defaults if "jobqueue" in each))
+    settings |= {key: dask.config.get(f"jobqueue.{system}.{key}", None) for key in ("queue", "account", "project")}
+    settings["walltime"] = None
+    with warnings.catch_warnings(), dask.config.set({f"jobqueue.{system}": settings}):
         warnings.simplefilter("ignore")  # about workers and memory rounding, which are ours
         return getattr(module, CLASSES[system])(
             name=job.name,

@@ -21,6 +21,7 @@ from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import dask_job
 from pilothouse.pilots.queues.job_script import job_script, own_log, write_program
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 
@@ -75,7 +76,7 @@ class HTCondorQueue:
         ]
         entries: dict[str, object] = {
             "universe": "vanilla",
-            "initialdir": job.log.parent,
+            "initialdir": _no_macro(job.log.parent),
             "output": "/dev/null",
             "error": "/dev/null",
             "notification": "never",
@@ -111,8 +112,8 @@ class HTCondorQueue:
         script = self.script(job)
         path = Path(f"{job.log}.sh")
         await write_program(path, script)
-        lines = [line.removeprefix(_MARK) for line in script.splitlines() if line.startswith(_MARK)]
-        description = "\n".join([*lines, f"executable = {path}", "queue", ""])
+        lines = [line.removeprefix(_MARK) for line in script.split("\n") if line.startswith(_MARK)]
+        description = "\n".join([*lines, f"executable = {_no_macro(path)}", "queue", ""])
         text = await self._ask(["condor_submit", "-terse", "-"], text=description)
         found = re.search(r"^(\d+\.\d+) - \d+\.\d+", text, re.MULTILINE)
         if not found:
@@ -154,15 +155,16 @@ class HTCondorQueue:
             raise Unavailable(str(error)) from None
 
     async def _ask(self, argv: list[str], text: str = "") -> str:
-        return await output(argv, text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
+        return await output(argv, system="htcondor", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
 def parse_jobs(text: str, command: str = "condor_q") -> dict[str, JobStatus]:
     """``condor_q -json`` and ``condor_history -json``: an object for each job; nothing at all where there is none."""
-    return {
-        f"{ad['ClusterId']}.{ad['ProcId']}": _status(ad)
-        for ad in _ads(text, command, "ClusterId", "ProcId", "JobStatus")
-    }
+    return dict(readable(_ads(text, command, "ClusterId", "ProcId", "JobStatus"), _job, command, "ClassAds"))
+
+
+def _job(ad: dict[str, Any]) -> tuple[str, JobStatus]:
+    return f"{ad['ClusterId']}.{ad['ProcId']}", _status(ad)
 
 
 def parse_status(text: str) -> list[QueueLimits]:
@@ -186,9 +188,16 @@ def _ads(text: str, command: str, *needed: str) -> list[dict[str, Any]]:
     if not text.strip():
         return []
     try:
-        return [ad for ad in json.loads(text) if all(ad[name] is not None for name in needed)]
-    except (ValueError, TypeError, KeyError):
+        ads = list(json.loads(text, strict=False))
+    except (ValueError, TypeError):
         raise Unavailable(f"{command} printed something else than ClassAds: {text.strip()[:200]!r}") from None
+    whole = readable(ads, lambda ad: (ad, [ad[name] for name in needed]), command, "ClassAds")
+    return [ad for ad, values in whole if None not in values]
+
+
+def _no_macro(path: Path) -> str:
+    """A path as a description has it, where ``$`` begins a macro."""
+    return str(path).replace("$", "$(DOLLAR)")
 
 
 def _status(ad: dict[str, Any]) -> JobStatus:

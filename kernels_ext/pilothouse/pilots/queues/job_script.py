@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues.protocols import Job
 
+#: What no batch system takes for more than letters: ``%j``, ``$HOME``, ``host:path``, ``a,b`` and quotes are to some.
+_PLAIN = re.compile(r"[A-Za-z0-9_./+=@-]+")
+#: What ends a job whose set-up fails: bash's own trap for commands that fail. It counts lines from where it stands, and
+#: heeds a line as a whole: not what fails inside of a function, where bash has none, or of a file that the line reads.
+_TRAP = """\
+start_failed() {
+    echo "pilothouse: exit code $1 of '${start_lines[$2]-the set-up}': this node does not start" \\
+        "(where that is no failure, write || true behind it)" >&2
+    exit "$1"
+}
+start_depth=${#BASH_SOURCE[@]}
+trap 'code=$?; [ ${#BASH_SOURCE[@]} -gt "$start_depth" ] || start_failed "$code" $((LINENO - start_line))' ERR
+start_line=$LINENO"""
+#: Environment Modules 3 returns 0 whatever happens: there, what is not loaded afterwards has failed.
+_LOADED = 'module_is_loaded() { [[ -n ${LMOD_CMD-}${MODULES_CMD-} || ":${LOADEDMODULES-}:" == *":$1"[:/]* ]]; }'
+
 
 def job_script(job: Job, header: str) -> str:
     """The script of `job` below `header`: set up the environment, be the node, clean up.
 
-    Without an epilogue the node takes the shell's place, so that signals of the batch system reach it. It holds
-    paths of keys, never keys.
+    Each line of the set-up (the site's prologue, modules, the environment to activate, in this order) that fails ends
+    the job with that line in its log. Without an epilogue the node takes the shell's place, so that signals of the
+    batch system reach it. The script holds paths of keys, never keys.
     """
-    environment = job.description.environment
-    lines = ["#!/bin/bash", *header.splitlines(), ""]
-    lines += [f"module load {shlex.quote(module)}" for module in environment.modules]
-    if environment.conda:
-        lines += ['eval "$(conda shell.bash hook)"', f"conda activate {shlex.quote(environment.conda)}"]
-    if environment.venv:
-        lines.append(f". {shlex.quote(f'{environment.venv}/bin/activate')}")
-    variables = {**job.environment, **environment.variables}
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    lines += job.site.prologue
+    own = dict(job.environment)
+    python_path = own.pop("PYTHONPATH", "")
+    lines = ["#!/bin/bash", *(header.split("\n") if header else []), "", *_exports(own), *_set_up(job)]
+    if python_path:  # before what modules have there
+        lines.append(f'export PYTHONPATH={shlex.quote(python_path)}"${{PYTHONPATH:+:$PYTHONPATH}}"')
+    lines += _exports(job.description.environment.variables)
     command = shlex.join(job.command)
     if not job.site.epilogue:
         return "\n".join([*lines, f"exec {command}", ""])
@@ -34,16 +49,51 @@ def job_script(job: Job, header: str) -> str:
         f"{command} &",
         "node=$!",
         'trap \'kill -TERM "$node"\' TERM INT',
-        'while kill -0 "$node" 2>/dev/null; do wait "$node"; code=$?; done',
+        'wait "$node"; code=$?',
+        'while kill -0 "$node" 2>/dev/null; do wait "$node"; code=$?; done',  # the first was cut short by a signal
         *job.site.epilogue,
         'exit "$code"',
         "",
     ])  # fmt: skip
 
 
+def _set_up(job: Job) -> list[str]:
+    """The lines that may fail, between a trap that says which one did and its end; nothing where there are none."""
+    environment = job.description.environment
+    lines = list(job.site.prologue)
+    for module in map(shlex.quote, environment.modules):
+        lines += [f"module load {module}", f"module_is_loaded {module}"]
+    if environment.conda:
+        lines += ['eval "$(conda shell.bash hook)"', f"conda activate {shlex.quote(environment.conda)}"]
+    if environment.venv:
+        lines.append(f". {shlex.quote(f'{environment.venv}/bin/activate')}")
+    if not lines:
+        return []
+    named = [f"    [{number}]={shlex.quote(line)}" for number, line in enumerate(lines, 1)]
+    return ["start_lines=(", *named, ")", *([_LOADED] if environment.modules else []), _TRAP, *lines, "trap - ERR"]
+
+
+def _exports(variables: Mapping[str, str]) -> list[str]:
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def plain(path: str) -> bool:
+    """Whether every batch system takes the path as it is written."""
+    return _PLAIN.fullmatch(path) is not None
+
+
 def own_log(job: Job) -> str:
     """The line by which a job writes its own log, for batch systems that hand over what it prints when it has ended."""
     return f"exec >>{shlex.quote(str(job.log))} 2>&1"
+
+
+def logged(job: Job) -> tuple[str, str]:
+    """The path of the job's log for the batch system, and the line below the header that this takes.
+
+    A path that may mean more to it than its letters is left to the job.
+    """
+    path = str(job.log)
+    return (path, "") if plain(path) else ("/dev/null", f"\n{own_log(job)}")
 
 
 async def write_program(path: Path, text: str) -> None:

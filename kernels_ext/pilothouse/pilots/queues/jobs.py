@@ -11,6 +11,7 @@ from datetime import timedelta
 from pilothouse.errors import NotFound
 from pilothouse.pilots.queues.job_script import job_script
 from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, node_command
+from pilothouse.pilots.queues.surroundings import carried
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.folders import SCHEDULER
@@ -112,7 +113,9 @@ def _job(record: PilotRecord, node: NodeRecord, kind: NodeKind, command: list[st
     local = site.system == "local"
     environment = dict(ONE_BLAS_THREAD)
     if not local:  # a process of this host has them from its parent
-        environment |= {"PILOTHOUSE_HOME": str(home()), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        # A supervisor in a job has its own twice: it came with the job, and was put before that.
+        path = ":".join(dict.fromkeys(os.environ.get("PYTHONPATH", "").split(":")))
+        environment |= {"PILOTHOUSE_HOME": str(home()), "PYTHONPATH": path, **carried(site.system)}
         environment |= {name: value for name, value in os.environ.items() if name in ("SLURM_CONF", "PILOTHOUSE_SITES")}
     return Job(
         name=node.name,

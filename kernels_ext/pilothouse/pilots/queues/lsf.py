@@ -16,6 +16,8 @@ from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import dask_job
 from pilothouse.pilots.queues.job_script import job_script, own_log
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.readable import readable
+from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 
@@ -52,7 +54,10 @@ class LSFQueue:
         """The script for bsub. LSF keeps what a job prints until it ends, so the job writes its log itself."""
         kind = job.kind
         own = " ".join(kind.directives or [])
-        directives = ["-o /dev/null", "-rn"]
+        said = inherited("lsf")
+        queue = kind.queue or said.get("queue")
+        directives = [f'{option} "{value}"' for option, value in said.items() if option.startswith("-")]
+        directives += ["-o /dev/null", "-rn"]
         if kind.memory:
             size = f"{int(kind.memory) // 2**20}MB"  # the unit of bare numbers is each site's own
             directives.append(f"-M {size}")
@@ -68,7 +73,8 @@ class LSFQueue:
             directives.append(f'-w "ended({job.after})"')
         minutes = math.ceil((kind.walltime or 0) / 60)
         written = dask_job(
-            "lsf", job, queue=kind.queue, project=job.description.account,
+            "lsf", job, queue=f'"{queue}"' if queue and " " in queue else queue,  # LSB_DEFAULTQUEUE may be several
+            project=job.description.account or said.get("account"),
             walltime=f"{minutes // 60}:{minutes % 60:02d}" if minutes else None,
             directives=[*directives, *(kind.directives or [])],
             lsf_units="mb", job_directives_skip=["-M "],
@@ -122,7 +128,9 @@ class LSFQueue:
         return parse_bjobs(text)
 
     async def _ask(self, argv: list[str], text: str = "", errors: bool = False) -> str:
-        return await output(argv, text=text, timeout=self._timeout, errors=errors, unreachable=_UNREACHABLE)
+        return await output(
+            argv, system="lsf", text=text, timeout=self._timeout, errors=errors, unreachable=_UNREACHABLE
+        )
 
 
 def parse_bjobs(text: str) -> dict[str, JobStatus]:
@@ -131,20 +139,32 @@ def parse_bjobs(text: str) -> dict[str, JobStatus]:
     if start < 0 and _NONE.search(text):
         return {}
     try:
-        records: list[dict[str, Any]] = json.loads(text[start:])["RECORDS"]
-        return {str(record["JOBID"]): _status(record) for record in records if "ERROR" not in record}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Unavailable(f"bjobs printed something else than jobs: {text.strip()[:200]!r}") from None
+        records: Any = json.loads(text[start:], strict=False)["RECORDS"]
+    except (ValueError, TypeError, KeyError):
+        # A name may have broken the listing; each record is an object without others in it.
+        records = re.findall(r'\{\s*"JOBID".*?\}(?=\s*[,\]])', text, re.DOTALL) or [text]
+    if not isinstance(records, list):
+        records = [text]
+    return {job: status for job, status in readable(records, _job, "bjobs", "jobs") if job}
+
+
+def _job(record: Any) -> tuple[str, JobStatus]:
+    """A job's number and status; no number where LSF says that there is none."""
+    if isinstance(record, str):
+        record = json.loads(record, strict=False)
+    if "ERROR" in record:
+        return "", JobStatus(State.FAILED)
+    return str(record["JOBID"]), _status(record)
 
 
 def parse_limits(queues: str, slots: str, hosts: str) -> list[QueueLimits]:
     """``bqueues -l``, ``bhosts -w`` and ``lshosts -w``: the queues, with what the hosts allow."""
     closed = {"unavail", "unreach", "closed_Adm", "closed_LIM"}
-    rows = [line.split() for line in slots.splitlines()[1:]]
+    rows = [line.split() for line in slots.split("\n")[1:]]
     cores = max(
         (int(row[3]) for row in rows if len(row) > 3 and row[3].isdecimal() and row[1] not in closed), default=0
     )
-    sizes = [line.split()[5] for line in hosts.splitlines()[1:] if len(line.split()) > 5]
+    sizes = [line.split()[5] for line in hosts.split("\n")[1:] if len(line.split()) > 5]
     memory = max((_size(size) for size in sizes), default=0)
     found = []
     for block in re.split(r"(?m)^QUEUE: ", queues)[1:]:

@@ -17,8 +17,9 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
-from pilothouse.pilots.queues.job_script import job_script, write_program
+from pilothouse.pilots.queues.job_script import job_script, logged, write_program
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 
@@ -51,7 +52,8 @@ class OARQueue:
             wanted = f"{host}/gpu={kind.gpus}"  # the cores come with them
         else:
             wanted = host if kind.exclusive else f"{host}/core={kind.cores or 1}"
-        directives = [f"-O {shlex.quote(str(job.log))}", f"-E {shlex.quote(str(job.log))}"]
+        log, below = logged(job)
+        directives = [f"-O {log}", f"-E {log}"]
         if kind.constraint:
             directives.append(f"-p {shlex.quote(kind.constraint)}")
         if job.after:
@@ -62,7 +64,7 @@ class OARQueue:
             directives=[*directives, *(kind.directives or [])],
             memory_per_core_property_name="not_applicable",
         )  # fmt: skip
-        return job_script(job, written.job_header)
+        return job_script(job, written.job_header + below)
 
     async def submit(self, job: Job) -> str:
         """``oarsub``. The script is a file beside the log: OAR reads it when the job starts."""
@@ -71,7 +73,7 @@ class OARQueue:
         await write_program(path, script)
         options = [
             option
-            for line in script.splitlines()
+            for line in script.split("\n")
             if line.startswith("#OAR ")
             for option in shlex.split(line.removeprefix("#OAR "))
         ]
@@ -118,7 +120,7 @@ class OARQueue:
 
     async def _ask(self, argv: list[str]) -> str:
         try:
-            return await output(argv, timeout=self._timeout, unreachable=_UNREACHABLE)
+            return await output(argv, system="oar", timeout=self._timeout, unreachable=_UNREACHABLE)
         except Refused as error:
             said = [line for line in str(error).splitlines() if not _CHATTER.search(line.removeprefix(f"{argv[0]}: "))]
             raise Refused(f"{argv[0]}: {' '.join(said).removeprefix(f'{argv[0]}: ') or error}") from None
@@ -126,26 +128,26 @@ class OARQueue:
 
 def parse_oarstat(text: str) -> dict[str, JobStatus]:
     """``oarstat -J -f``: an object for each job; nothing at all where there is none."""
-    found = {}
-    for number, job in _objects(text, "oarstat").items():
-        word = str(job.get("state"))
-        status = job.get("exit_code")
-        exit_code = _exit_code(int(status)) if status is not None else None
-        state = _state(word, exit_code)
-        hosts = job.get("assigned_network_address") or [""]
-        started, walltime = _time(job.get("startTime")), job.get("walltime")
-        found[number] = JobStatus(
-            state,
-            _reason(word, job, exit_code),
-            host=str(hosts[0]),
-            tag=str(job.get("name") or ""),
-            expected_start=_time(job.get("scheduledStart")) if state is State.PENDING else None,
-            ends=started + timedelta(seconds=float(walltime))
-            if state is State.RUNNING and started and walltime
-            else None,
-            exit_code=exit_code if state.ended else None,
-        )
-    return found
+    return dict(readable(_objects(text, "oarstat").items(), _job, "oarstat", "jobs"))
+
+
+def _job(numbered: tuple[str, dict[str, Any]]) -> tuple[str, JobStatus]:
+    number, job = numbered
+    word = str(job.get("state"))
+    status = job.get("exit_code")
+    exit_code = _exit_code(int(status)) if status is not None else None
+    state = _state(word, exit_code)
+    hosts = job.get("assigned_network_address") or [""]
+    started, walltime = _time(job.get("startTime")), job.get("walltime")
+    return number, JobStatus(
+        state,
+        _reason(word, job, exit_code),
+        host=str(hosts[0]),
+        tag=str(job.get("name") or ""),
+        expected_start=_time(job.get("scheduledStart")) if state is State.PENDING else None,
+        ends=started + timedelta(seconds=float(walltime)) if state is State.RUNNING and started and walltime else None,
+        exit_code=exit_code if state.ended else None,
+    )
 
 
 def parse_oarnodes(text: str) -> list[QueueLimits]:
@@ -187,10 +189,10 @@ def _objects(text: str, command: str) -> dict[str, dict[str, Any]]:
     if not text.strip():
         return {}
     try:
-        objects = json.loads(text)
-        return {str(number): dict(each) for number, each in objects.items()}
-    except (ValueError, TypeError, AttributeError):
+        objects = json.loads(text, strict=False).items()
+    except (ValueError, AttributeError):
         raise Unavailable(f"{command} printed something else than jobs: {text.strip()[:200]!r}") from None
+    return dict(readable(objects, lambda each: (str(each[0]), dict(each[1])), command, "jobs"))
 
 
 def _state(word: str, exit_code: int | None) -> State:

@@ -19,11 +19,15 @@ from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, own_log
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.readable import readable
+from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 
 WAITING = set("QHWTM")
 RUNNING = set("RESUB")
+#: The substate of a running job whose node is being set up for it (JOB_SUBSTATE_PROVISION of OpenPBS).
+PROVISIONING = "71"
 #: Exit codes below zero: why PBS itself ended a job, or could not start it.
 PBS_EXIT = {
     -1: "PBS could not start it: its prologue or its files failed",
@@ -68,7 +72,8 @@ class PBSQueue:
         if job.after:
             directives.append(f"-W depend=afterany:{job.after}")
         written = dask_job(
-            "pbs", job, queue=kind.queue, account=job.description.account, resource_spec=":".join(chunk),
+            "pbs", job, queue=kind.queue, account=job.description.account or inherited("pbs").get("account"),
+            resource_spec=":".join(chunk),
             walltime=clock(kind.walltime) if kind.walltime else None,
             directives=[*directives, *(kind.directives or [])],
         )  # fmt: skip
@@ -85,9 +90,7 @@ class PBSQueue:
     async def poll(self) -> dict[str, JobStatus]:
         """One ``qselect`` for whose jobs they are, and one ``qstat`` for all of them where there are any."""
         text = await self._asked(["qselect", "-u", getpass.getuser()])
-        ids = text.split()
-        if strange := [job for job in ids if not _NUMBER.fullmatch(job)]:
-            raise Unavailable(f"qselect printed something else than jobs: {strange[0][:200]!r}")
+        ids = readable(text.split(), _number, "qselect", "jobs")
         return await self._jobs(["qstat", "-f"], ids) if ids else {}
 
     async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -138,34 +141,42 @@ class PBSQueue:
             raise Unavailable(str(error)) from None
 
     async def _ask(self, argv: list[str], text: str = "") -> str:
-        return await output(argv, text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
+        return await output(argv, system="pbs", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
 def parse_qstat(text: str) -> dict[str, JobStatus]:
     """``qstat -f``: a paragraph for each job."""
-    found = {}
-    for title, job in _paragraphs(text):
-        if not title.startswith("Job Id: ") or "job_state" not in job:
-            continue
-        letter = job["job_state"][:1]
-        status = int(job["Exit_status"]) if re.fullmatch(r"-?\d+", job.get("Exit_status", "")) else None
-        walltime, used = (_seconds(job.get(name, "")) for name in ("Resource_List.walltime", "resources_used.walltime"))
-        overdue = walltime is not None and used is not None and used >= walltime
-        state = _state(letter, status)
-        started = _time(job.get("stime", ""))
-        exit_code = (256 - status if status >= 256 else status) if status is not None and status >= 0 else None
-        found[title.removeprefix("Job Id: ")] = JobStatus(
-            state,
-            _ended(status, exit_code, overdue) if state.ended else _reason(letter, job),
-            host=job.get("exec_host", "").partition("/")[0],
-            tag=job.get("Job_Name", ""),
-            expected_start=_time(job.get("estimated.start_time", "")) if state is State.PENDING else None,
-            ends=started + timedelta(seconds=walltime) if state is State.RUNNING and started and walltime else None,
-            exit_code=exit_code if state.ended else None,
-        )
+    # What else stands at the margin is of a variable with line breaks in somebody's environment.
+    found = dict(readable(_paragraphs(text, "Job Id: "), _job, "qstat", "jobs"))
     if not found:
         raise Unavailable(f"qstat printed something else than jobs: {text.strip()[:200]!r}")
     return found
+
+
+def _job(paragraph: tuple[str, dict[str, str]]) -> tuple[str, JobStatus]:
+    title, job = paragraph
+    letter = job["job_state"][:1]
+    status = int(job["Exit_status"]) if re.fullmatch(r"-?\d+", job.get("Exit_status", "")) else None
+    walltime, used = (_seconds(job.get(name, "")) for name in ("Resource_List.walltime", "resources_used.walltime"))
+    overdue = walltime is not None and used is not None and used >= walltime
+    state = State.STARTING if letter == "R" and job.get("substate") == PROVISIONING else _state(letter, status)
+    started = _time(job.get("stime", ""))
+    exit_code = (256 - status if status >= 256 else status) if status is not None and status >= 0 else None
+    return title.removeprefix("Job Id: "), JobStatus(
+        state,
+        _ended(status, exit_code, overdue) if state.ended else _reason(letter, job),
+        host=job.get("exec_host", "").partition("/")[0],
+        tag=job.get("Job_Name", ""),
+        expected_start=_time(job.get("estimated.start_time", "")) if state is State.PENDING else None,
+        ends=started + timedelta(seconds=walltime) if state is State.RUNNING and started and walltime else None,
+        exit_code=exit_code if state.ended else None,
+    )
+
+
+def _number(text: str) -> str:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return text
 
 
 def parse_limits(queues: str, server: str, nodes: str) -> list[QueueLimits]:
@@ -200,20 +211,25 @@ def parse_limits(queues: str, server: str, nodes: str) -> list[QueueLimits]:
     return found
 
 
-def _paragraphs(text: str) -> list[tuple[str, dict[str, str]]]:
-    """A title at the margin, then indented names and values; lines that begin with a tab go on with the one before."""
+def _paragraphs(text: str, title: str = "") -> list[tuple[str, dict[str, str]]]:
+    """A title at the margin, then indented names and values; lines that begin with a tab go on with the one before.
+
+    With `title`, titles begin so, and other lines at the margin are none.
+    """
     found: list[tuple[str, dict[str, str]]] = []
     name = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line[:1] == "\t" and found and name:
             found[-1][1][name] += line[1:]
         elif line[:1] == " " and found:
-            name, equals, value = line.strip().partition(" = ")
+            word, equals, value = line.strip().partition(" = ")
+            name = word if equals else ""
             if equals:
                 found[-1][1][name] = value
         elif line.strip():
-            found.append((line.strip(), {}))
             name = ""
+            if line.startswith(title):
+                found.append((line.strip(), {}))
     return found
 
 
@@ -228,6 +244,8 @@ def _state(letter: str, status: int | None) -> State:
 def _reason(letter: str, job: dict[str, str]) -> str:
     """Why a job waits; for people."""
     if letter in RUNNING:
+        if job.get("substate") == PROVISIONING:
+            return "its host is being booted or set up"
         return {"S": "suspended", "U": "suspended: the node is in use", "E": ""}.get(letter, "")
     if letter == "H":
         return "waits for another job to end" if job.get("depend") else "held"

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pilothouse.pilots.queues.protocols import JobStatus, Queue
+from pilothouse.pilots.queues.surroundings import cleaned
 from pilothouse.pilots.queues.turns import Turn
 from pilothouse.pilots.sites.site import MEANT_BY, Site
 from pilothouse.registry.line.client import runtime_folder
@@ -93,7 +93,7 @@ class Polling:
         self._last: dict[str, JobStatus] = {}
         self._missing: dict[str, int] = {}
         self._eager = 0
-        mine = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(MEANT_BY))
+        mine = sorted(f"{name}={value}" for name, value in cleaned(site.system).items() if name.startswith(MEANT_BY))
         digest = hashlib.sha256("\n".join([site.system, site.name, *mine]).encode()).hexdigest()[:12]
         self._file = runtime_folder() / f"poll-{digest}.json"
         self.asked = 0

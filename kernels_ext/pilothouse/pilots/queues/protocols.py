@@ -34,7 +34,7 @@ class Job:
     description, kind, site
         What the pilot asked for, the kind of this node with everything filled in, and the site's customs.
     environment
-        Variables to set.
+        Variables to set; PYTHONPATH goes before what the job has there.
     after
         Id of a job that must have ended, however, before this one starts; empty for none.
     scratch
@@ -65,7 +65,7 @@ class JobStatus:
     Attributes
     ----------
     state
-        ``pending``, ``running``, ``finished`` or ``failed``.
+        ``pending``, ``starting`` (it has its host, which is being booted), ``running``, ``finished`` or ``failed``.
     reason
         Why it waits, or how it ended, in the batch system's words.
     tag

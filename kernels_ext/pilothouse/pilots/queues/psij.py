@@ -25,8 +25,9 @@ from typing import Any
 
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 from pilothouse.pilots.queues.commands import output
-from pilothouse.pilots.queues.job_script import job_script, own_log, write_program
+from pilothouse.pilots.queues.job_script import job_script, own_log, plain, write_program
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 from pilothouse.state import home, write_atomic
@@ -71,7 +72,7 @@ class PSIJQueue:
         except OSError as error:
             raise Unavailable(f"the job script of {job.name} can't be written: {error.strerror or error}") from None
         try:
-            said = await output(executor.get_submit_command(None, path), timeout=self._timeout)
+            said = await self._run(executor.get_submit_command(None, path))
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
         try:
@@ -142,7 +143,7 @@ class PSIJQueue:
 
     async def _cancel(self, job: str) -> None:
         try:
-            await output(self._executor().get_cancel_command(job), timeout=self._timeout)
+            await self._run(self._executor().get_cancel_command(job))
         except Refused as error:
             if not _GONE.search(str(error)):
                 raise
@@ -151,7 +152,7 @@ class PSIJQueue:
         executor = self._executor()
         command = executor.get_status_command(ids) if ids else executor.get_list_command()
         try:
-            text = await output(command, timeout=self._timeout)
+            text = await self._run(command)
             return dict(executor.parse_status_output(0, text)) if ids else {}
         except Refused as error:
             if _GONE.search(str(error)):  # a batch system that is asked for one job that it has forgotten
@@ -163,6 +164,9 @@ class PSIJQueue:
             raise Unavailable(
                 f"{command[0]} printed something else than PSI/J expects ({type(error).__name__}: {error})"
             ) from None
+
+    async def _run(self, argv: list[str]) -> str:
+        return await output(argv, system=self._name, timeout=self._timeout)
 
     def _status(self, job: str, facts: dict[str, Any], said: Any) -> JobStatus:
         name, message = str(said.state.name), str(said.message or "").rstrip(".")
@@ -213,7 +217,16 @@ class PSIJQueue:
     def _outer(self, job: Job) -> str:
         executor, kind = self._executor(), job.kind
         psij = importlib.import_module("psij")
-        options = dict(map(_directive, kind.directives or []))
+        if not plain(str(home())):
+            raise InvalidInput(
+                f"site={job.site.name!r}: PSI/J can't write scripts for the state folder {str(home())!r}; take one of"
+                " letters, digits and _./+=@- (PILOTHOUSE_HOME)",
+                field="site",
+            )
+        said = inherited(self._name)
+        everything = said.pop("--export", "ALL").startswith("ALL")
+        options = {option.lstrip("-"): value for option, value in said.items() if option.startswith("-")}
+        options |= dict(map(_directive, kind.directives or []))
         if kind.constraint:
             if self._name != "slurm":
                 raise InvalidInput(
@@ -235,15 +248,15 @@ class PSIJQueue:
             memory=int(kind.memory) if kind.memory else None,
         )
         attributes = psij.JobAttributes(
-            queue_name=kind.queue,
-            account=job.description.account,
+            queue_name=kind.queue or said.get("queue"),
+            account=job.description.account or said.get("account"),
             custom_attributes={f"{self._name}.{option}": value for option, value in options.items()},
         )
         if kind.walltime:
             attributes.duration = timedelta(seconds=int(kind.walltime))
         spec = psij.JobSpec(
             "/bin/bash", [str(_program(job))], directory=job.log.parent, name=job.tag,
-            resources=resources, attributes=attributes, launcher="single",
+            resources=resources, attributes=attributes, launcher="single", inherit_environment=everything,
         )  # fmt: skip
         written = io.StringIO()
         submitted = psij.Job(spec)

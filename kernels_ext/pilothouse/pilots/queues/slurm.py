@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pydantic import ByteSize
@@ -11,14 +12,18 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
-from pilothouse.pilots.queues.job_script import job_script
+from pilothouse.pilots.queues.job_script import job_script, logged
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.readable import readable
+from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 
 #: Slurm's states as ours; those in neither table have ended badly.
 WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
-RUNNING = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
+#: Its node is being booted or set up: a cloud's takes minutes.
+BOOTING = {"CONFIGURING"}
+RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
 #: What Slurm's shorter reasons mean; others are shown as they are.
 MEANING = {
     "None": "",
@@ -44,7 +49,11 @@ _UNREACHABLE = re.compile(
     r"|Zero Bytes were transmitted|Problem talking to (the )?database|establish a configuration source",
     re.IGNORECASE,
 )
-_SQUEUE = "JobID:|,State:|,Reason:|,StartTime:|,EndTime:|,NodeList:|,exit_code:|,Name:|"
+#: What is asked for. The name comes first: it may begin with a line break, and behind the last field one means its end.
+_SQUEUE = ("Name", "JobID", "State", "Reason", "StartTime", "EndTime", "NodeList", "exit_code")
+_SACCT = ("JobName", "JobIDRaw", "State", "ExitCode", "NodeList")
+#: What stands behind each field: nobody can have given a job such a name, with bars and line breaks as it may be.
+SEPARATOR = f"|{secrets.token_hex(4)}|"
 #: Times as seconds since 1970, whatever the time zone of the host.
 _EPOCH = {"SLURM_TIME_FORMAT": "%s"}
 
@@ -59,7 +68,12 @@ class SlurmQueue:
     def script(self, job: Job) -> str:
         """The script for sbatch."""
         kind = job.kind
-        directives = ["-N 1", f"-o {job.log}", "--open-mode=append", "--no-requeue"]
+        log, below = logged(job)
+        said = inherited("slurm")
+        if kind.constraint:
+            said.pop("--constraint", None)
+        directives = [f"{option}={_word(value)}" for option, value in said.items() if option.startswith("--")]
+        directives += ["-N 1", f"-o {log}", "--open-mode=append", "--no-requeue"]
         if kind.gpus:
             directives.append(f"--gpus-per-node={kind.gpus}")
         if kind.constraint:
@@ -71,18 +85,16 @@ class SlurmQueue:
         # dask-jobqueue rounds memory up to whole GiB, which nodes may not have: say it in MiB.
         options = {"job_mem": f"{int(kind.memory) // 2**20}M"} if kind.memory else {"job_directives_skip": ["--mem="]}
         written = dask_job(
-            "slurm", job, queue=kind.queue, account=job.description.account,
+            "slurm", job, queue=kind.queue or said.get("queue"), account=job.description.account or said.get("account"),
             walltime=clock(kind.walltime) if kind.walltime else None,
             directives=[*directives, *(kind.directives or [])],
             **options,
         )  # fmt: skip
-        return job_script(job, written.job_header)
+        return job_script(job, written.job_header + below)
 
     async def submit(self, job: Job) -> str:
         """``sbatch``, the script on its standard input."""
-        text = await output(
-            ["sbatch", "--parsable"], text=self.script(job), timeout=self._timeout, unreachable=_UNREACHABLE
-        )
+        text = await self._ask(["sbatch", "--parsable"], text=self.script(job))
         number = text.strip().split(";")[0]
         if not number.isdecimal():
             raise Unavailable(f"sbatch answered {text.strip()[:200]!r} in place of a job's number")
@@ -90,11 +102,10 @@ class SlurmQueue:
 
     async def poll(self) -> dict[str, JobStatus]:
         """One ``squeue``; ended jobs are listed for Slurm's MinJobAge."""
-        command = ["squeue", "--me", "--noheader", "--states=all", f"--Format={_SQUEUE}"]
+        fields = ",".join(f"{name}:{SEPARATOR}" for name in _SQUEUE)
+        command = ["squeue", "--me", "--noheader", "--states=all", f"--Format={fields}"]
         try:
-            return parse_squeue(
-                await output(command, timeout=self._timeout, unreachable=_UNREACHABLE, environment=_EPOCH)
-            )
+            return parse_squeue(await self._ask(command, environment=_EPOCH))
         except Refused as error:  # it can't say, which never means that jobs are gone
             raise Unavailable(str(error)) from None
 
@@ -102,12 +113,9 @@ class SlurmQueue:
         """``sacct``, where the site keeps accounts."""
         if not ids or not self._accounting:
             return {}
-        fields = "JobIDRaw,State,ExitCode,NodeList,JobName"
-        command = ["sacct", "-P", "-n", "-X", "-o", fields, "-j", ",".join(ids)]
+        command = ["sacct", "-p", f"--delimiter={SEPARATOR}", "-n", "-X", "-o", ",".join(_SACCT), "-j", ",".join(ids)]
         try:
-            return parse_sacct(
-                await output(command, timeout=self._timeout, unreachable=_UNREACHABLE, environment=_EPOCH)
-            )
+            return parse_sacct(await self._ask(command, environment=_EPOCH))
         except Refused:
             self._accounting = False  # "Slurm accounting storage is disabled": it will be so tomorrow
             return {}
@@ -117,83 +125,82 @@ class SlurmQueue:
         if not ids:
             return
         with forgiving(_GONE):
-            await output(["scancel", "--quiet", *ids], timeout=self._timeout, unreachable=_UNREACHABLE)
+            await self._ask(["scancel", "--quiet", *ids])
 
     async def limits(self) -> list[QueueLimits]:
         """``sinfo``: the partitions."""
         command = ["sinfo", "--noheader", "--format=%P|%l|%c|%m|%f|%G|%a"]
         try:
-            return parse_sinfo(await output(command, timeout=self._timeout, unreachable=_UNREACHABLE))
+            return parse_sinfo(await self._ask(command))
         except Refused as error:
             raise Unavailable(str(error)) from None
 
     async def estimate(self, job: Job) -> datetime | None:
         """``sbatch --test-only``; on a busy cluster the answer moves."""
-        text = await output(
-            ["sbatch", "--test-only"],
-            text=self.script(job),
-            timeout=self._timeout,
-            unreachable=_UNREACHABLE,
-            environment=_EPOCH,
-            errors=True,
-        )
+        text = await self._ask(["sbatch", "--test-only"], text=self.script(job), environment=_EPOCH, errors=True)
         found = re.search(r"to start at (\d+|[\d-]+T[\d:]+)", text)
         return _time(found[1]) if found else None
 
+    async def _ask(
+        self, argv: list[str], text: str = "", environment: Mapping[str, str] | None = None, errors: bool = False
+    ) -> str:
+        return await output(
+            argv, system="slurm", text=text, timeout=self._timeout, environment=environment, errors=errors,
+            unreachable=_UNREACHABLE,
+        )  # fmt: skip
+
 
 def parse_squeue(text: str) -> dict[str, JobStatus]:
-    """``squeue --Format`` as :data:`_SQUEUE` asks for it: a job a line."""
-    found = {}
-    for line in text.splitlines():
-        parts = line.split("|")
-        if len(parts) < 8:
-            raise Unavailable(f"squeue printed something else than jobs: {line[:200]!r}")
-        number, word, reason, start, end, nodes, code = (part.strip() for part in parts[:7])
-        tag = "|".join(parts[7:-1]).strip()
-        state = _state(word)
-        exit_code = _exit_code(code) if state.ended else None
-        found[number] = JobStatus(
-            state, _reason(word, reason, exit_code), host=_host(nodes), tag=tag, exit_code=exit_code,
-            expected_start=_time(start) if state is State.PENDING else None,
-            ends=_time(end) if state is State.RUNNING else None,
-        )  # fmt: skip
-    return found
+    """``squeue --Format`` with :data:`SEPARATOR` behind each field of each job."""
+    return dict(readable(_records(text), _job, "squeue", "jobs"))
+
+
+def _job(record: str) -> tuple[str, JobStatus]:
+    name, number, word, reason, start, end, nodes, code = (part.strip() for part in record.split(SEPARATOR))
+    if not re.fullmatch(r"\d+([_+]\S+)?", number):
+        raise ValueError(number)
+    state = _state(word)
+    exit_code = _exit_code(code) if state.ended else None
+    return number, JobStatus(
+        state, _reason(word, reason, exit_code), host=_host(nodes), tag=name, exit_code=exit_code,
+        expected_start=_time(start) if state is State.PENDING else None,
+        ends=_time(end) if state is State.RUNNING else None,
+    )  # fmt: skip
 
 
 def parse_sacct(text: str) -> dict[str, JobStatus]:
-    """``sacct -P``: a job a line. Its JSON gives wrong exit codes in 22.05."""
-    found = {}
-    for line in text.splitlines():
-        parts = line.split("|")
-        if len(parts) < 5:
-            continue
-        word = parts[1].split()[0] if parts[1] else "UNKNOWN"  # "CANCELLED by 1000"
-        state = _state(word)
-        if not state.ended:
-            continue
-        exit_code = _exit_code(parts[2])
-        found[parts[0]] = JobStatus(
-            state, _reason(word, "", exit_code), host=_host(parts[3]), tag="|".join(parts[4:]), exit_code=exit_code
-        )
-    return found
+    """``sacct -p`` with :data:`SEPARATOR`. Its JSON gives wrong exit codes in 22.05."""
+    found = dict(readable(_records(text), _account, "sacct", "jobs"))
+    return {number: status for number, status in found.items() if status.state.ended}
+
+
+def _account(record: str) -> tuple[str, JobStatus]:
+    name, number, words, code, nodes = record.split(SEPARATOR)
+    word = words.split()[0] if words else "UNKNOWN"  # "CANCELLED by 1000"
+    exit_code = _exit_code(code)
+    return number, JobStatus(
+        _state(word), _reason(word, "", exit_code), host=_host(nodes), tag=name, exit_code=exit_code
+    )
+
+
+def _records(text: str) -> list[str]:
+    text = re.sub(r"(?m)^CLUSTER: \S+\n", "", text)  # that is said where SLURM_CLUSTERS is
+    return [record for record in text.split(f"{SEPARATOR}\n") if record.strip()]
 
 
 def parse_sinfo(text: str) -> list[QueueLimits]:
     """``sinfo``: a line for each partition and kind of its nodes."""
     found: dict[str, QueueLimits] = {}
-    for line in text.splitlines():
-        parts = [part.strip() for part in line.split("|")]
-        if len(parts) != 7:
-            raise Unavailable(f"sinfo printed something else than partitions: {line[:200]!r}")
-        name, limit, cores, memory, features, gres, up = parts
+    rows = [line for line in text.split("\n") if line]
+    for name, limit, cores, memory, features, gres, up in readable(rows, _row, "sinfo", "partitions"):
         queue = found.setdefault(
             name.rstrip("*"),
             QueueLimits(
                 name=name.rstrip("*"), default=name.endswith("*"), available=up == "up", walltime=_limit(limit)
             ),
         )
-        queue.cores = max(queue.cores or 0, int(cores.rstrip("+")))
-        queue.memory = ByteSize(max(queue.memory or 0, int(memory.rstrip("+")) * 2**20))
+        queue.cores = max(queue.cores or 0, cores)
+        queue.memory = ByteSize(max(queue.memory or 0, memory * 2**20))
         queue.gpus = max(queue.gpus or 0, _gpus(gres))
         queue.features = sorted(
             {*queue.features, *(each for each in features.split(",") if each not in ("", "(null)"))}
@@ -201,9 +208,22 @@ def parse_sinfo(text: str) -> list[QueueLimits]:
     return list(found.values())
 
 
+def _row(line: str) -> tuple[str, str, int, int, str, str, str]:
+    name, limit, cores, memory, features, gres, up = (part.strip() for part in line.split("|"))
+    return name, limit, int(cores.rstrip("+")), int(memory.rstrip("+")), features, gres, up
+
+
+def _word(value: str) -> str:
+    """One word of a directive, whatever is in it."""
+    escaped = re.sub(r'([\\"])', r"\\\1", value)
+    return value if re.fullmatch(r"[\w.,:=@%+/&|*()-]+", value) else f'"{escaped}"'
+
+
 def _state(word: str) -> State:
     if word in WAITING:
         return State.PENDING
+    if word in BOOTING:
+        return State.STARTING
     if word in RUNNING:
         return State.RUNNING
     return State.FINISHED if word == "COMPLETED" else State.FAILED
@@ -213,6 +233,8 @@ def _reason(word: str, reason: str, exit_code: int | None) -> str:
     """For people: what Slurm says, and what that means."""
     if word in ("RUNNING", "COMPLETED"):
         return ""
+    if word in BOOTING:
+        return "its host is being booted or set up"
     meaning = MEANING.get(reason, "")
     said = reason if reason not in ("None", "") else ""
     if word in WAITING:

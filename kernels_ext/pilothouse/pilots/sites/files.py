@@ -250,6 +250,16 @@ def _headers(text: str) -> Iterator[list[str]]:
                 yield parts
 
 
+def place_of_queue(table: SiteTable, at: int) -> str:
+    """File and line of a table's queue of that number."""
+    try:
+        text = table.path.read_bytes().decode()
+    except (OSError, ValueError):  # it has changed in the meantime
+        return str(table.path)
+    line = max(_line(text, (table.name, word, at)) for word in ("queue", "queues"))
+    return f"{table.path}, line {line}"
+
+
 def _line(text: str, path: Sequence[int | str]) -> int:
     """The line, from 1, where the key at `path` is written, or the deepest one above it that is.
 

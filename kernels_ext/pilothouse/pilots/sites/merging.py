@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pilothouse.pilots.sites.description import said_at
-from pilothouse.pilots.sites.files import SiteTable
+from pilothouse.pilots.sites.description import near, said_at
+from pilothouse.pilots.sites.files import SiteTable, place_of_queue
 from pilothouse.pilots.sites.site import QueueLimits, Site
 
 #: Of two limits the tighter one counts, whoever says it.
@@ -46,7 +46,19 @@ def merged(name: str, found: Site | None, tables: Sequence[SiteTable]) -> Site:
         listed = {queue["name"] for table in tables if table.admin for queue in table.values.get("queues", [])}
         if found and found.name != name and listed:  # a site of its own beside that of the batch system
             site.queues = [queue for queue in site.queues if queue.name in listed]
+        site.trouble = site.trouble or _strange_queue(site, tables)
     return site
+
+
+def _strange_queue(site: Site, tables: Sequence[SiteTable]) -> str:
+    """What a user's file says of a queue that the site does not have: a typing error, and its limits would not hold."""
+    known = [queue.name for queue in site.queues]
+    for table in tables:
+        for at, queue in enumerate(() if table.admin else table.values.get("queues", ())):
+            if (name := queue["name"]) not in known:
+                there = f"there is no such queue; there are {', '.join(known)}{near(name, known)}"
+                return f"{place_of_queue(table, at)}: [{table.name}] queue {name!r}: {there}"
+    return ""
 
 
 def _changes(site: Site, new: Site, given: set[str], fixed: set[str] | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pilothouse.pilots.sites.description import Duration, Line, Size, Word
 #: One line, which may be empty.
 Text = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
 #: Variables that say which installation of a batch system its commands mean.
-MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_")
+MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_", "_CONDOR_")
 
 
 #: Batch systems that take a list of queues for one job.
@@ -66,6 +66,7 @@ class Site(BaseModel):
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
     dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")
     patience: Duration = Field(default=300.0, ge=0, description="seconds that nodes wait for a supervisor to come back")
+    start_timeout: Duration = Field(default=60.0, ge=1, description="seconds from a job's start to its worker")
     drain: Duration = Field(default=60.0, ge=1, description="seconds that a node may take to hand over what it has")
     grace: Duration = Field(default=5.0, ge=0, description="seconds that the batch system leaves a job it tells to end")
     poll_least: float = Field(default=2.0, ge=0.1, description="seconds between two questions while something changes")

@@ -25,8 +25,6 @@ from pilothouse.state import utcnow, write_atomic
 
 #: After this many failures in a row without a node that came up, the pilot stops trying.
 LIMIT = 5
-#: Seconds that a node may take from the start of its job to its connection.
-CONNECT_S = 60.0
 
 ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
 
@@ -198,11 +196,13 @@ class Nodes:
                     self.failed(node, status)
             elif status.state is State.PENDING and node.state is State.PENDING:
                 node.reason, node.expected_start = status.reason, status.expected_start
-            elif status.state is State.RUNNING:
-                node.started = node.started or utcnow()
-                if node.state is State.PENDING:
+            elif status.state in (State.STARTING, State.RUNNING):
+                boots = status.state is State.STARTING  # its host: its worker's time begins afterwards
+                if node.state is State.PENDING or (node.state is State.STARTING and node.started is None and not boots):
                     node.expected_start = None
-                    self.book.mark(node, State.STARTING, "")
+                    self.book.mark(node, State.STARTING, status.reason if boots else "")
+                if not boots:
+                    node.started = node.started or utcnow()
             if before != (node.host, node.reason, node.expected_start, node.ends):
                 self._changed()
         await self._sort_out(statuses)
@@ -233,8 +233,10 @@ class Nodes:
     def _look_at_clocks(self) -> None:
         now = utcnow()
         for node in list(self._record.nodes):
-            if node.state is State.STARTING and node.since and now - node.since > timedelta(seconds=CONNECT_S):
-                self.failed(node, JobStatus(State.FAILED, f"its worker did not connect within {CONNECT_S:.0f} s"), True)
+            late = node.since is not None and now - node.since > timedelta(seconds=self._site.start_timeout)
+            if node.state is State.STARTING and node.started is not None and late:
+                why = f"its worker did not connect within {self._site.start_timeout:g} s"
+                self.failed(node, JobStatus(State.FAILED, why), True)
                 if node.role != "first":  # whose job holds the supervisor, which ends the node
                     self.giving_back.bury(node)
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":

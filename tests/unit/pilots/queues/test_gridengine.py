@@ -147,6 +147,24 @@ def test_a_queue_that_is_disabled_everywhere_takes_no_jobs() -> None:
     assert [queue.available for queue in parse_limits(closed, "")] == [True, False]
 
 
+def test_an_odd_job_costs_itself() -> None:
+    text = (RECORDED / "qstat.xml").read_text()
+    everything = parse_qstat(text)
+    broken = text.replace("<JB_name>", "<JB_name>\x01", 1)
+    assert list(parse_qstat(broken)) == list(everything)
+    broken = text.replace("<JB_job_number>2<", "<JB_job_number>2<<", 1)
+    assert list(parse_qstat(broken)) == [number for number in everything if number != "2"]
+    endless = text.replace('name="h_rt">7200', 'name="h_rt">INFINITY')
+    assert list(parse_qstat(endless)) == list(everything)
+
+
+def test_files_of_defaults_make_no_other_job_of_it(commands: Path) -> None:
+    command(commands, "qconf", "exit 1")
+    command(commands, "qsub", f'printf "%s " "$@" >{commands}/asked; cat >/dev/null; echo 17')
+    assert asyncio.run(GridEngineQueue(SITE).submit(job())) == "17"
+    assert (commands / "asked").read_text() == "-terse -C #$ -b n -sync n -now n "
+
+
 def test_garbage_is_no_empty_queue() -> None:
     for parse in (parse_qstat, parse_reasons):
         with pytest.raises(Unavailable, match="something else than XML"):

@@ -73,6 +73,19 @@ def test_what_is_no_listing_is_no_answer(text: str) -> None:
         parse_jobs(text)
 
 
+def test_an_odd_job_costs_itself() -> None:
+    whole = {"ClusterId": 12, "ProcId": 0, "JobStatus": 2, "JobBatchName": "two\nlines"}
+    odd = {"ClusterId": 13, "ProcId": 0, "JobStatus": 2, "JobCurrentStartDate": "soon", "PilothouseWalltime": 5}
+    found = parse_jobs(json.dumps([whole, odd, {"ClusterId": 3}]).replace("\\n", "\n"))
+    assert {job: status.tag for job, status in found.items()} == {"12.0": "two\nlines"}
+
+
+def test_a_folder_is_no_macro(tmp_path: Path, state_home: Path) -> None:
+    wanted = job("htcondor", tmp_path / "$(HOME) x%")
+    script = HTCondorQueue(wanted.site).script(wanted)
+    assert f"#CONDOR initialdir = {tmp_path}/$(DOLLAR)(HOME) x%/my pilots\n" in script
+
+
 def test_the_pool_has_what_its_largest_machine_has() -> None:
     slots = [
         {"Machine": "a", "TotalSlotCpus": 16, "TotalSlotMemory": 65536, "TotalSlotGPUs": 0},

@@ -90,6 +90,14 @@ def test_jobs_that_are_not_there_are_left_out_and_a_warning_before_the_listing_d
     assert list(parse_bjobs(text)) == ["101"]
 
 
+def test_a_name_that_breaks_the_listing_costs_its_own_job() -> None:
+    odd = listing({"JOBID": "7", "JOB_NAME": "@@"}, {}, {"JOBID": "102"})
+    assert list(parse_bjobs(odd.replace("@@", 'a "quoted" \\x'))) == ["101", "102"]
+    assert parse_bjobs(odd.replace("@@", "two\nlines"))["7"].tag == "two\nlines"
+    odd = listing({"JOBID": "7", "STAT": 5, "EXIT_CODE": None}, {"JOBID": None}, {})
+    assert "101" in parse_bjobs(odd)
+
+
 @pytest.mark.parametrize("text", ["", "<html>502</html>", "{}", '{"RECORDS": 3}', '{"RECORDS": [{"STAT": "RUN"}]}'])
 def test_what_is_no_listing_is_no_answer(text: str) -> None:
     with pytest.raises(Unavailable, match="something else than jobs"):

@@ -135,6 +135,18 @@ def test_the_script_asks_for_all_that_the_description_has() -> None:
     assert "-l /nodes=1,walltime=01:30:00" in options(job(log, exclusive=True))
 
 
+def test_an_odd_job_costs_itself() -> None:
+    text = '{"1": {"state": "Waiting", "name": "two\nlines"}, "2": {"state": "Running", "exit_code": "x"}, "3": 4}'
+    found = parse_oarstat(text)
+    assert {job: status.tag for job, status in found.items()} == {"1": "two\nlines"}
+
+
+def test_a_path_that_means_more_to_oar_is_left_to_the_job(tmp_path: Path) -> None:
+    script = OARQueue(SITE).script(job(tmp_path / "%jobid% x" / "p-1.log"))
+    assert "#OAR -O /dev/null\n" in script
+    assert f"exec >>'{tmp_path}/%jobid% x/p-1.log' 2>&1\n" in script
+
+
 def test_options_and_script_reach_oarsub(commands: Path) -> None:
     command(commands, "oarsub", f'printf "%s\\n" "$@" >{commands}/asked; echo OAR_JOB_ID=17')
     wanted = job(commands / "p-1.log", constraint="cputype = 'xeon'")

@@ -127,6 +127,21 @@ def test_queues_have_the_tighter_of_their_own_limits_and_the_nodes() -> None:
     assert (small.default, small.available, small.cores, small.memory) == (False, False, 2, 2 * 2**30)
 
 
+def test_a_variable_with_line_breaks_takes_nothing_from_its_job() -> None:
+    text = (
+        "Job Id: 7.pbs01\n    Job_Name = mine\n    job_state = F\n    Variable_List = PS1=\u2028\x0b,X=1\n"
+        "}\nend of it\n\tand on\n    Exit_status = 0\n\nJob Id: 8.pbs01\n    odd = 1\n\n"
+    )
+    found = parse_qstat(text)
+    assert {job: status.state for job, status in found.items()} == {"7.pbs01": State.FINISHED}
+
+
+def test_a_node_that_is_being_set_up_is_starting() -> None:
+    text = "Job Id: 7.pbs01\n    Job_Name = x\n    job_state = R\n    substate = 71\n    exec_host = n1/0\n\n"
+    status = parse_qstat(text)["7.pbs01"]
+    assert (status.state, status.reason) == (State.STARTING, "its host is being booted or set up")
+
+
 def test_its_script_asks_for_what_the_description_says(tmp_path: Path, state_home: Path) -> None:
     wanted = job(
         "pbs", tmp_path, after="1233.pbs01", cores=4, memory="3900 MiB", gpus=2, walltime="90min", queue="workq",

@@ -9,20 +9,32 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.queues.slurm import SlurmQueue, parse_sacct, parse_sinfo, parse_squeue
+from pilothouse.pilots.queues.slurm import SEPARATOR, SlurmQueue, parse_sacct, parse_sinfo, parse_squeue
 from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
+from tests.unit.pilots.queues.jobs import job as make_job
 
 SQUEUE = """\
-1|FAILED|NonZeroExitCode|1795383534|1795383537|n1|768|pilothouse-abc123-s-1|
-2|PENDING|PartitionNodeLimit|N/A|N/A||0|t.sh|
-3|RUNNING|None|1795383537|1795384137|n1|0|pilothouse-abc123-s-2|
-4|PENDING|Resources|1795384137|1795384737||0|name|with|bars|
-5|TIMEOUT|TimeLimit|1795383537|1795383600|n2|15|x|
-6|CANCELLED|None|1795383537|1795383600|n2|0|x|
-7|COMPLETED|None|1795383537|1795383600|n2|0|x|
-8|NODE_FAIL|None|1795383537|1795383600|n2|0|x|
+CLUSTER: c1
+pilothouse-abc123-s-1|1|FAILED|NonZeroExitCode|1795383534|1795383537|n1|768|
+t.sh|2|PENDING|PartitionNodeLimit|N/A|N/A||0|
+pilothouse-abc123-s-2|3|RUNNING|None|1795383537|1795384137|n1|0|
+name¦with¦bars|4|PENDING|Resources|1795384137|1795384737||0|
+x|5|TIMEOUT|TimeLimit|1795383537|1795383600|n2|15|
+x|6|CANCELLED|None|1795383537|1795383600|n2|0|
+x|7|COMPLETED|None|1795383537|1795383600|n2|0|
+x|8|NODE_FAIL|None|1795383537|1795383600|n2|0|
+x|9|CONFIGURING|None|1795383537|1795384137|cloud7|0|
 """
+
+
+def separated(text: str) -> str:
+    """With what stands between fields in place of bars; a broken bar is a bar."""
+    return text.replace("|", SEPARATOR).replace("¦", "|")
+
+
+SQUEUE = separated(SQUEUE)
 
 
 def test_a_job_s_state_host_and_times() -> None:
@@ -65,6 +77,39 @@ def test_an_ended_job_says_how(job: str, state: State, reason: str, code: int) -
     assert (found.state, found.reason, found.exit_code) == (state, reason, code)
 
 
+def test_a_host_that_is_being_booted_is_starting() -> None:
+    found = parse_squeue(SQUEUE)["9"]
+    assert (found.state, found.reason, found.host) == (State.STARTING, "its host is being booted or set up", "cloud7")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "x|11|RUNNING|None|1|2|n1|0|\n12|", "a\u2028b\x0bc\x85d\x1e", "\n\n"])
+def test_a_name_may_be_anything(name: str) -> None:
+    row = separated("NAME|10|RUNNING|None|1795383537|1795384137|n1|0|\n").replace("NAME", name)
+    found = parse_squeue(row + SQUEUE)
+    assert list(found) == [str(number) for number in (10, *range(1, 10))]
+    assert found["10"].tag == name.strip()
+    accounts = separated("NAME|10|COMPLETED|0:0|n1|\nx|11|COMPLETED|0:0|n1|\n").replace("NAME", name)
+    assert list(parse_sacct(accounts)) == ["10", "11"]
+
+
+def test_a_record_that_can_not_be_read_costs_itself(state_home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    strange = separated("what|is|this|\n")
+    assert len(parse_squeue(strange + SQUEUE)) == 9
+    assert "squeue printed something else than jobs, which is left out: 'what" in caplog.text
+    with pytest.raises(Unavailable, match="something else than jobs"):  # ours: it must not count as gone
+        parse_squeue(separated(f"{tag('s-1')}|10|RUNNING|\n") + SQUEUE)
+    assert [queue.name for queue in parse_sinfo("odd|line\nnormal*|1:00:00|4|4000|(null)|(null)|up\n")] == ["normal"]
+
+
+@pytest.mark.parametrize("folder", ["with blank", "%j", 'q"q', "q'q", "#", "back\\slash", "$HOME"])
+def test_a_path_that_means_more_to_slurm_is_left_to_the_job(folder: str, tmp_path: Path, state_home: Path) -> None:
+    wanted = make_job("slurm", tmp_path / folder)
+    lines = SlurmQueue(wanted.site).script(wanted).split("\n")
+    assert "#SBATCH -o /dev/null" in lines
+    (exec_line,) = [line for line in lines if line.startswith("exec >>")]
+    assert lines.index(exec_line) > lines.index("#SBATCH --no-requeue")
+
+
 def test_garbage_is_not_taken_for_an_empty_queue() -> None:
     with pytest.raises(Unavailable, match="slurm_load_jobs"):
         parse_squeue("slurm_load_jobs error: Unable to contact slurm controller\n")
@@ -72,8 +117,10 @@ def test_garbage_is_not_taken_for_an_empty_queue() -> None:
 
 def test_accounting_knows_jobs_that_have_left() -> None:
     found = parse_sacct(
-        "11|COMPLETED|0:0|n1|pilothouse-abc123-s-1\n12|CANCELLED by 1000|0:15|n2|x\n"
-        "13|FAILED|3:0|n3|x\n14|RUNNING|0:0|n1|x\n"
+        separated(
+            "pilothouse-abc123-s-1|11|COMPLETED|0:0|n1|\nx|12|CANCELLED by 1000|0:15|n2|\n"
+            "x|13|FAILED|3:0|n3|\nx|14|RUNNING|0:0|n1|\n"
+        )
     )
     assert (found["11"].state, found["11"].tag) == (State.FINISHED, "pilothouse-abc123-s-1")
     assert (found["12"].state, found["12"].exit_code) == (State.FAILED, -15)
@@ -126,5 +173,5 @@ def test_accounts_that_do_not_answer_are_asked_again(tmp_path: Path, monkeypatch
     queue = SlurmQueue(Site(name="slurm", system="slurm"))
     with pytest.raises(Unavailable):
         asyncio.run(queue.history(["1"]))
-    fake.write_text("#!/bin/sh\necho '1|COMPLETED|0:0|n1|x'\n")
+    fake.write_text(f"#!/bin/sh\necho '{separated('x|1|COMPLETED|0:0|n1|')}'\n")
     assert asyncio.run(queue.history(["1"]))["1"].state is State.FINISHED
