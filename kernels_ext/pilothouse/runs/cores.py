@@ -224,7 +224,8 @@ class Cores:
             while applicant.wanted() > 0:
                 allocation = self._ledger.find(applicant.need, nodes, closed | applicant.avoid)
                 if allocation is None:
-                    others = {name: node for name, node in nodes.items() if name not in applicant.avoid}
+                    avoid = applicant.avoid
+                    others = {name: node for name, node in nodes.items() if name not in avoid}
                     closed = closed or self._ledger.reserve(applicant.need, others)
                     break
                 self._ledger.take(allocation)

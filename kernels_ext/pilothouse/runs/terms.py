@@ -89,11 +89,6 @@ class Terms:
         self._soonest = min((term.until for term in terms.values() if term.renewed), default=math.inf)
 
     @property
-    def limited(self) -> bool:
-        """Whether the end of any node is known."""
-        return bool(self._terms)
-
-    @property
     def least(self) -> float:
         """The least seconds for which a node lasts whose replacement has been asked for; infinite without one."""
         return self._soonest - time.monotonic()
@@ -121,8 +116,8 @@ class Terms:
     def may_begin(self, node: str, needs: float, expected: float = 0.0, longest: float = 0.0) -> bool:
         """Whether work may begin on `node`.
 
-        On a node that is being renewed, what is expected to take longer than that lasts begins no more. What was cut off
-        begins where it has the time that it needs; else on a node that has just come and lasts as long as any.
+        On a node that is being renewed, what is expected to take longer than that lasts begins no more. What was cut
+        off begins where it has the time that it needs; else on a node that has just come and lasts as long as any.
 
         Parameters
         ----------

@@ -67,7 +67,7 @@ class Board:
 
     @property
     def least_needed(self) -> float:
-        """Of the tasks that wait, the least seconds that a node has to have for one; 0 for one that was never cut off."""
+        """The least seconds that a node has to have for one of the tasks that wait; 0 for what was never cut off."""
         if len(self._needs) < len(self.pending):
             return 0.0
         return min((self._needs.get(number, 0.0) for number in self.pending), default=0.0)

@@ -116,9 +116,9 @@ class TaskDriver:
     @property
     def avoid(self) -> set[str]:
         """Nodes on which launchers crash, and those that do not last long enough for any of its tasks."""
-        if not self.terms.limited:
-            return self._bad
         least = self.board.least_needed
+        if not least and self.board.expected <= self.terms.least:  # most often
+            return self._bad
         return self._bad | {node for node in self.cores.nodes() if not self._may_begin(node, least)}
 
     def _may_begin(self, node: str, needs: float) -> bool:
@@ -281,7 +281,7 @@ class TaskDriver:
             then()
 
     async def _parts_ended(self, numbers: Sequence[int]) -> None:
-        while any(map(self._parts.get, numbers)):
+        while any(map(self._parts.get, numbers)):  # noqa: ASYNC110 - a set per task, and rarely one
             await asyncio.sleep(LOOK_S)
         for number in numbers:
             self._parts.pop(number, None)

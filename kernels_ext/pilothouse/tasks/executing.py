@@ -278,7 +278,7 @@ def _warn_of_walltime(timeout: float | None, need: Need, record: PilotRecord) ->
     walltimes = [walltime for kind, _, walltime in _kinds(record) if need.ranks_on(kind)]
     if timeout and walltimes and all(walltimes) and timeout > max(walltimes):
         warnings.warn(
-            f"timeout={timeout:g} s: the nodes of the pilot {record.name!r} last for {max(walltimes):g} s (walltime), and "
+            f"timeout={timeout:g} s: the nodes of the pilot {record.name!r} last for {max(walltimes):g} s (walltime); "
             "a task that takes longer than that fails",
             stacklevel=4,
         )

@@ -419,7 +419,7 @@ def test_whoever_gives_out_work_knows_how_long_nodes_last(clock: Clock) -> None:
         assert term.whole == pytest.approx(600 - 30 - 3, abs=1)
         assert term.walltime == pytest.approx(600, abs=1)
         assert (term.renewed, terms.longest()) == (False, 600)
-        node.ends = utcnow() + timedelta(seconds=50)
+        node.started, node.ends = utcnow() - timedelta(seconds=550), utcnow() + timedelta(seconds=50)
         await bench.keep()
         assert terms.renewed("p-1")
         bench.connect("p-2")
