@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from pilothouse.pilots.supervisor.set_point import LIMIT, Nodes
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
+from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow
 
 
@@ -425,5 +427,27 @@ def test_whoever_gives_out_work_knows_how_long_nodes_last(clock: Clock) -> None:
         bench.connect("p-2")
         await bench.keep()
         assert terms.given_back == {"p-1"}
+
+    run(steps)
+
+
+def test_a_node_of_an_earlier_supervisor_is_unheard_of_until_it_connects_or_ends(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(3)
+        for number in (1, 2, 3):
+            bench.queue.jobs[str(number)] = JobStatus(State.RUNNING, tag=tag(f"p-{number}"))
+            came = utcnow() if number < 3 else None
+            bench.record.nodes.append(NodeRecord(name=f"p-{number}", job=str(number), connected=came, since=utcnow()))
+        bench.record.generation, bench.record.next_node = 2, 4
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={}, add_plugin=lambda _: None)
+        host = NodeHost(scheduler)
+        bench.nodes.watch(scheduler, host)
+        await bench.keep()
+        assert host.unheard()
+        bench.connect("p-1")
+        assert host.unheard()
+        bench.end("p-2")
+        await bench.keep()
+        assert not host.unheard(), "the third never came up"
 
     run(steps)
