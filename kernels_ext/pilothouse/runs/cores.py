@@ -73,10 +73,13 @@ class Need:
 
 
 class Applicant(Protocol):
-    """Somebody who wants cores: the driver of a run. It takes none on the nodes in `avoid`."""
+    """Somebody who wants cores: the driver of a run."""
 
     need: Need
-    avoid: set[str]
+
+    @property
+    def avoid(self) -> set[str]:
+        """Nodes on which it takes none now."""
 
     def wanted(self) -> int:
         """How many allocations it could use now."""
@@ -221,7 +224,9 @@ class Cores:
             while applicant.wanted() > 0:
                 allocation = self._ledger.find(applicant.need, nodes, closed | applicant.avoid)
                 if allocation is None:
-                    closed = closed or self._ledger.reserve(applicant.need, nodes)
+                    avoid = applicant.avoid
+                    others = {name: node for name, node in nodes.items() if name not in avoid}
+                    closed = closed or self._ledger.reserve(applicant.need, others)
                     break
                 self._ledger.take(allocation)
                 applicant.place(allocation)

@@ -194,6 +194,8 @@ class Run:
         if progress:
             fraction = min(progress["done"] / progress["total"], 1.0) if progress["total"] else None
             text += f", {progress['done']:g} of {progress['total']:g} {progress['unit']}"
+        if record.reason and not record.state.ended:
+            text += f", {record.reason}"
         return text, fraction
 
     def result(self, timeout: float | None = None) -> Any:

@@ -56,6 +56,16 @@ class Context:
         return self._host.nodes
 
     @property
+    def without_nodes(self) -> str:
+        """What a run waits for while there are none."""
+        return self._host.without_nodes()
+
+    async def settled(self) -> None:
+        """Return when each node on which an earlier supervisor may have had the run is heard of, or has ended."""
+        while self.record.resumed and self._host.unheard():  # noqa: ASYNC110 - the batch system sets no event of ours
+            await asyncio.sleep(0.05)
+
+    @property
     def scheduler(self) -> Any:
         """The pilot's Dask scheduler itself."""
         return self._host.scheduler
@@ -102,6 +112,11 @@ class Context:
     def event(self, what: str, **details: Any) -> None:
         """Add to the run's history."""
         self.journal.add(what, **details)
+
+    def waits(self, why: str) -> None:
+        """Say what the run waits for; empty: it goes on."""
+        if self.record.reason != why:
+            self.record.reason, self.dirty = why, True
 
     def progress(self, done: float, total: float, unit: str = "") -> None:
         """Say how far the run is."""
@@ -205,6 +220,10 @@ class RunHost:
             saver.cancel()
             context.close()
             await asyncio.gather(*(process.stop() for process in context.processes), return_exceptions=True)
+            if left := sorted({process.node for process in context.processes if not process.ended}):
+                context.event("not known to have ended", nodes=left)
+                word = f"what it had on {', '.join(left)} is not known to have ended: it may go on as long as the node"
+                record.reason = "\n".join(part for part in (record.reason, word) if part)
             context.telemetry.save(context.folder / TELEMETRY)
             if self._handing_over:
                 context.event("handed over")
@@ -217,8 +236,11 @@ class RunHost:
             self._changed()
 
     async def _save_regularly(self, context: Context) -> None:
-        saved = -1
+        saved, nodeless = -1, False
         while True:
+            if not self._host.nodes or nodeless:
+                nodeless = not self._host.nodes
+                context.waits(self._host.without_nodes() if nodeless else "")
             if context.dirty:
                 context.save()
             if context.telemetry.seq != saved:

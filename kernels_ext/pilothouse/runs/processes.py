@@ -12,6 +12,7 @@ from typing import Any
 
 from pilothouse.errors import PilothouseError, Unavailable
 from pilothouse.runs.protocols import Leaving
+from pilothouse.runs.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +56,11 @@ class Process:
         """The exit code."""
         return await asyncio.shield(self._ended)
 
-    async def stop(self, grace: float = 1.5) -> int:
-        """Ask the process to end, kill it after `grace` seconds; -9 where its end is not known in time."""
+    async def stop(self, grace: float = 1.5) -> int | None:
+        """Ask the process to end, kill it after `grace` seconds; None where its end is not known in time."""
         if not self.ended and not await self._after(grace, self.send({"op": "stop"})):
             await self._after(KILL_S, self._host.tell(self.node, "pilothouse_kill", key=self._key))
-        return self._ended.result() if self.ended else -9
+        return self.exit_code
 
     async def _after(self, seconds: float, order: Coroutine[Any, Any, object]) -> bool:
         """Give an order; whether the process has ended within so many seconds."""
@@ -92,6 +93,10 @@ class NodeHost:
         self.hand_overs: list[Leaving] = []
         #: What to do about a node that was told to end, and has so many seconds.
         self.told: Callable[[str, float], None] = lambda _node, _seconds: None
+        #: Whether a node of an earlier supervisor goes on, for all that is known, and is not heard of.
+        self.unheard: Callable[[], bool] = lambda: False
+        #: What runs wait for while no node is there.
+        self.without_nodes: Callable[[], str] = lambda: "waits for a node"
         scheduler.stream_handlers["pilothouse_message"] = self._on_message
         scheduler.stream_handlers["pilothouse_exit"] = self._on_exit
         scheduler.stream_handlers["pilothouse_told"] = self._on_told
@@ -125,8 +130,9 @@ class NodeHost:
         if node is None:
             if not names:
                 raise Unavailable("the pilot has no running node")
+            terms = Terms.of(self._scheduler)  # where it need not move soon
             load = {name: sum(p.node == name for p in self._processes.values()) for name in names}
-            node = min(names, key=lambda name: (load[name], names.index(name)))
+            node = min(names, key=lambda name: (terms.renewed(name), load[name], names.index(name)))
         elif node in self._leaving:
             raise Unavailable(f"node {node} is about to go")
         key = f"{label}-{next(self._keys)}"

@@ -37,10 +37,11 @@ class NodeProcess(Protocol):
         A node that is not heard of any more may still work: this waits until it is known to be gone.
         """
 
-    async def stop(self, grace: float = 1.5) -> int:
+    async def stop(self, grace: float = 1.5) -> int | None:
         """Ask the process to end (``channel.stopping`` is set), kill it after `grace` seconds; its exit code.
 
-        Returns -9 some seconds after that at the latest, also where the end is not known: ask :attr:`ended`.
+        None some seconds after that where its end is not known, for its node is not heard of: it may go on there, and
+        nothing may take its place. :meth:`wait` returns when it is over.
         """
 
 
@@ -73,6 +74,16 @@ class RunContext(Protocol):
     @property
     def nodes(self) -> Sequence[str]:
         """Names of the nodes that are running now, and are not about to go."""
+
+    @property
+    def without_nodes(self) -> str:
+        """What a run waits for while there are none."""
+
+    async def settled(self) -> None:
+        """Return when each node on which an earlier supervisor may have had the run is heard of, or has ended.
+
+        A node that is heard of has ended what it was at.
+        """
 
     @property
     def scheduler(self) -> Any:
@@ -110,6 +121,9 @@ class RunContext(Protocol):
 
     def event(self, what: str, **details: Any) -> None:
         """Add to the run's history (``run.events()``)."""
+
+    def waits(self, why: str) -> None:
+        """Say what the run waits for, which is then its reason (``run.reason``); empty: it goes on."""
 
     def progress(self, done: float, total: float, unit: str = "") -> None:
         """Say how far the run is; shown wherever the run is shown."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pilothouse.tasks.ends import Ends
 
-#: How often a task is run again because its node went away under it.
+#: How often a task is run again because its node went away under it, which nobody had planned.
 LOSSES = 3
 #: Batches of short tasks are made to last so long, seconds.
 BATCH_S = 0.25
@@ -41,6 +41,7 @@ class Board:
         self._ends = ends
         self._log = log
         self._attempts: dict[int, int] = {}
+        self._needs: dict[int, float] = {}
         self._losses: dict[int, int] = {}
         self._seconds: float | None = None
 
@@ -59,21 +60,43 @@ class Board:
         """Whether all have ended."""
         return len(self.ended) == self.total
 
-    def take(self, slots: int) -> list[dict[str, Any]]:
-        """The next batch for one of `slots` allocations: as many tasks as take a moment, one when that is not known."""
+    @property
+    def expected(self) -> float:
+        """How many seconds a task takes, from those that have ended; 0 when none has."""
+        return self._seconds or 0.0
+
+    @property
+    def least_needed(self) -> float:
+        """The least seconds that a node has to have for one of the tasks that wait; 0 for what was never cut off."""
+        if len(self._needs) < len(self.pending):
+            return 0.0
+        return min((self._needs.get(number, 0.0) for number in self.pending), default=0.0)
+
+    def take(self, slots: int, may: Callable[[float], bool] = lambda _: True) -> list[dict[str, Any]]:
+        """The next batch for one of `slots` allocations: as many tasks as take a moment, one when that is not known.
+
+        Parameters
+        ----------
+        may
+            Whether a task may begin there for which a node has to have so many seconds.
+        """
         length = 1
         if self._seconds is not None:
             share = -(-len(self.pending) // max(1, slots))
             length = max(1, min(BATCH, share, int(BATCH_S / max(self._seconds, 1e-4))))
         batch: list[dict[str, Any]] = []
         while self.pending and len(batch) < length:
-            if self._losses.get(self.pending[0]) and batch:  # it may be what ends nodes: alone
+            number = next((each for each in self.pending if may(self._needs.get(each, 0.0))), None)
+            if number is None:
                 break
-            number = self.pending.popleft()
+            alone = number in self._losses or number in self._needs  # it may be what ends nodes; it takes long
+            if alone and batch:
+                break
+            self.pending.remove(number)
             self.running.add(number)
             attempt = self._attempts.get(number, 0) + 1
             batch.append({**self.tasks[number], "task": number, "attempt": attempt})
-            if self._losses.get(number):
+            if alone:
                 break
         return batch
 
@@ -102,6 +125,26 @@ class Board:
         for number in sorted(set(numbers) & self.running, reverse=True):
             self.running.discard(number)
             self.pending.appendleft(number)
+
+    def cut_off(self, number: int, node: str, ran: float, needs: float, error: str = "") -> None:
+        """A task had run for `ran` seconds when `node` was given back: it runs again elsewhere, and is not to blame.
+
+        Parameters
+        ----------
+        needs
+            The seconds that a node has to have for it from now on.
+        error
+            Why it has failed all the same.
+        """
+        if number not in self.running:
+            return
+        self._needs[number] = max(needs, self._needs.get(number, 0.0))
+        if error:
+            self.hear([{"task": number, "code": None, "error": error, "seconds": ran, "last": ""}], node)
+            return
+        self.running.discard(number)
+        self.pending.appendleft(number)
+        self._log(f"{self.name(number)}: it had run for {ran:.0f} s when {node} had to go; it is run again")
 
     def lose(self, numbers: Iterable[int], node: str, why: str) -> None:
         """Nothing will be heard any more of tasks that were given to `node`: they run again elsewhere."""

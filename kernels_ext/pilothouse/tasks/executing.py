@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,7 +61,9 @@ class Executes:
             Paths (from here) and other tasks' files (:meth:`Task.ref`), which it waits for; or a mapping of names in
             the working folder to these or to :class:`pilothouse.data.Ref`.
         outputs
-            Names or patterns in the working folder. It has failed when one is missing at its end.
+            Names or patterns in the working folder. It has failed when one is missing at its end. A file of that very
+            name comes before what a pattern matches, and :func:`glob.escape` makes a pattern of any name:
+            ``[[]x].log`` is ``[x].log``.
         after
             Tasks, runs, names of runs and Dask futures of this pilot: it starts when they have ended well.
         retries
@@ -207,10 +210,12 @@ def _start(
         raise InvalidInput(f"folder={folder!r}: a path", field="folder")
     pilot.wait(nodes=0, timeout=30.0)
     record = pilot.record
-    _check_size(Need(chosen.cores, chosen.gpus, chosen.ranks or 1), record)
+    need = Need(chosen.cores, chosen.gpus, chosen.ranks or 1)
+    _check_size(need, record)
+    _warn_of_walltime(chosen.timeout, need, record)
     radical = None
     if chosen.through == "radical":
-        radical = radical_settings(chosen, [kind for kind, _ in _kinds(record)])
+        radical = radical_settings(chosen, [kind for kind, _, _ in _kinds(record)])
     before = [found for each in after if (found := predecessor(each, record.scheduler)) is not None]
     if isinstance(inputs, Iterable):
         before += makers(inputs.values() if isinstance(inputs, Mapping) else inputs)
@@ -250,17 +255,17 @@ def _check_size(need: Need, record: PilotRecord) -> None:
         Names the field: cores, gpus or ranks.
     """
     kinds = _kinds(record)
-    cores = max(kind.cores for kind, _ in kinds)
-    gpus = max(kind.gpus for kind, _ in kinds)
+    cores = max(kind.cores for kind, _, _ in kinds)
+    gpus = max(kind.gpus for kind, _, _ in kinds)
     where = f"the nodes of the pilot {record.name!r} have"
     if need.cores > cores:
         raise InvalidInput(f"cores={need.cores}: {where} {cores} at most", field="cores")
     if need.gpus > gpus:
         raise InvalidInput(f"gpus={need.gpus}: {where} {gpus} at most", field="gpus")
-    places = sum(need.ranks_on(kind) * number for kind, number in kinds)
+    places = sum(need.ranks_on(kind) * number for kind, number, _ in kinds)
     if not places and need.gpus:
         raise InvalidInput(f"gpus={need.gpus}: {where} no {need.cores} cores beside so many GPUs", field="gpus")
-    if need.ranks > places and not any(need.fits(kind) for kind, _ in kinds):
+    if need.ranks > places and not any(need.fits(kind) for kind, _, _ in kinds):
         raise InvalidInput(
             f"ranks={need.ranks}: {where} room for {places} ranks of {need.cores} cores; "
             "extend the pilot, or take fewer",
@@ -268,19 +273,34 @@ def _check_size(need: Need, record: PilotRecord) -> None:
         )
 
 
-def _kinds(record: PilotRecord) -> list[tuple[Any, int]]:
-    """The pilot's kinds of nodes, and how many of each it keeps."""
+def _warn_of_walltime(timeout: float | None, need: Need, record: PilotRecord) -> None:
+    """Say so when a task may take longer than any node lasts."""
+    walltimes = [walltime for kind, _, walltime in _kinds(record) if need.ranks_on(kind)]
+    if timeout and walltimes and all(walltimes) and timeout > max(walltimes):
+        warnings.warn(
+            f"timeout={timeout:g} s: the nodes of the pilot {record.name!r} last for {max(walltimes):g} s (walltime); "
+            "a task that takes longer than that fails",
+            stacklevel=4,
+        )
+
+
+def _kinds(record: PilotRecord) -> list[tuple[Any, int, float]]:
+    """The pilot's kinds of nodes, how many of each it keeps, and their walltime (s; 0 where it is not known)."""
     from pilothouse.registry.records import FIRST
     from pilothouse.runs.cores import Capacity
 
     own = record.description
     if not own.get("cores"):  # nodes that somebody else started
-        return [(Capacity(node.cores, node.gpus), 1) for node in record.nodes if not node.state.ended] or [
-            (Capacity(0), 0)
+        return [(Capacity(node.cores, node.gpus), 1, 0.0) for node in record.nodes if not node.state.ended] or [
+            (Capacity(0), 0, 0.0)
         ]
     kinds = {FIRST: own, **(own.get("kinds") or {})}
     found = []
     for name, kind in kinds.items():
-        cores, gpus = (next((each[f] for each in (kind, own) if each.get(f) is not None), 0) for f in ("cores", "gpus"))
-        found.append((Capacity(int(cores), int(gpus)), record.wanted.get(name, record.nodes_wanted)))
+        cores, gpus, walltime = (
+            next((each[field] for each in (kind, own) if each.get(field) is not None), 0)
+            for field in ("cores", "gpus", "walltime")
+        )
+        number = record.wanted.get(name, record.nodes_wanted)
+        found.append((Capacity(int(cores), int(gpus)), number, float(walltime)))
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import functools
 import secrets
 import time
@@ -92,12 +91,12 @@ class Task(Run):
         ...                         inputs=["analyse", simulate.ref("traj.dcd")])  # doctest: +SKIP
         """
         from pilothouse.tasks.file_ref import FileRef
-        from pilothouse.tasks.places import is_pattern
+        from pilothouse.tasks.places import names
         from pilothouse.tasks.table import places
 
         number, specification = self._only(task), self._specification
         outputs = specification["tasks"][number]["outputs"]
-        if is_pattern(name) or not any(fnmatch.fnmatchcase(name, output) for output in outputs):
+        if not any(names(output, name) for output in outputs):
             known = ", ".join(map(repr, outputs)) or "none"
             raise InvalidInput(
                 f"name={name!r} is not a file of the outputs of {self.name!r}; these are {known}", field="name"

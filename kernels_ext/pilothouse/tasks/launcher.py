@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ from pilothouse.tasks.starting import Starter, Unfound
 
 #: Seconds for which ends are gathered before they are reported.
 REPORT_S = 0.05
-#: Seconds from SIGTERM to SIGKILL of a task that took too long, and when everything has to end.
+#: Seconds from SIGTERM to SIGKILL of a task that took too long, or whose node goes; and when a run is stopped.
 TIMEOUT_GRACE_S, STOP_GRACE_S = 2.0, 0.4
+#: Of the seconds that a node has left, those that are kept for what follows a SIGKILL.
+AFTER_S = 1.0
 #: Seconds within which SIGTERM comes to all processes of a job.
 TERM_S = 0.05
 #: Seconds between two looks for failed ranks of a program that spans nodes.
@@ -103,8 +106,15 @@ class Launcher:
             self._report()
             if self._leaving and not self._running:
                 break
+        if self._leaving:
+            self._reap()
         self._report(last=True)
+        cut = {running.task["task"]: running.started for running in self._running.values() if running.batch}
         self._end_all()
+        if cut:  # they are over, and may begin elsewhere
+            now = time.monotonic()
+            with contextlib.suppress(OSError):  # its node is gone, too
+                self._channel.send({"cut": [(number, round(now - started, 1)) for number, started in cut.items()]})
 
     def _forward(self) -> None:
         while not self._channel.stopping.is_set():
@@ -230,7 +240,7 @@ class Launcher:
             if running is not None:
                 # launchers of MPI may lose ranks, and others what made itself a session of its own
                 if running.late or self._common["ranks"] or process_tree.strays({found.si_pid, *self._running}):
-                    remains.kill(self._tree(running, spared=self._running))
+                    remains.end(partial(self._left, running), 0.0)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(found.si_pid, signal.SIGKILL)
                 self._conclude(running, running.process.wait())
@@ -238,12 +248,19 @@ class Launcher:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(found.si_pid, 0)
 
+    def _left(self, running: Running) -> list[Any]:
+        """What a process that has ended has left; all that no other one can have left, when it was the last."""
+        if self._running:
+            return self._tree(running, spared=self._running)
+        return psutil.Process().children(recursive=True)
+
     def _conclude(self, running: Running, code: int) -> None:
         task, batch = running.task, running.batch
         if batch is None:
             log = self._starter.part_log(task)
             if log.exists() and not log.stat().st_size:
                 log.unlink()
+            self._channel.send({"part": task["task"]})
             return
         seconds = time.monotonic() - running.started
         if running.pump is not None:
@@ -310,7 +327,8 @@ class Launcher:
     def _end_all(self) -> None:
         """End everything that descends from here: nothing is left on the node."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        remains.end(descendants, STOP_GRACE_S)
+        left = self._channel.seconds_left - AFTER_S if self._leaving else 0.0
+        remains.end(descendants, max(min(TIMEOUT_GRACE_S, left), STOP_GRACE_S))
         descendants()  # what ended last is reaped, too: the host's first process may be one that does not do it
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import glob
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 
 #: The specification, in the run's folder.
 SPECIFICATION = "tasks.json"
+#: A character that means itself in a pattern.
+_ESCAPED = re.compile(r"\[([*?[\]])\]")
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,21 @@ class Places:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether an output is given by a pattern, such as ``*.dcd``."""
-    return glob.has_magic(name)
+    """Whether an output is given by a pattern, such as ``*.dcd``; ``[*].dcd`` is none, as for :func:`glob.escape`."""
+    return glob.has_magic(_ESCAPED.sub("", name))
+
+
+def plain(name: str) -> str:
+    """The file's name that an output means which is no pattern: ``[x].log`` for ``[[]x].log``."""
+    return _ESCAPED.sub(r"\1", name)
+
+
+def names(output: str, name: str) -> bool:
+    """Whether `name` is that of one file which this output means."""
+    if not is_pattern(output):
+        return name == plain(output)
+    one = "*" not in name and "?" not in name
+    return one and (name == output or fnmatch.fnmatchcase(name, output))
 
 
 def missing(folder: Path, outputs: Sequence[str]) -> list[str]:
@@ -63,9 +80,11 @@ def missing(folder: Path, outputs: Sequence[str]) -> list[str]:
 
 
 def found(folder: Path, name: str) -> dict[str, Path]:
-    """The files in `folder` that the output `name` means, by their names within it."""
+    """The files in `folder` that the output `name` means, by their names within it: the one of that very name first."""
+    if (folder / name).exists():
+        return {name: folder / name}
     if not is_pattern(name):
-        return {name: folder / name} if (folder / name).exists() else {}
+        return {plain(name): folder / plain(name)} if (folder / plain(name)).exists() else {}
     return {match: folder / match for match in sorted(glob.glob(name, root_dir=folder, recursive=True))}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ class Slot:
 
     allocation: Allocation
     tasks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
 
 
 class Station(Kept):
@@ -77,6 +79,13 @@ class Station(Kept):
         """Have `batch` run."""
         self.slots[slot.allocation.number] = slot
         self.order({"op": "run", "batches": [batch]})
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """These tasks are not here any more: where they run next is not this one's business."""
+        for number in numbers:
+            for slot in self.slots.values():
+                if slot.tasks.pop(number, None) is not None:
+                    break
 
     def order(self, message: dict[str, Any]) -> None:
         """Send `message` soon; batches that wait to be sent go together."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.tasks.ends import Ends
-from pilothouse.tasks.places import Places, found, is_pattern, read_specification
+from pilothouse.tasks.places import Places, found, is_pattern, plain, read_specification
 
 if TYPE_CHECKING:
     import xarray
@@ -26,7 +26,7 @@ def outputs(folder: Path, task: int) -> dict[str, Path]:
     working = places(folder, specification).working(task)
     files: dict[str, Path] = {}
     for name in specification["tasks"][task]["outputs"]:
-        files |= found(working, name) if is_pattern(name) else {name: working / name}
+        files |= found(working, name) if is_pattern(name) else {plain(name): working / plain(name)}
     return files
 
 

@@ -146,3 +146,35 @@ def max_at_once(pilot: Pilot) -> int:
         there += {"node running": 1, "node draining": -1}.get(event["what"], 0)
         most = max(most, there)
     return most
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def sleep_long(seconds: float) -> float:
+    return nap(seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+def test_work_that_fits_into_a_walltime_is_done_and_what_never_will_fails_with_that_word(login: LoginNode) -> None:
+    """It begins late, so that its first node cuts it off."""
+    pilot = login.submit(nodes=1, cores=4, walltime="2min", name="renewing").wait(timeout=60)
+    (node,) = running(pilot)
+    client = pilot.client()
+    assert node.connected is not None
+    late = node.connected.timestamp() + 45
+    eventually(lambda: time.time() > late, "half of the walltime", within=60)
+    tasks = [pilot.execute(["sleep", seconds]) for seconds in ("75", "150")]
+    futures = [client.submit(nap, 75, pure=False), client.submit(sleep_long, 150, pure=False)]
+    word = "no node of the pilot lasts longer"
+    assert tasks[0].wait(timeout=600).state == "finished"
+    assert futures[0].result(timeout=600) == 75
+    with pytest.raises(Failed, match=word):
+        tasks[1].result(timeout=600)
+    with pytest.raises(Failed, match=word):
+        futures[1].result(timeout=600)
+    assert not happened(pilot, "node failed")

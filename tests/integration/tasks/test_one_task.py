@@ -21,10 +21,16 @@ from tests.waiting import eventually
 
 
 def test_an_executable_leaves_its_output_and_what_it_printed(local_pilot: Pilot) -> None:
-    script = 'echo said; echo warned >&2; echo "$GREETING $OMP_NUM_THREADS $PILOTHOUSE_ATTEMPT" > out.txt'
-    task = local_pilot.execute(["sh", "-c", script], env={"GREETING": "ahoy"}, outputs=["out.txt"])
+    script = """
+    echo made > "[x].log"; echo said; echo warned >&2; echo "$GREETING $OMP_NUM_THREADS $PILOTHOUSE_ATTEMPT" > out.txt
+    """
+    outputs = ["out.txt", "[[]x].log"]
+    task = local_pilot.execute(["sh", "-c", script], env={"GREETING": "ahoy"}, outputs=outputs)
     assert isinstance(task, Task)
-    assert task.result(timeout=60) == task.outputs == {"out.txt": task.work / "out.txt"}
+    files = {name: task.work / name for name in ("out.txt", "[x].log")}
+    assert task.outputs == files, "before they are there"
+    assert task.result(timeout=60) == task.outputs == files
+    assert task.ref("[x].log").get() == b"made\n"
     assert task.outputs["out.txt"].read_text() == "ahoy 1 1\n"
     assert (task.exit_code, task.stdout(), task.stderr()) == (0, "said", "warned")
     assert "warned" in task.logs()

@@ -11,6 +11,7 @@ import pytest
 
 from pilothouse.errors import Unavailable
 from pilothouse.runs.processes import NodeHost
+from pilothouse.runs.terms import Term, Terms
 
 
 class Scheduler:
@@ -20,6 +21,7 @@ class Scheduler:
         self.workers = {f"tls://{name}": SimpleNamespace(name=name, address=f"tls://{name}") for name in nodes}
         self.stream_handlers: dict[str, Callable[..., None]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.extensions: dict[str, object] = {}
 
     async def broadcast(self, msg: dict[str, Any], workers: list[str]) -> dict[str, Any]:
         self.asked += [(address, msg["op"]) for address in workers]
@@ -42,11 +44,20 @@ def test_a_process_is_not_dead_because_its_node_is_not_heard_of() -> None:
     async def steps(scheduler: Scheduler, host: NodeHost) -> None:
         process = await started(host, "n-1")
         del scheduler.workers["tls://n-1"]
-        assert await process.stop(0.01) == -9
+        assert await process.stop(0.01) is None
         assert not process.ended
         host.node_ended("n-1")
         assert process.ended
         assert await process.wait() == -9
+
+    run(steps)
+
+
+def test_what_may_run_anywhere_is_started_where_it_need_not_move_soon() -> None:
+    async def steps(scheduler: Scheduler, host: NodeHost) -> None:
+        Terms.of(scheduler).tell({"n-1": Term(0.0, 0.0, 0.0, renewed=True)}, [], replaced=True)
+        for _ in range(3):
+            assert (await host.spawn(None, "it", module="m", config="{}", log="", env={})).node == "n-2"
 
     run(steps)
 

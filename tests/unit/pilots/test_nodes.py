@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from pilothouse.pilots.supervisor.set_point import LIMIT, Nodes
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
+from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow
 
 
@@ -353,10 +355,14 @@ def test_nodes_whose_walltimes_end_together_are_renewed_together(clock: Clock) -
         await bench.keep()
         assert bench.queue.submitted[3:] == ["p-4", "p-5", "p-6"]
         assert [bench.states()[name] for name in ("p-1", "p-2", "p-3")] == ["running"] * 3
-        bench.connect("p-4", "p-5")
+        bench.record.nodes[2].ends = utcnow() + timedelta(seconds=28)
+        bench.connect("p-4")
         await bench.keep()
-        assert bench.states()["p-1"] == "running", "not all replacements are there"
-        bench.connect("p-6")
+        left = [bench.states()[name] for name in ("p-1", "p-2", "p-3")]
+        assert left == ["running", "running", "finished"], (
+            "the one replacement that is there is for the first that ends"
+        )
+        bench.connect("p-5", "p-6")
         await bench.keep()
         await asyncio.sleep(0)
         assert [bench.states()[name] for name in ("p-1", "p-2", "p-3")] == ["finished"] * 3
@@ -397,5 +403,51 @@ def test_only_the_latest_ended_nodes_stay_in_view(clock: Clock) -> None:
         assert [node.name for node in ended] == [f"p-{number}" for number in range(5, 10)]
         kept = (PILOTS.folder("p") / "nodes.jsonl").read_text().splitlines()
         assert [NodeRecord.model_validate_json(line).name for line in kept] == [f"p-{n}" for n in range(1, 10)]
+
+    run(steps)
+
+
+def test_whoever_gives_out_work_knows_how_long_nodes_last(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1, walltime=600)
+        await bench.keep()
+        (node,) = bench.record.nodes
+        node.started, node.ends = utcnow(), utcnow() + timedelta(seconds=600)
+        bench.connect("p-1")
+        terms = bench.nodes._terms
+        term = terms.of_node("p-1")
+        assert term is not None
+        assert term.left == pytest.approx(term.whole, abs=1)
+        assert term.whole == pytest.approx(600 - 30 - 3, abs=1)
+        assert term.walltime == pytest.approx(600, abs=1)
+        assert (term.renewed, terms.longest()) == (False, 600)
+        node.started, node.ends = utcnow() - timedelta(seconds=550), utcnow() + timedelta(seconds=50)
+        await bench.keep()
+        assert terms.renewed("p-1")
+        bench.connect("p-2")
+        await bench.keep()
+        assert terms.given_back == {"p-1"}
+
+    run(steps)
+
+
+def test_a_node_of_an_earlier_supervisor_is_unheard_of_until_it_connects_or_ends(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(3)
+        for number in (1, 2, 3):
+            bench.queue.jobs[str(number)] = JobStatus(State.RUNNING, tag=tag(f"p-{number}"))
+            came = utcnow() if number < 3 else None
+            bench.record.nodes.append(NodeRecord(name=f"p-{number}", job=str(number), connected=came, since=utcnow()))
+        bench.record.generation, bench.record.next_node = 2, 4
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={}, add_plugin=lambda _: None)
+        host = NodeHost(scheduler)
+        bench.nodes.watch(scheduler, host)
+        await bench.keep()
+        assert host.unheard()
+        bench.connect("p-1")
+        assert host.unheard()
+        bench.end("p-2")
+        await bench.keep()
+        assert not host.unheard(), "the third never came up"
 
     run(steps)

@@ -34,3 +34,17 @@ def test_what_fits_into_the_walltime_may_be_finished_once_the_replacement_is_the
     assert walltimes.to_finish(node(6600, 600), 60.0) == pytest.approx(540, abs=1)
     assert walltimes.to_finish(node(7170, 30), 60.0) == pytest.approx(27, abs=1)
     assert walltimes.to_finish(node(3600, None), 60.0) == 60.0
+
+
+def test_those_who_give_out_work_know_how_long_it_may_go_on() -> None:
+    there = node(1200, 2400)
+    there.connected = there.started
+    term = walltimes.term(there, 3630, 60.0)
+    assert term is not None
+    assert term.left == pytest.approx(2400 - 60 - 3, abs=1)
+    assert term.whole == pytest.approx(3600 - 60 - 3, abs=1)
+    assert term.walltime == 3630, "its start was seen a moment late"
+    other = walltimes.term(there, 7200, 60.0)
+    assert other is not None
+    assert other.walltime == pytest.approx(3600, abs=1), "nodes of its kind have longer by now"
+    assert walltimes.term(node(10, None), 0.0, 60.0) is None

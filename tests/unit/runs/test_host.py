@@ -11,7 +11,7 @@ import pytest
 
 from pilothouse.registry.naming import claim, remove
 from pilothouse.registry.records import RUNS, RunRecord
-from pilothouse.runs import host
+from pilothouse.runs import host, processes
 from pilothouse.runs.host import RunHost
 from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow
@@ -56,3 +56,51 @@ def test_the_end_by_force_of_a_stopped_run_is_not_that_of_the_next_of_its_name(
         assert RUNS.read("again").reason == "stopped"
 
     asyncio.run(stopped_removed_and_launched_again())
+
+
+def test_a_run_says_that_it_waits_for_a_node(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "SAVE_INTERVAL", 0.02)
+
+    async def launched() -> None:
+        scheduler: Any = SimpleNamespace(workers={}, stream_handlers={})
+        nodes = NodeHost(scheduler)
+        nodes.without_nodes = lambda: "waits for a node: the pilot has none; extend it"
+        runs = RunHost(nodes, dict, lambda: None)
+        a_run("waiting")
+        runs.launch("waiting")
+        await eventually_async(lambda: "extend it" in RUNS.read("waiting").reason)
+        await runs.close("the test is over")
+
+    asyncio.run(launched())
+
+
+def test_a_run_that_ends_says_what_is_not_known_to_have_ended(
+    state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "KILL_S", 0.1)
+    monkeypatch.setattr(host, "STOP_GRACE", 0.1)
+
+    async def stopped() -> None:
+        worker = SimpleNamespace(name="n-1", address="tls://gone")
+        scheduler: Any = SimpleNamespace(workers={"tls://gone": worker}, stream_handlers={})
+        nodes = NodeHost(scheduler)
+        runs = RunHost(nodes, dict, lambda: None)
+        started = []
+
+        async def spawn(*_: Any, **__: Any) -> processes.Process:
+            scheduler.workers.clear()  # its node is cut off
+            started.append(processes.Process(nodes, "key", "counter", "n-1"))
+            return started[0]
+
+        monkeypatch.setattr(nodes, "spawn", spawn)
+        a_run("cut-off")
+        runs.launch("cut-off")
+        await eventually_async(lambda: started)
+        assert await started[0].stop(0.01) is None
+        await runs.stop("cut-off")
+        await eventually_async(lambda: not runs.live)
+        assert RUNS.read("cut-off").reason.endswith(
+            "what it had on n-1 is not known to have ended: it may go on as long as the node"
+        )
+
+    asyncio.run(stopped())

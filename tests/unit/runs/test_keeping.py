@@ -40,11 +40,11 @@ class Process:
     async def wait(self) -> int:
         return await asyncio.shield(self._code)
 
-    async def stop(self, grace: float = 1.5) -> int:
+    async def stop(self, grace: float = 1.5) -> int | None:
         self.got.append({"op": "stop"})
         if self.obedient:
             self.end(0)
-        return self._code.result() if self.ended else -9
+        return self._code.result() if self.ended else None
 
     def say(self, message: dict[str, Any]) -> None:
         self._inbox.put_nowait(message)

@@ -96,3 +96,26 @@ def test_what_a_node_gives_back_without_having_begun_it_is_no_loss(tmp_path: Pat
     assert not tasks.running
     assert not tasks.ended
     assert not log
+
+
+def test_what_was_cut_off_with_its_node_is_not_to_blame_and_goes_where_it_has_time(tmp_path: Path) -> None:
+    tasks, _ = board(tmp_path, 2)
+    for number in range(2 * LOSSES):
+        (task,) = tasks.take(1)
+        tasks.cut_off(task["task"], "n-1", 10.0, 10.0 + number)
+    assert not tasks.ended
+    assert tasks.least_needed == 0.0, "the other one has not begun"
+    assert [task["task"] for task in tasks.take(1, lambda needs: needs < 5.0)] == [1]
+    assert tasks.least_needed == 15.0
+    assert not tasks.take(1, lambda needs: needs < 5.0)
+    assert [task["task"] for task in tasks.take(1, lambda needs: needs < 20.0)] == [0]
+
+
+def test_one_that_no_node_lasts_for_has_failed_unless_it_may_try_again(tmp_path: Path) -> None:
+    tasks, _ = board(tmp_path, 1, retries=1)
+    for attempt in (1, 2):
+        (task,) = tasks.take(1)
+        assert task["attempt"] == attempt
+        tasks.cut_off(0, "n-1", 100.0, 200.0, "no node lasts longer")
+    assert tasks.failed == [0]
+    assert "no node lasts longer" in tasks.failure()

@@ -151,6 +151,8 @@ class ProcessHost:
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+        if self._tasks:  # what those had started ends with them, before another supervisor starts the same elsewhere
+            await asyncio.wait(self._tasks, timeout=SAVE_S)
 
     async def _wait(self, keys: Sequence[str], seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -19,6 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
 from pilothouse.errors import Unavailable
+from pilothouse.pilots.node.cut_short import Lasting
 from pilothouse.pilots.node.exits import Blaming, Guarding
 
 #: Dask's routes beside the plots. Not among them: its proxy to other ports, and what changes something.
@@ -47,8 +48,8 @@ class _Portless:
         self.http_server = HTTPServer(self.http_application)
 
 
-class Scheduler(_Portless, Blaming, distributed.Scheduler):  # type: ignore[misc]
-    """A scheduler without a port for pages, which tries nothing again that ended a node."""
+class Scheduler(_Portless, Blaming, Lasting, distributed.Scheduler):  # type: ignore[misc]
+    """A scheduler without a port for pages, which tries nothing again that ended a node, or that no node lasts for."""
 
 
 class Worker(_Portless, Guarding, distributed.Worker):  # type: ignore[misc]

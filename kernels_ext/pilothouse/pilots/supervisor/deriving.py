@@ -22,6 +22,8 @@ def derived(record: PilotRecord, summary: str, *, scheduling: bool) -> tuple[Sta
         return State.STARTING, "no node is running; they are being replaced"
     if State.PENDING in nodes and not nodes & {State.STARTING, State.DRAINING} and scheduling:
         return State.PENDING, summary
-    if record.state is State.RUNNING:  # without nodes, as it was told to
-        return State.RUNNING, record.reason
+    if not record.nodes_wanted and scheduling:  # as it was told to
+        if State.DRAINING in nodes:
+            return record.state, summary
+        return State.PENDING, "it has no nodes: work brings them" if record.adapt else "it has no nodes: extend it"
     return State.STARTING, summary

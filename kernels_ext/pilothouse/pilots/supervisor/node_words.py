@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pilothouse.registry.journal import tail
-from pilothouse.registry.records import NodeRecord, State
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
 
 
 def waiting(nodes: Sequence[NodeRecord]) -> str:
@@ -19,6 +19,13 @@ def waiting(nodes: Sequence[NodeRecord]) -> str:
     when = f"; expected start {min(starts):%Y-%m-%d %H:%M} UTC" if starts else ""
     count = "1 node waits" if len(pending) == 1 else f"{len(pending)} nodes wait"
     return f"{count} in the queue{': ' + '; '.join(reasons) if reasons else ''}{when}"
+
+
+def without_nodes(record: PilotRecord, summary: str) -> str:
+    """What a run waits for whose pilot has no node; `summary` is why it has fewer than it should."""
+    if record.nodes_wanted:
+        return f"waits for a node: {summary or 'none is up yet'}"
+    return "waits for a node, which is asked for" if record.adapt else "waits for a node: the pilot has none; extend it"
 
 
 def longest_wait(nodes: Sequence[NodeRecord]) -> float:

@@ -240,7 +240,8 @@ class Supervisor:
     def _check_clocks(self) -> None:
         record, now = self.record, utcnow()
         no_node_yet = bool(record.nodes_wanted) and not any(node.state is State.RUNNING for node in record.nodes)
-        if no_node_yet or self.runs.live or any(worker.processing for worker in self.scheduler.workers.values()):
+        computing = any(worker.processing for worker in self.scheduler.workers.values()) or self.scheduler.holds
+        if no_node_yet or self.runs.live or computing:
             self.active = now
         idle_s = float(record.description["idle_timeout"])
         idle_end = None if self.runs.live else self.active + timedelta(seconds=idle_s)

@@ -16,11 +16,12 @@ from pilothouse.pilots.sites.site import Site
 from pilothouse.pilots.supervisor import walltimes
 from pilothouse.pilots.supervisor.giving_back import GivingBack
 from pilothouse.pilots.supervisor.node_book import NodeBook
-from pilothouse.pilots.supervisor.node_words import waiting, why_failed
+from pilothouse.pilots.supervisor.node_words import waiting, why_failed, without_nodes
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
+from pilothouse.runs.terms import Terms
 from pilothouse.state import utcnow, write_atomic
 
 #: After this many failures in a row without a node that came up, the pilot stops trying.
@@ -67,6 +68,7 @@ class Nodes:
         self._asked: set[str] = set()
         self._overdue: set[str] = set()
         self._told: set[str] = set()
+        self._terms = Terms()
         self.exhausted = ""
         self.trouble = ""
         self.refusal = ""
@@ -82,7 +84,7 @@ class Nodes:
         """Learn from the scheduler which workers come and go."""
         from distributed.diagnostics.plugin import SchedulerPlugin
 
-        nodes = self
+        nodes, adopted = self, [node for node in self._record.nodes if self._record.generation > 1]
 
         class Watcher(SchedulerPlugin):  # type: ignore[misc,unused-ignore]
             name = "pilothouse-nodes"
@@ -95,8 +97,11 @@ class Nodes:
                 if node is not None:
                     nodes._disconnected(node)
 
+        self._terms = Terms.of(scheduler)
         self.giving_back.watch(scheduler, host)
         host.told = self._told_to_end
+        host.unheard = lambda: any(node.connected and node.state in ACTIVE[:2] for node in adopted)
+        host.without_nodes = lambda: without_nodes(self._record, self.summary)
         scheduler.add_plugin(Watcher())
         for worker in scheduler.workers.values():
             self.connected(str(worker.name), worker.address)
@@ -110,6 +115,7 @@ class Nodes:
                 node.connected = node.connected or utcnow()
                 node.started = node.started or node.connected
                 self.book.mark(node, State.RUNNING, "")
+                walltimes.tell(self._terms, self._record, self.description, self._site.drain)  # before it gets work
 
     def _disconnected(self, node: NodeRecord) -> None:
         node.address = ""
@@ -170,10 +176,10 @@ class Nodes:
                 if not self.exhausted and time.monotonic() >= self._not_before:
                     await self._submit_missing(kind, wanted - len(active))
                     await self._ask()
-            else:
-                if len(active) > wanted:
-                    self._let_go(active, len(active) - wanted)
-                self._let_leave(kind, active)
+            elif len(active) > wanted:
+                self._let_go(active, len(active) - wanted)
+            self._let_leave(kind, wanted)
+        walltimes.tell(self._terms, self._record, self.description, self._site.drain)
 
     async def _ask(self) -> None:
         statuses = await self._asking.statuses([node.job for node in self._record.nodes if node.job])
@@ -338,14 +344,14 @@ class Nodes:
         for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
             self._drain_soon(node, "shrunk")
 
-    def _let_leave(self, kind: str, active: list[NodeRecord]) -> None:
-        if all(node.state is State.RUNNING for node in active):
-            for node in self._record.nodes:
-                if node.leaving and node.kind == kind and node.state is State.RUNNING and node.name not in self._told:
-                    self._drain_soon(node, "renewed", may_finish=node.name not in self._asked)
+    def _let_leave(self, kind: str, wanted: int) -> None:
+        running = [node for node in self._record.nodes if node.kind == kind and node.state is State.RUNNING]
+        for node in walltimes.replaced([node for node in running if node.name not in self._told], wanted):
+            self._drain_soon(node, "renewed", may_finish=node.name not in self._asked)
 
     def _drain_soon(self, node: NodeRecord, why: str, *, may_finish: bool = False) -> None:
         seconds = (walltimes.to_finish if may_finish else walltimes.to_hand_over)(node, self._site.drain)
+        self._terms.given_back.add(node.name)
         self.giving_back.drain(node, why, seconds)
 
     # ------------------------------------------------------------------ ends

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
+from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.supervisor.node_words import longest_wait
-from pilothouse.registry.records import NodeRecord
+from pilothouse.registry.records import NodeRecord, PilotRecord, State
+from pilothouse.runs.cores import Capacity
+from pilothouse.runs.keeping import END_S
+from pilothouse.runs.terms import SAME, Term, Terms
 from pilothouse.state import utcnow
 
 #: The least seconds before its walltime at which a node is drained, whether its replacement is there or not.
@@ -15,6 +20,8 @@ LAST_CALL_S = 10.0
 DRAIN_SHARE = 0.05
 #: Seconds between the end of draining and that of the walltime.
 SPARE_S = 3.0
+#: The most seconds after which it is seen that a job has started.
+SEEN_S = 60.0
 
 
 def left(node: NodeRecord) -> float:
@@ -47,3 +54,47 @@ def to_finish(node: NodeRecord, drain: float) -> float:
     """Seconds for a node whose replacement came before its walltime was over: what fits into that is finished."""
     most = left(node) - last_call(node, drain)
     return max(to_hand_over(node, drain), most if most < math.inf else 0.0)
+
+
+def replaced(running: Sequence[NodeRecord], wanted: int) -> list[NodeRecord]:
+    """Of the nodes of a kind that run, those that leave and whose replacement runs, too: those that end first."""
+    leaving = sorted((node for node in running if node.leaving), key=left)
+    return leaving[: max(len(running) - wanted, 0)]
+
+
+def term(node: NodeRecord, asked: float, drain: float) -> Term | None:
+    """How long work may go on there, for those who give it out; None where its end is not known.
+
+    Parameters
+    ----------
+    asked
+        The walltime that nodes of its kind have by now, seconds; 0 where it is not known.
+    """
+    if node.ends is None:
+        return None
+    kept = last_call(node, drain) + END_S
+    came = node.connected or utcnow()
+    walltime = _whole(node)
+    if walltime > SAME * asked - SEEN_S:
+        walltime = max(walltime, asked)
+    return Term(
+        until=time.monotonic() + left(node) - kept,
+        whole=(node.ends - came).total_seconds() - kept,
+        walltime=walltime,
+        renewed=node.leaving,
+    )
+
+
+def tell(terms: Terms, record: PilotRecord, description: PilotDescription, drain: float) -> None:
+    """Have those who give out work know how long the pilot's nodes last."""
+    kinds = {kind: description.kind(kind) for kind in record.wanted}
+    there = {
+        node.name: term(node, kinds[node.kind].walltime or 0.0 if node.kind in kinds else 0.0, drain)
+        for node in record.nodes if node.state in (State.RUNNING, State.DRAINING)
+    }  # fmt: skip
+    come = [kinds[kind] for kind, wanted in record.wanted.items() if wanted]
+    terms.tell(
+        {name: each for name, each in there.items() if each is not None},
+        [(Capacity(kind.cores or 1, kind.gpus or 0), kind.walltime or 0.0) for kind in come],
+        replaced=description.replace != "never",
+    )
