@@ -111,8 +111,8 @@ class FirstNode:
         record.next_node += 1
         node = NodeRecord(name=name, role="successor", submitted=utcnow(), since=utcnow(), cores=kind.cores or 1)
         record.nodes.append(node)
-        self._supervisor.changed(True)
         try:
+            self._supervisor.changed(True)
             node.job = await self._supervisor.queue.submit(supervisor_job(record, node, kind, after=self.node.job))
         except PilothouseError:
             record.nodes.remove(node)
@@ -148,4 +148,5 @@ class FirstNode:
         record.state = State.PENDING
         record.reason = f"job {successor.job if successor else ''} takes over"
         supervisor.journal.add("handed over", to=successor.job if successor else "")
-        supervisor.changed(True)
+        with contextlib.suppress(PilothouseError):  # a full home: the successor takes over what was written before
+            supervisor.changed(True)

@@ -18,12 +18,12 @@ from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.line.client import runtime_folder
-from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered, reconcile
+from pilothouse.registry.line.client import runtime_folders
+from pilothouse.registry.liveness import clear_away, deciding, may_be_recovered, reconcile
 from pilothouse.registry.naming import remove_unused, tag
 from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
-from pilothouse.state import Unreadable, home, utcnow
+from pilothouse.state import Unreadable, home, utcnow, writing
 from pilothouse.sync import blocking
 
 #: A supervisor's socket, and a temporary name of :func:`pilothouse.state.write_atomic`: a process's number is in them.
@@ -111,15 +111,19 @@ def end_for_good(record: PilotRecord) -> None:
         queue = queue_for(site)
         blocking(queue.cancel([node.job for node in record.nodes if node.job and not node.state.ended]))
         blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
-    change(PILOTS, record, _finish)
+    with writing(PILOTS.path(record.name)):
+        if record.state is State.LOST:
+            with deciding(record) as mine:
+                if mine:
+                    change(PILOTS, record, _finish)
+        else:
+            change(PILOTS, record, _finish)
     _remove_folders([record])
 
 
 def _finish(latest: PilotRecord) -> bool:
-    """Write that a pilot has ended, unless somebody recovers it, or a supervisor has come up in the meantime."""
+    """Write that a pilot has ended, unless a supervisor has come up in the meantime."""
     if latest.state is State.LOST:
-        if not claim_next(latest):
-            return False
         clear_away(latest)
         latest.reason = f"cancelled; it was lost: {latest.reason}"
     elif latest.supervisor is None and not latest.state.ended:
@@ -176,7 +180,8 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
             continue
         found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
-        _remove_files(runtime_folder(), _SOCKET)
+        for folder in runtime_folders():
+            _remove_files(folder, _SOCKET)
         remove_torn()
         clear_lost()
         _remove_folders(record for record in PILOTS if isinstance(record, PilotRecord))
@@ -203,7 +208,8 @@ def remove_torn() -> None:
 
     Several hosts may share the first, and a file says its process but not its host: an hour has to have passed.
     """
-    _remove_files(runtime_folder(), _TORN)
+    for folder in runtime_folders():
+        _remove_files(folder, _TORN)
     records = [path for kind in (PILOTS, RUNS) for path in (kind.root, *kind.root.iterdir())]
     for folder in (home(), home() / "names", *records):
         with contextlib.suppress(OSError):  # it is none, or has gone in the meantime
