@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks import fake
 from benchmarks.rows import Row, compare, missing, within
 from tests.slurm.cluster import SlurmCluster, missing_programs
 
@@ -26,7 +27,7 @@ RUNS = 5
 NULL_TASKS = 10_000
 EXECUTABLES = 2_000
 ASKED = {"cores": 1, "memory": "900 MiB", "walltime": "20min"}
-SITE = '[slurm]\ninterface = "lo"\npoll_most = 10.0\n'
+SITE = '[slurm]\ninterface = "lo"\npoll_most = 10.0\n[fake]\nsystem = "fake"\ninterface = "lo"\n'
 
 
 def _median(measure: Callable[[], float], runs: int = RUNS) -> float:
@@ -248,6 +249,46 @@ def _radical() -> float | None:
     return next((float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("each")), None)
 
 
+def _thousand() -> list[Row]:
+    """A pilot of a thousand nodes that all wait, on a fake batch system: what it costs to keep, to list and to end."""
+    import pilothouse as ph
+    from pilothouse.registry.records import PILOTS
+
+    begun = time.perf_counter()
+    pilot = ph.submit("fake", nodes=1000, memory="1 GiB", walltime="20min")
+    while sum(bool(node.job) for node in pilot.nodes) < 1000:
+        time.sleep(0.5)
+    submitted = time.perf_counter() - begun
+    record = pilot.record
+    assert record.supervisor is not None
+    process = psutil.Process(record.supervisor.pid)
+    time.sleep(5)
+    before, begun = process.cpu_times(), time.perf_counter()
+    time.sleep(20)
+    after = process.cpu_times()
+    share = (after.user + after.system - before.user - before.system) / (time.perf_counter() - begun)
+
+    def listed() -> float:
+        begun = time.perf_counter()
+        assert pilot.name in {each.name for each in ph.pilots()}
+        return time.perf_counter() - begun
+
+    found = _median(listed)
+    megabytes = process.memory_info().rss / 2**20
+    size = PILOTS.path(pilot.name).stat().st_size / 2**20
+    begun = time.perf_counter()
+    pilot.cancel()
+    cancelled = time.perf_counter() - begun
+    return [
+        within("1,000 waiting nodes on a fake queue: all submitted (s)", submitted, 60.0),
+        within("the same: supervisor, share of a core", share, 0.2),
+        within("the same: supervisor, memory (MB)", megabytes, 250.0),
+        within("the same: record (MB)", size, 2.0),
+        within("the same: listed (s)", found, 0.2),
+        within("the same: cancelled (s)", cancelled, 10.0),
+    ]
+
+
 @contextlib.contextmanager
 def _places() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
@@ -287,7 +328,7 @@ def _on_slurm() -> list[Row]:
 
 def rows() -> list[Row]:
     """Measure everything, one thing after the other."""
-    with _places():
+    with fake.installed(), _places():
         if missing_programs(accounting=False) or not shutil.which("sbatch"):
-            return [missing("pilots on a batch system", "Slurm"), *_tasks()]
-        return [*_on_slurm(), *_tasks()]
+            return [missing("pilots on a batch system", "Slurm"), *_thousand(), *_tasks()]
+        return [*_on_slurm(), *_thousand(), *_tasks()]

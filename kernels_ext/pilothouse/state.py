@@ -31,7 +31,14 @@ def home() -> Path:
         import platformdirs
 
         path = platformdirs.user_state_path("pilothouse", appauthor=False)
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return make_private(path)
+
+
+def make_private(path: Path) -> Path:
+    """Make the folder at `path`, and those above it that are missing, for the user alone (0700); `path` itself."""
+    if not path.is_dir():  # parents=True would let everybody look into those above it
+        make_private(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

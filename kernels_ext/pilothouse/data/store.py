@@ -32,7 +32,7 @@ from pilothouse.registry.folders import LEFTOVERS
 from pilothouse.registry.liveness import is_alive
 from pilothouse.registry.records import PILOTS, ProcessRef
 from pilothouse.registry.states import has_ended
-from pilothouse.state import check_name, home, write_atomic
+from pilothouse.state import check_name, home, make_private, write_atomic
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\.[0-9a-f]{16}")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -64,8 +64,11 @@ def root() -> Path:
         shared = Path("/dev/shm")  # noqa: S108 - a private folder below it, checked to be ours
         base = shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
         path = base / f"pilothouse-{os.getuid()}"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path)
     found = path.lstat()
+    if not chosen and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        path.chmod(0o700)  # of an earlier version: others could look into it, and put nothing there
+        found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Unavailable(
             f"{path} is not a private folder of yours; set PILOTHOUSE_STORE to a folder of mode 0700 on this node"

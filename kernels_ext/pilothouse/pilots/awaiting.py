@@ -36,11 +36,11 @@ def wait_for_nodes(name: str, read: Callable[[], PilotRecord], nodes: int | None
         record = seen(read())
         if record.state.ended:
             error = Lost if record.state is State.LOST else Failed
-            raise error(f"the pilot {name!r} is {record.state}: {record.reason or 'it was cancelled'}")
+            raise error(f"the pilot {name!r} is {record.state}{f': {record.reason}' if record.reason else ''}")
         have, wanted = count(record)
         if record.gave_up and have < wanted and any(not node.state.ended for node in record.nodes):
             raise Failed(f"the pilot {name!r} has {have} of {wanted} nodes and has stopped trying: {record.gave_up}")
-        return record.answers and have >= wanted
+        return record.answers and bool(record.scheduler) and have >= wanted
 
     def what() -> tuple[str, float | None]:
         record = read()

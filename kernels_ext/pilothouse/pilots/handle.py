@@ -7,7 +7,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, InvalidInput, Unavailable
+from pilothouse.errors import Conflict, InvalidInput, Unavailable, WaitTimeout
 from pilothouse.pictures import mimebundle
 from pilothouse.pilots.awaiting import wait_for_nodes
 from pilothouse.pilots.node_texts import job_script_of, logs_of
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from pilothouse.pilots.timeline import Timeline
+
+#: Seconds for the end of a pilot whose supervisor did not hear that it was to end: it may be ending by itself.
+UNHEARD_S = 5.0
 
 
 class Pilot(Executes):
@@ -240,6 +243,13 @@ class Pilot(Executes):
         """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error.
 
         Of a lost pilot, the jobs that it has left are ended and what it had is removed: it can't be recovered then.
+
+        Raises
+        ------
+        Unavailable
+            Its supervisor could not be told, as far as is known, and it has not ended by itself.
+        WaitTimeout
+            It is ending, and has not ended after `timeout` seconds.
         """
         self._close_client()
         record = reconcile(self._read())
@@ -247,15 +257,25 @@ class Pilot(Executes):
             from pilothouse.pilots.supervisor.orphans import end_for_good
 
             end_for_good(record)
-        if not self.state.ended:
-            with contextlib.suppress(Conflict, Unavailable):
+        if self.state.ended:
+            return self
+        unheard: list[Unavailable] = []
+        try:
+            with contextlib.suppress(Conflict):  # it is ending
                 self._ask("cancel")
+        except Unavailable as error:  # it may have ended at this very moment
+            unheard.append(error)
+        try:
             wait_until(
                 lambda: self.state.ended,
                 what=lambda: (f"{self.name}: ending", None),
                 goes_on=f"The pilot {self.name!r} is ending.",
-                timeout=timeout,
+                timeout=min(timeout, UNHEARD_S) if unheard else timeout,
             )
+        except WaitTimeout:
+            if unheard:
+                raise Unavailable(f"the pilot {self.name!r} has not ended: {unheard[0]}") from None
+            raise
         return self
 
     def remove(self) -> None:

@@ -16,6 +16,12 @@ logger = logging.getLogger(__name__)
 
 #: Seconds by which the clocks of this host and of the file system may differ.
 CLOCKS_S = 1.0
+#: So many last lines may tell what ended a process; what they are part of may begin before them.
+LAST, BEFORE = 40, 200
+#: A line that was logged, and its level.
+_LOGGED = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:- \S+ - )?([A-Z]+)\b")
+#: What nobody logs: a crash of native code, how systems end processes.
+_DEATH = re.compile(r"^Fatal Python error|^Killed\b|\boom-kill\b|^slurmstepd: ")
 #: A line that tells what went wrong: the end of a traceback, what was logged as an error, how systems end processes.
 _ERROR = re.compile(
     r"^[\w.]*(Error|Exception|Interrupt|Exit)\b|^Fatal Python error| (ERROR|CRITICAL) "
@@ -57,7 +63,9 @@ def tail(path: Path, number: int) -> str:
 
 
 def last_error(path: Path, since: datetime | None = None) -> str:
-    """Of the last lines of a log, the last one that tells of an error; empty when none does.
+    """Of the last lines of a log, the last one that tells what ended its process; empty when none does.
+
+    What was logged with its traceback and gone on from, as the end of a run, is none; nor is what was chatted about.
 
     Parameters
     ----------
@@ -71,7 +79,14 @@ def last_error(path: Path, since: datetime | None = None) -> str:
             return ""
         if written < since.timestamp() - CLOCKS_S:
             return ""
-    return next((line for line in reversed(tail(path, 40).splitlines()) if _ERROR.search(line)), "")
+    found, counts = "", True
+    lines = tail(path, BEFORE).splitlines()
+    for number, line in enumerate(lines, LAST - len(lines)):
+        if logged := _LOGGED.match(line):
+            counts = logged[1] == "CRITICAL"
+        if number >= 0 and (_DEATH.search(line) or (counts and _ERROR.search(line))):
+            found = line
+    return found
 
 
 def logs(folder: Path, first: str, number: int, only: str | None = None) -> str:

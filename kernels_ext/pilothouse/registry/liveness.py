@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -163,15 +163,24 @@ def may_be_recovered(record: PilotRecord) -> bool:
     return record.state is State.LOST and record.lease_end is not None and record.lease_end > utcnow()
 
 
-def claim_next(record: PilotRecord) -> bool:
-    """Whether this process, and no other, decides what becomes of a lost pilot: it goes on, or ends for good."""
+@contextlib.contextmanager
+def deciding(record: PilotRecord) -> Iterator[bool]:
+    """Whether this process, and no other, decides what becomes of a lost pilot: it goes on, or ends for good.
+
+    Where the body fails, nothing was decided, and another process may.
+    """
+    mark = PILOTS.folder(record.name) / f"generation-{record.generation + 1}"
     try:
-        os.close(
-            os.open(PILOTS.folder(record.name) / f"generation-{record.generation + 1}", os.O_CREAT | os.O_EXCL, 0o600)
-        )
+        os.close(os.open(mark, os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        return False
-    return True
+        yield False
+        return
+    try:
+        yield True
+    except BaseException:
+        with contextlib.suppress(OSError):
+            mark.unlink()
+        raise
 
 
 def remove_addresses(record: PilotRecord) -> None:

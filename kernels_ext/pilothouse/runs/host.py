@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from pilothouse.errors import InvalidInput, NotFound, PilothouseError
+from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
 from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal, tail
@@ -47,6 +47,8 @@ class Context:
         self.processes: list[Process] = []
         self._hand_overs: list[Leaving] = []
         self.dirty = True
+        self._saved = -1
+        self._trouble = ""
         self._host = host
         self._dask = dask
 
@@ -99,15 +101,41 @@ class Context:
         return self.folder / f"{label}.log"
 
     def log(self, text: str) -> None:
-        """Add a line to the run's log."""
-        with (self.folder / "run.log").open("a", encoding="utf-8") as file:
+        """Add a line to the run's log, where that can be written."""
+        with contextlib.suppress(OSError), (self.folder / "run.log").open("a", encoding="utf-8") as file:
             file.write(f"{utcnow():%H:%M:%S} {text}\n")
 
-    def save(self) -> None:
-        """Write its record, unless another supervisor has the run by now: it goes on there."""
-        self.dirty = False
-        with contextlib.suppress(owning.Superseded):
-            owning.write(self.record)
+    def save(self) -> bool:
+        """Write its samples, then its record, unless another supervisor has the run by now: it goes on there.
+
+        Returns
+        -------
+        bool
+            Whether that was possible; what could not be written is tried again at the next call.
+        """
+        trouble = ""
+        for write in (self._save_samples, self._save_record):
+            try:
+                write()
+            except (OSError, Unavailable) as error:
+                trouble = str(error)
+        if trouble and trouble != self._trouble:
+            logger.warning("run %s can't be written: %s", self.name, trouble)
+        self._trouble = trouble
+        return not trouble
+
+    def _save_samples(self) -> None:
+        seq = self.telemetry.seq
+        if seq != self._saved:
+            with contextlib.suppress(FileNotFoundError):  # somebody removed the run with all that it had
+                self.telemetry.save(self.folder / TELEMETRY)
+            self._saved = seq
+
+    def _save_record(self) -> None:
+        if self.dirty:
+            with contextlib.suppress(owning.Superseded):
+                owning.write(self.record)
+            self.dirty = False
 
     def event(self, what: str, **details: Any) -> None:
         """Add to the run's history."""
@@ -138,6 +166,7 @@ class RunHost:
         self._changed = changed
         self._live: dict[str, Context] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._unwritten: list[Context] = []
         self._handing_over = False
 
     @property
@@ -167,7 +196,7 @@ class RunHost:
         if context.stopping.is_set():
             return
         context.event("stop asked for")
-        context.record.state = State.STOPPING
+        context.record.state, context.dirty = State.STOPPING, True
         context.save()
         context.stopping.set()
         asyncio.get_running_loop().call_later(STOP_GRACE, self._tasks[name].cancel)  # it, not what has its name by then
@@ -203,7 +232,7 @@ class RunHost:
                 await asyncio.sleep(0.05)
             if not context.stopping.is_set():
                 driver = load()()
-                record.state, record.started = State.RUNNING, utcnow()
+                record.state, record.started, context.dirty = State.RUNNING, utcnow(), True
                 context.save()
                 context.event("started")
                 await driver.run(context)
@@ -224,28 +253,31 @@ class RunHost:
                 context.event("not known to have ended", nodes=left)
                 word = f"what it had on {', '.join(left)} is not known to have ended: it may go on as long as the node"
                 record.reason = "\n".join(part for part in (record.reason, word) if part)
-            context.telemetry.save(context.folder / TELEMETRY)
             if self._handing_over:
                 context.event("handed over")
-            else:
-                record.ended = utcnow()
-                context.event(record.state.value, reason=record.reason)
+                context.dirty = False  # its state is that of a run that goes on
                 context.save()
+            else:
+                record.ended, context.dirty = utcnow(), True
+                context.event(record.state.value, reason=record.reason)
+                self._unwritten.append(context)
+                self.write_ends()
             self._live.pop(record.name, None)
             self._tasks.pop(record.name, None)
             self._changed()
 
+    def write_ends(self) -> bool:
+        """Write how runs have ended whose end could not be written yet; whether all of them could be."""
+        self._unwritten = [context for context in self._unwritten if not context.save()]
+        return not self._unwritten
+
     async def _save_regularly(self, context: Context) -> None:
-        saved, nodeless = -1, False
+        nodeless = False
         while True:
             if not self._host.nodes or nodeless:
                 nodeless = not self._host.nodes
                 context.waits(self._host.without_nodes() if nodeless else "")
-            if context.dirty:
-                context.save()
-            if context.telemetry.seq != saved:
-                saved = context.telemetry.seq
-                context.telemetry.save(context.folder / TELEMETRY)
+            context.save()
             await asyncio.sleep(SAVE_INTERVAL)
 
     async def frame(self, name: str, since: int, wait: float) -> tuple[dict[str, Any], bytes]:

@@ -37,8 +37,11 @@ def launch(
             write_atomic(folder / file, data)
         ask(pilot.name, pilot.created, "launch", name=record.name)
     except BaseException as error:
-        if isinstance(error, PilothouseError) or not _has(pilot, record.name):
+        refused = isinstance(error, PilothouseError) and not isinstance(error, Unavailable)
+        if refused or not _has(pilot, record.name):
             remove(RUNS, record)
+        elif isinstance(error, Unavailable):  # only the answer was lost
+            return Run(record.name)
         raise
     return Run(record.name)
 

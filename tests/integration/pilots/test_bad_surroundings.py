@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import pilothouse as ph
+from pilothouse import remains
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.discovery import local_site
 from pilothouse.pilots.submission import pilots
@@ -73,22 +74,30 @@ def environment(pid: int) -> dict[str, str]:
 
 def test_a_pilot_outlives_a_home_that_is_full_for_a_time(small_home: Path) -> None:
     with ph.submit("local", nodes=1).wait(timeout=60) as pilot:
+        run = pilot.launch("count", {"to": 5})
+        eventually(lambda: len(run.frame().time), "its first samples")
         ballast = fill(small_home)
         supervisor = pilot.record.supervisor
         assert supervisor is not None
-        with contextlib.suppress(PilothouseError):
-            pilot.extend(1)
-        with contextlib.suppress(PilothouseError):
-            pilot.scale(1)
+        for _ in range(3):
+            with pytest.raises(PilothouseError, match="can't be written: No space left"):
+                pilot.extend(1)
         client = pilot.client()
         assert client.submit(sum, [1, 2]).result(timeout=30) == 3
         os.kill(next(iter(client.run(os.getpid).values())), 9)
         eventually(lambda: not client.scheduler_info(-1)["workers"], "the end of its node")
         ballast.unlink()
         eventually(lambda: client.submit(os.getpid, pure=False).result(timeout=30), "a new node")
+        assert len(client.scheduler_info(-1)["workers"]) == 1, "what was refused was not done"
+        eventually(lambda: run.state.ended, "the end of a run that could not be written")
         pilot.scale(2).wait(timeout=60)
         assert pilot.record.supervisor == supervisor
-    assert pilot.state == "finished"
+        everything = [psutil.Process(supervisor.pid), *psutil.Process(supervisor.pid).children(recursive=True)]
+        ballast = fill(small_home)
+        pilot.cancel()
+        eventually(lambda: not any(remains.is_running(process) for process in everything), "the end of all it had")
+        ballast.unlink()
+    assert (pilot.state, pilot.reason) == ("finished", "cancelled")
 
 
 def test_a_read_only_home_is_named_and_pilots_are_still_shown(small_home: Path) -> None:

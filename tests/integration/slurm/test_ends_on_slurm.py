@@ -47,7 +47,7 @@ def test_what_slurm_refuses_fails_at_once_in_its_words(login: LoginNode, directi
         pilot.wait(timeout=60)
     assert said in pilot.reason
     assert said in happened(pilot, "refused")[0]["reason"]
-    assert len(calls.read_text().splitlines()) == 1
+    assert len(calls.read_text().splitlines()) == 2, "one for each node, side by side"
     assert not login.cluster.run("squeue", "-h").stdout
     eventually(lambda: not login.processes(), "the end of its supervisor")
 

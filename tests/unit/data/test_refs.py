@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import stat
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from pilothouse.data import Ref, codec, put, report, store, sweep
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
 from pilothouse.registry.liveness import remove_leftovers
 from pilothouse.registry.records import PILOTS, NodeRecord, State
-from pilothouse.state import utcnow
+from pilothouse.state import make_private, utcnow
 from tests.waiting import eventually
 
 Make = Callable[..., str]
@@ -106,6 +107,30 @@ def test_a_store_that_others_can_open_is_refused(pilot_record: Make, node_store:
     with pytest.raises(Unavailable, match="PILOTHOUSE_STORE"):
         put(np.arange(3), pilot=name)
     node_store.chmod(0o700)
+
+
+@pytest.mark.parametrize("made", ["by nodes", "by an earlier version"])
+def test_without_dev_shm_the_store_is_in_our_own_folder_whoever_of_us_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    monkeypatch.delenv("PILOTHOUSE_STORE", raising=False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ours = tmp_path / f"pilothouse-{os.getuid()}"
+    mask = os.umask(0o022)
+    try:
+        if made == "by nodes":
+            make_private(ours / "scratch" / "anna")
+            assert stat.S_IMODE((ours / "scratch").stat().st_mode) == 0o700
+        else:
+            ours.mkdir(mode=0o755)
+        assert store.root() == ours
+        assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+        ours.chmod(0o777)  # somebody else may have put something there
+        with pytest.raises(Unavailable, match="not a private folder"):
+            store.root()
+    finally:
+        os.umask(mask)
 
 
 def test_a_file_that_others_can_read_is_not_unpickled(pilot_record: Make) -> None:

@@ -16,11 +16,22 @@ CHATTER = """\
 2026-11-23 01:18:16,280 WARNING pilothouse.pilots.supervisor.giving_back: x-1 did not answer
 """
 TRACEBACK = """\
-2026-11-23 01:18:17,000 ERROR pilothouse.pilots.supervisor.owner: the supervisor ends
+2026-11-23 01:18:17,000 CRITICAL pilothouse.pilots.supervisor.owner: the supervisor ends
 Traceback (most recent call last):
   File "supervisor.py", line 12, in run
     raise CommClosedError(where) from error
 distributed.comm.core.CommClosedError: in <TLS>: Stream is closed
+"""
+FAILED_RUN = """\
+2026-11-23 01:18:17,500 ERROR pilothouse.runs.host: run sim failed
+Traceback (most recent call last):
+  File "host.py", line 190, in _drive
+    await driver.run(context)
+RuntimeError: the task ended with 3
+"""
+OF_DASK = """\
+2026-11-23 01:18:17,600 - distributed.core - ERROR - Exception while handling op
+KeyError: 'x'
 """
 CRASH = """\
 Fatal Python error: Segmentation fault
@@ -38,6 +49,12 @@ Current thread 0x00007f (most recent call first):
         (CHATTER + TRACEBACK, "distributed.comm.core.CommClosedError: in <TLS>: Stream is closed"),
         (TRACEBACK + CHATTER, "distributed.comm.core.CommClosedError: in <TLS>: Stream is closed"),
         (TRACEBACK + CHATTER * 14, ""),
+        (CHATTER + FAILED_RUN + CHATTER, ""),  # it went on
+        (FAILED_RUN + "  note\n" * 45 + "ValueError: of the same traceback\n", ""),
+        (FAILED_RUN + OF_DASK, ""),
+        (TRACEBACK + FAILED_RUN, "distributed.comm.core.CommClosedError: in <TLS>: Stream is closed"),
+        (FAILED_RUN + CRASH, "Fatal Python error: Segmentation fault"),
+        ("Traceback (most recent call last):\nImportError: no dask", "ImportError: no dask"),
         (CHATTER + CRASH, "Fatal Python error: Segmentation fault"),
         (CHATTER + TRACEBACK.splitlines()[0], TRACEBACK.splitlines()[0]),
         (

@@ -14,13 +14,16 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.cli import main
-from pilothouse.errors import Conflict
+from pilothouse.errors import Conflict, Unavailable
+from pilothouse.pilots import handle
+from pilothouse.pilots.supervisor import recovery
 from pilothouse.pilots.supervisor.orphans import clear_lost
 from pilothouse.registry import liveness
 from pilothouse.registry.liveness import reconcile
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
+from tests.unit.conftest import Disk
 from tests.unit.pilots.fake_commands import FakeCommands
 
 
@@ -142,6 +145,42 @@ def test_a_pilot_that_is_being_recovered_is_not_cleared_away(had: Callable[..., 
     pilot.cancel()
     assert pilot.state == "lost"
     assert all(path.exists() for path in left)
+
+
+def test_in_a_full_home_a_lost_pilot_stays_as_lost_as_it_was(
+    had: Callable[..., list[Path]], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    had()
+    pilot = ph.attach("frail")
+    assert pilot.state == "lost"
+    monkeypatch.setattr(recovery, "launch_here", lambda name: None)
+    disk.full = True
+    for end in (pilot.recover, pilot.cancel):
+        with pytest.raises(Unavailable, match=r"the state folder can't be written: .*No space left"):
+            end()
+        assert pilot.state == "lost"
+    disk.full = False
+    pilot.recover()
+    record = PILOTS.read("frail")
+    assert (record.state, record.generation) == ("starting", 2)
+    record.state = State.FINISHED  # nothing was launched
+    PILOTS.write(record)
+
+
+def test_a_pilot_whose_supervisor_does_not_hear_is_not_said_to_be_cancelled(
+    state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handle, "UNHEARD_S", 0.2)
+    now, me = utcnow(), liveness.this_process()
+    record = PilotRecord(
+        name="deaf", site="local", state=State.RUNNING, created=now, begun=now, heartbeat=now, supervisor=me,
+        settings={"name": "local", "system": "local"}, socket="/nowhere",
+    )  # fmt: skip
+    PILOTS.create(record)
+    with pytest.raises(Unavailable, match=r"'deaf' has not ended: .*No such file.*: cancel was not done"):
+        ph.attach("deaf").cancel()
+    record.state = State.FINISHED
+    PILOTS.write(record)
 
 
 def test_the_end_of_the_lease_clears_away_what_was_lost(had: Callable[..., list[Path]]) -> None:

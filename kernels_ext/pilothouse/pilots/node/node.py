@@ -31,6 +31,7 @@ import psutil
 from pilothouse import remains
 from pilothouse.registry.line.tls import clock_trouble
 from pilothouse.runs.channel import FINISH_S, FINISHING, PILOT_VARIABLE, SAVING
+from pilothouse.state import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -322,7 +323,7 @@ def _may_be_wanted(folder: Path) -> bool:
 def _own_folder(arguments: argparse.Namespace) -> Path:
     """Where the node has its temporary files. Its name says whose it is, for hosts may share the scratch folder."""
     parent = folders(arguments.scratch)
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(parent)
     remove_left(parent)
     return parent / f"{arguments.name}.{os.getpid()}{_here()}"
 

@@ -95,8 +95,13 @@ class Polling:
         self._eager = 0
         mine = sorted(f"{name}={value}" for name, value in cleaned(site.system).items() if name.startswith(MEANT_BY))
         digest = hashlib.sha256("\n".join([site.system, site.name, *mine]).encode()).hexdigest()[:12]
-        self._file = runtime_folder() / f"poll-{digest}.json"
+        self._name = f"poll-{digest}.json"
         self.asked = 0
+
+    @property
+    def _file(self) -> Path:
+        """The shared answer. Its folder goes when the user logs out, and is made again."""
+        return runtime_folder() / self._name
 
     def expect_change(self) -> None:
         """Ask soon, and for something newer than this moment."""
@@ -156,7 +161,8 @@ class Polling:
 
     def close(self) -> None:
         """Take the shared answer away; other pilots of this host make it anew."""
-        for path in (self._file, self._file.with_suffix(".lock")):
+        file = self._file
+        for path in (file, file.with_suffix(".lock")):
             path.unlink(missing_ok=True)
 
     async def _departed(self, ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -168,15 +174,16 @@ class Polling:
         return found
 
     async def _ask(self) -> dict[str, JobStatus]:
-        async with Turn(self._file.with_suffix(".lock")):
+        file = self._file
+        async with Turn(file.with_suffix(".lock")):
             oldest = max(self._newer, time.time() - self._interval)
-            said = _read(self._file)
+            said = _read(file)
             if said is not None and oldest <= said[0] <= time.time():  # later ones are of a clock that was put back
                 return said[1]
             begun = time.time()
             self.asked += 1
             listed = await self._queue.poll()
-            _write(self._file, begun, listed)
+            _write(file, begun, listed)
             return listed
 
 

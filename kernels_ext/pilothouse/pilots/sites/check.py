@@ -41,7 +41,7 @@ def checked(description: PilotDescription, site: Site) -> PilotDescription:
     _check_account(description, site)
     for name in description.wanted():
         _check_kind(description.kind(name), site, "" if name == FIRST else f"kinds.{name}.")
-    _check_nodes(description, site)
+    check_nodes(description, site)
     for field in LEASES:
         _hold(field, getattr(description, field), site.limit(field), f"site {site.name!r}")
     return description
@@ -192,7 +192,7 @@ def _queue(kind: NodeKind, site: Site, prefix: str) -> QueueLimits | None:
     return queue
 
 
-def _check_nodes(description: PilotDescription, site: Site) -> None:
+def check_nodes(description: PilotDescription, site: Site) -> None:
     """All kinds together: at the site, and in each queue."""
     wanted = description.wanted()
     _hold("nodes", sum(wanted.values()), site.nodes, f"site {site.name!r}")

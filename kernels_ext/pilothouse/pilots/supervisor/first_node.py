@@ -111,9 +111,9 @@ class FirstNode:
         record.next_node += 1
         node = NodeRecord(name=name, role="successor", submitted=utcnow(), since=utcnow(), cores=kind.cores or 1)
         record.nodes.append(node)
-        self._supervisor.changed(True)
-        job, queue = supervisor_job(record, node, kind, after=self.node.job), self._supervisor.queue
         try:
+            self._supervisor.changed(True)
+            job, queue = supervisor_job(record, node, kind, after=self.node.job), self._supervisor.queue
             keep_script(record, job, queue.script(job))
             node.job = await queue.submit(job)
         except PilothouseError:
@@ -150,4 +150,5 @@ class FirstNode:
         record.state = State.PENDING
         record.reason = f"job {successor.job if successor else ''} takes over"
         supervisor.journal.add("handed over", to=successor.job if successor else "")
-        supervisor.changed(True)
+        with contextlib.suppress(PilothouseError):  # a full home: the successor takes over what was written before
+            supervisor.changed(True)

@@ -13,6 +13,7 @@ from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.supervisor.departing import Departing
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.registry.journal import Journal
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
 
@@ -114,13 +115,20 @@ class GivingBack:
         jobs = [node.job for node in self._record.nodes if node.job and node.role != "first" and not node.state.ended]
         jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
         try:
+            jobs += await self._unanswered()
             await self._queue.cancel(jobs)
             await self._asking.gone(jobs, timeout=10.0)
-        except PilothouseError as error:  # the sweep of a later pilot ends what is left
+        except (PilothouseError, OSError) as error:  # the sweep of a later pilot ends what is left
             self._journal.add("trouble", reason=str(error))
         for node in list(self._record.nodes):
             if not node.state.ended:
                 self._book.end(node, State.FINISHED, "the pilot ended")
+
+    async def _unanswered(self) -> list[str]:
+        """Jobs in the queue of nodes whose submission was not answered."""
+        tags = {tag(node.name) for node in self._record.nodes if not node.job and not node.state.ended}
+        found = await self._queue.poll() if tags else {}
+        return [job for job, status in found.items() if status.tag in tags and not status.state.ended]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

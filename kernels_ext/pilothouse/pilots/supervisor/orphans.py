@@ -18,12 +18,12 @@ from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.line.client import runtime_folder
-from pilothouse.registry.liveness import claim_next, clear_away, may_be_recovered, reconcile
+from pilothouse.registry.line.client import runtime_folders
+from pilothouse.registry.liveness import clear_away, deciding, may_be_recovered, reconcile
 from pilothouse.registry.naming import remove_unused, tag
 from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
-from pilothouse.state import Unreadable, home, utcnow
+from pilothouse.state import Unreadable, home, utcnow, writing
 from pilothouse.sync import blocking
 
 #: A supervisor's socket, and a temporary name of :func:`pilothouse.state.write_atomic`: a process's number is in them.
@@ -114,12 +114,18 @@ def end_for_good(record: PilotRecord) -> None:
         jobs = [node.job for node in record.nodes if node.job and (node.state is State.LOST or not node.state.ended)]
         blocking(queue.cancel(jobs))
         jobs += [orphan.job for orphan in blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))]
-    change(PILOTS, record, lambda latest: _finish(latest, list(dict.fromkeys(jobs))))
+    with writing(PILOTS.path(record.name)):
+        if record.state is State.LOST:
+            with deciding(record) as mine:
+                if mine:
+                    change(PILOTS, record, lambda latest: _finish(latest, list(dict.fromkeys(jobs))))
+        else:
+            change(PILOTS, record, lambda latest: _finish(latest, list(dict.fromkeys(jobs))))
     _remove_folders([record])
 
 
 def _finish(latest: PilotRecord, jobs: list[str]) -> bool:
-    """Write that a pilot has ended, unless somebody recovers it, or a supervisor has come up in the meantime.
+    """Write that a pilot has ended, unless a supervisor has come up in the meantime.
 
     Parameters
     ----------
@@ -127,8 +133,6 @@ def _finish(latest: PilotRecord, jobs: list[str]) -> bool:
         Those that it had left, which were told to end.
     """
     if latest.state is State.LOST:
-        if not claim_next(latest):
-            return False
         clear_away(latest)
         left = f", and told its jobs ({', '.join(jobs)}) to end" if jobs else ""
         latest.reason = f"cancelled{left}; it was lost: {latest.reason}"
@@ -186,7 +190,8 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
             continue
         found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
     if end:
-        _remove_files(runtime_folder(), _SOCKET)
+        for folder in runtime_folders():
+            _remove_files(folder, _SOCKET)
         remove_torn()
         clear_lost()
         _remove_folders(record for record in PILOTS if isinstance(record, PilotRecord))
@@ -213,7 +218,8 @@ def remove_torn() -> None:
 
     Several hosts may share the first, and a file says its process but not its host: an hour has to have passed.
     """
-    _remove_files(runtime_folder(), _TORN)
+    for folder in runtime_folders():
+        _remove_files(folder, _TORN)
     records = [path for kind in (PILOTS, RUNS) for path in (kind.root, *kind.root.iterdir())]
     for folder in (home(), home() / "names", *records):
         with contextlib.suppress(OSError):  # it is none, or has gone in the meantime

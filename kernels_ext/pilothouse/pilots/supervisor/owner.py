@@ -14,15 +14,14 @@ import importlib
 import logging
 import math
 import os
-import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from pilothouse.errors import PilothouseError, Unavailable
+from pilothouse.errors import PilothouseError
 from pilothouse.pilots.node.node import QUIET, after_death
 from pilothouse.pilots.node.node import run as run_node
 from pilothouse.pilots.queues import queue_for
@@ -30,36 +29,34 @@ from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
 from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.sites.interfaces import supervisor_address
 from pilothouse.pilots.sites.site import Site
 from pilothouse.pilots.supervisor.adaptive import Load
 from pilothouse.pilots.supervisor.deriving import derived
 from pilothouse.pilots.supervisor.first_node import FirstNode
-from pilothouse.pilots.supervisor.operations import Requests
+from pilothouse.pilots.supervisor.listening import Listening
 from pilothouse.pilots.supervisor.orphans import clear_lost, remove_torn, sweep_queue
 from pilothouse.pilots.supervisor.set_point import Nodes
 from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
+from pilothouse.pilots.supervisor.writing import Writing
 from pilothouse.registry import owning
-from pilothouse.registry.folders import EVENTS, SCHEDULER, TOKEN
+from pilothouse.registry.folders import EVENTS, SCHEDULER
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.line import client as control
-from pilothouse.registry.line import server as answering
 from pilothouse.registry.line.tls import make_certificate, security
 from pilothouse.registry.liveness import clear_away, scratch_folder, this_process
-from pilothouse.registry.records import PILOTS, UNIX, PilotRecord, State
+from pilothouse.registry.records import PILOTS, PilotRecord, State
 from pilothouse.runs.cores import Cores
 from pilothouse.runs.host import RunHost
 from pilothouse.runs.processes import NodeHost
-from pilothouse.state import utcnow, write_atomic
+from pilothouse.state import make_private, utcnow
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the nodes, the lease and the idle clock.
 TICK = 0.5
-#: Seconds in which changes of the record are gathered before it is written.
-WRITE_S = 0.02
 #: Seconds between two heartbeats in the record.
 HEARTBEAT = 30.0
+#: Seconds by which the first submissions are ahead of the scheduler, whose start holds up everything else.
+AHEAD_S = 0.05
 
 
 class Supervisor:
@@ -69,6 +66,13 @@ class Supervisor:
     ----------
     first
         Name of the node whose job this process runs in, where its placement is ``"job"``; else empty.
+
+    Attributes
+    ----------
+    ready
+        Set when there is a scheduler, so that runs can be launched.
+    ending
+        Set when the pilot is to end.
     """
 
     def __init__(self, record: PilotRecord, queue: Queue, first: str = "") -> None:
@@ -78,6 +82,8 @@ class Supervisor:
         self.folder = PILOTS.folder(record.name)
         self.journal = Journal(self.folder / EVENTS)
         self.scratch = scratch_folder(record.name)
+        self.writing = Writing(record, self._derive, self._superseded)
+        self.changed = self.writing.changed
         self.asking = Direct(queue) if self.site.system == "local" else Polling(queue, self.site)
         self.nodes = Nodes(
             record, queue, self.asking, self.journal, self.folder,
@@ -85,14 +91,14 @@ class Supervisor:
         )  # fmt: skip
         self.first = FirstNode(self, first) if first else None
         self.ending = asyncio.Event()
+        self.ready = asyncio.Event()
         self.wake = asyncio.Event()
-        self.written, self.news = "", asyncio.Event()
         self.active = utcnow()
         self.scheduler: Any = None
         self.dashboard: Any = None
         self.runs: RunHost
-        self._end: tuple[State, str] = (State.FINISHED, "")
-        self._writing: asyncio.TimerHandle | None = None
+        self._end: tuple[State, str] = (State.FAILED, "the supervisor ended, and nobody had told it to")
+        self.line = Listening(self)
 
     # ------------------------------------------------------------------ life
 
@@ -104,58 +110,42 @@ class Supervisor:
             loop.add_signal_handler(number, self._signalled, number)
         record.supervisor = this_process()
         record.state, record.scratch = State.STARTING, str(self.scratch)
+        if self.site.system == "local":
+            make_private(self.scratch)
         if record.lease_end is None:
             record.lease_end = utcnow() + timedelta(seconds=float(record.description["lease"]))
         tls = make_certificate(self.folder)
         adopt_nodes(record, self.journal)
-        servers: list[Any] = []
+        filling: asyncio.Task[None] | None = None
         try:
+            await self.line.open(tls)  # before the first submission: whoever wants to end it is heard
             if self.first:
                 await self.first.start()
-            await self._keep_nodes()  # nodes start while the scheduler does
+            filling = asyncio.create_task(self._fill())
+            await asyncio.wait({filling}, timeout=AHEAD_S)
             await self._start_scheduler(tls)
             self._node_host = NodeHost(self.scheduler)
             self.runs = RunHost(self._node_host, lambda: {"address": self.scheduler.address, **tls}, self.touch)
-            servers = await self._listen(tls, record.supervisor.pid)
+            self.ready.set()
             self.nodes.watch(self.scheduler, self._node_host)  # from now on nodes run: whoever waited may ask
-            me = record.supervisor
-            self.journal.add("started", pid=me.pid, host=me.host, scheduler=self.scheduler.address)
+            self.journal.add("started", pid=os.getpid(), host=socket.gethostname(), scheduler=self.scheduler.address)
             resume_runs(record, self.runs, self.journal)
-            self.changed(True)
-            try:
-                await self._keep()
-            finally:
-                for server in servers:
-                    server.close()
-                for path in record.sockets:
-                    path.unlink(missing_ok=True)
+            self.writing.write()
+            await filling
+            await self._keep()
+        except BaseException as error:
+            self.end(State.FAILED, f"the supervisor failed: {type(error).__name__}: {error}")
+            raise
         finally:
+            self.ending.set()
+            if filling is not None:
+                await asyncio.wait({filling})  # no job is submitted any more when all are ended
             await self._shut_down()
 
-    async def _listen(self, tls: dict[str, str], pid: int) -> list[Any]:
-        """On a Unix socket, except in a job; beyond this host for all sites that have other hosts."""
-        handlers = Requests(self).handlers
-        servers: list[Any] = []
-        if self.site.system != "local":
-            token = secrets.token_urlsafe(32)
-            write_atomic(self.folder / TOKEN, token.encode())
-            server, self.record.control = await answering.serve_tls(self._address(), tls, token, handlers)
-            servers.append(server)
-        if self.first is None:
-            path = control.runtime_folder() / f"{self.record.name}-{pid}.sock"
-            servers.append(await answering.serve(path, handlers))
-            self.record.socket = str(path)
-        if self.site.dashboard:
-            self.record.dashboard = self.record.control
-            if self.first is None:
-                path = control.runtime_folder() / f"{self.record.name}-dask-{pid}.sock"
-                servers.append(await answering.forward(path, self.dashboard.connect))
-                self.record.dashboard = f"{UNIX}{path}"
-        return servers
-
-    def _address(self) -> str:
-        """The address of this host that nodes and other login nodes can reach."""
-        return supervisor_address(self.site, in_job=self.first is not None)
+    async def _fill(self) -> None:
+        """Submit what is missing until the scheduler is there: nodes start while it does."""
+        while await self._keep_nodes() and self.scheduler is None and not self.ending.is_set():
+            pass
 
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
         import dask
@@ -167,7 +157,7 @@ class Supervisor:
         dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(
             ends=NodeEnds(self.record, self.folder, self.wake.set),
-            host=self._address(),
+            host=self.line.address,
             port=0,
             security=security(tls),
             dashboard=False,
@@ -184,21 +174,27 @@ class Supervisor:
         adapting = self._adapting()
         while not self.ending.is_set():
             adapting()
-            await self._keep_nodes()
+            more = await self._keep_nodes()
+            await self.line.keep()
+            self.runs.write_ends()
             self._check_clocks()
             if loop.time() - beat > HEARTBEAT:
                 beat = loop.time()
                 self.changed()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK):
+                async with asyncio.timeout(0 if more else TICK):
                     await self.wake.wait()
             self.wake.clear()
         sweeping.cancel()
 
-    async def _keep_nodes(self) -> None:
-        """One look at the nodes. A batch system that does not answer is waited for: it never means an end."""
+    async def _keep_nodes(self) -> bool:
+        """One look at the nodes; whether there is more to submit at once.
+
+        A batch system that does not answer is waited for: it never means an end.
+        """
+        more = False
         try:
-            await self.nodes.keep()
+            more = await self.nodes.keep()
             if self.first:
                 await self.first.keep()
         except (PilothouseError, OSError) as error:
@@ -211,6 +207,7 @@ class Supervisor:
         gone = not any(not node.state.ended for node in self.record.nodes)
         if self.nodes.exhausted and gone:
             self.end(State.FAILED, self.nodes.exhausted)
+        return more
 
     def _adapting(self) -> Callable[[], None]:
         load, loop = Load(), asyncio.get_running_loop()
@@ -267,28 +264,33 @@ class Supervisor:
     async def _shut_down(self) -> None:
         record = self.record
         if self.first is not None and self.first.handing_over:
+            self.line.close()
             await self.first.hand_over()
             return
         state, reason = self._end
         record.state, record.reason = State.DRAINING, reason
-        self.changed(True)
-        if self.scheduler is not None:
-            await self.runs.close(reason or "the pilot ends")
-        await self.nodes.giving_back.cancel_all()
-        self.asking.close()
+        self.writing.write()
+        if self.ready.is_set():
+            with _going_on():
+                await self.runs.close(reason)
+        with _going_on():
+            await self.nodes.giving_back.cancel_all()
+        with _going_on():
+            self.line.close()
+            self.asking.close()
         if self.first is not None:
-            await self.first.stop()
+            with _going_on():
+                await self.first.stop()
         if self.scheduler is not None:
-            with contextlib.suppress(TimeoutError):
+            with _going_on(), contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(3):
                     await self.scheduler.close()
-        clear_away(record)
+        with _going_on():
+            clear_away(record)
         record.state, record.ended, record.idle_end, record.lease_end = state, utcnow(), None, None
         record.forget_addresses()
         self.journal.add(state.value, reason=reason)
-        if self._writing is not None:
-            self._writing.cancel()
-        owning.write(record)
+        await self.writing.last(lambda: not self.ready.is_set() or self.runs.write_ends())
 
     def end(self, state: State, reason: str) -> None:
         """Begin to end; the first reason counts."""
@@ -310,44 +312,30 @@ class Supervisor:
         self.changed()
         self.wake.set()
 
-    def changed(self, now: bool = False) -> None:
-        """Write the record soon, many changes at once; or `now`, before anybody else hears of what it says."""
-        if now:
-            self._write(now)
-        elif self._writing is None:
-            self._writing = asyncio.get_running_loop().call_later(WRITE_S, self._write)
-
-    def _write(self, now: bool = False) -> None:
-        """Write the record, with the pilot's state as its nodes make it."""
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
-        record = self.record
+    def _derive(self) -> None:
+        """The pilot's state, as its nodes make it."""
         if not self.ending.is_set():
             scheduling = self.scheduler is not None
-            record.state, record.reason = derived(record, self.nodes.summary, scheduling=scheduling)
-        record.heartbeat = utcnow()
-        try:
-            owning.write(record)
-            self.written = record.heartbeat.isoformat()
-            self.news.set()
-            self.news.clear()
-        except owning.Superseded as error:
-            self._superseded(str(error))
-        except OSError as error:
-            logger.warning("the record can't be written: %s", error)
-            if now:
-                raise Unavailable(f"the record {PILOTS.path(record.name)} can't be written: {error.strerror}") from None
+            self.record.state, self.record.reason = derived(self.record, self.nodes.summary, scheduling=scheduling)
 
-    def _superseded(self, why: str) -> None:
+    def _superseded(self, why: owning.Superseded) -> None:
         """It was cut off, and given up: the pilot is another supervisor's now, or nobody's."""
-        self.journal.add("superseded", host=socket.gethostname(), reason=why)
+        self.journal.add("superseded", host=socket.gethostname(), reason=str(why))
         logging.shutdown()
         os._exit(1)
 
     def touch(self) -> None:
         """Somebody works with the pilot."""
         self.active = utcnow()
+
+
+@contextlib.contextmanager
+def _going_on() -> Iterator[None]:
+    """What fails at the end must not keep the rest from ending."""
+    try:
+        yield
+    except Exception:
+        logger.exception("the pilot ends, and something else fails")
 
 
 def main(name: str, first: str = "") -> None:
@@ -366,11 +354,12 @@ def main(name: str, first: str = "") -> None:
         queue = LocalQueue(fork_template(run_node), after_death) if site.system == "local" else queue_for(site)
         asyncio.run(Supervisor(record, queue, first).run())
     except BaseException as error:
-        logger.exception("the supervisor ends")
-        record.state, record.ended = State.FAILED, utcnow()
-        record.reason = f"the supervisor failed: {type(error).__name__}: {error}"
-        with contextlib.suppress(owning.Superseded):
-            owning.write(record)
+        logger.critical("the supervisor ends", exc_info=True)
+        if not record.state.ended or record.state is State.LOST:  # it has not come to its end
+            record.state, record.ended = State.FAILED, utcnow()
+            record.reason = f"the supervisor failed: {type(error).__name__}: {error}"
+            with contextlib.suppress(PilothouseError, OSError):
+                owning.write(record)
         raise
 
 

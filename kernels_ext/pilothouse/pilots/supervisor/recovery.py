@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
 from pilothouse.pilots.supervisor.launching import launch_here
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.liveness import claim_next, may_be_recovered, reconcile, seen
+from pilothouse.registry.liveness import deciding, may_be_recovered, reconcile, seen
 from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord, State, runs_on
-from pilothouse.state import utcnow
+from pilothouse.state import utcnow, writing
 
 
 def recover(name: str) -> None:
@@ -27,14 +28,15 @@ def recover(name: str) -> None:
         raise Conflict(f"the pilot {name!r} is {record.state}: only a lost one can be recovered", field="pilot")
     if not may_be_recovered(record):
         raise Conflict(f"the lease of pilot {name!r} is over: submit a new one", field="pilot")
-    folder = PILOTS.folder(name)
-    if not claim_next(record):
-        raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot")
-    Journal(folder / EVENTS).add("recovering", generation=record.generation + 1)
-    change(PILOTS, record, _begin)
+    with writing(PILOTS.path(name)), deciding(record) as mine:
+        if not mine:
+            raise Conflict(f"another process is recovering the pilot {name!r}", field="pilot")
+        Journal(PILOTS.folder(name) / EVENTS).add("recovering", generation=record.generation + 1)
+        change(PILOTS, record, _begin)
     for run in runs_on(record):
         if run.state is State.LOST and is_resumable(run.kind):
-            change(RUNS, run, _await)
+            with contextlib.suppress(OSError):  # it is only what is said until the supervisor is there
+                change(RUNS, run, _await)
     launch_here(name)
 
 

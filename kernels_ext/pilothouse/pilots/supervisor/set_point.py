@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pilothouse.errors import PilothouseError, Refused, Unavailable
+from pilothouse.errors import Refused
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
@@ -17,12 +17,13 @@ from pilothouse.pilots.supervisor import walltimes
 from pilothouse.pilots.supervisor.giving_back import GivingBack
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.supervisor.node_words import waiting, why_failed, without_nodes
+from pilothouse.pilots.supervisor.submitting import AT_ONCE, Submitting
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
 from pilothouse.runs.terms import Terms
-from pilothouse.state import utcnow, write_atomic
+from pilothouse.state import utcnow
 
 #: After this many failures in a row without a node that came up, the pilot stops trying.
 LIMIT = 5
@@ -52,13 +53,11 @@ class Nodes:
         changed: Callable[..., None],
     ) -> None:
         self._record = record
-        self._queue = queue
         self._asking = asking
         self._journal = journal
         self.book = NodeBook(record, journal, folder, changed)
         self.giving_back = GivingBack(record, queue, asking, journal, self.book)
-        self._folder = folder
-        self._make_job = make_job
+        self._submitting = Submitting(record, queue, asking, journal, folder, make_job, self._accepted, changed)
         self._changed = changed
         self._site = Site.model_validate(record.settings)
         self._failures = 0
@@ -154,19 +153,23 @@ class Nodes:
 
     # ------------------------------------------------------------------ the loop
 
-    async def keep(self) -> None:
+    async def keep(self) -> bool:
         """Compare what is wanted, what the batch system has and what is connected; act on the difference.
+
+        Returns
+        -------
+        bool
+            Whether there is more to submit: it is done in slices, and what is wanted may have changed by then.
 
         Raises
         ------
         Unavailable
             The batch system does not answer; nothing is taken from that.
         """
-        await self._ask()
-        if self.trouble:
-            self.trouble = ""
-            self._changed()
+        if self._record.next_node > 1:  # else there is nothing to ask for
+            await self._ask()
         self._look_at_clocks()
+        more = False
         for kind, wanted in self._record.wanted.items():
             active = [
                 node for node in self._record.nodes
@@ -174,17 +177,22 @@ class Nodes:
             ]  # fmt: skip
             if len(active) < wanted:
                 if not self.exhausted and time.monotonic() >= self._not_before:
-                    await self._submit_missing(kind, wanted - len(active))
+                    more |= await self._submit_missing(kind, wanted - len(active))
                     await self._ask()
             elif len(active) > wanted:
                 self._let_go(active, len(active) - wanted)
             self._let_leave(kind, wanted)
         walltimes.tell(self._terms, self._record, self.description, self._site.drain)
+        return more
 
     async def _ask(self) -> None:
         statuses = await self._asking.statuses([node.job for node in self._record.nodes if node.job])
-        if statuses is not None:
-            await self._learn(statuses)
+        if statuses is None:  # it is not time yet: what was in the way may still be
+            return
+        if self.trouble:
+            self.trouble = ""
+            self._changed()
+        await self._learn(statuses)
 
     async def _learn(self, statuses: dict[str, JobStatus]) -> None:
         """What the batch system says of each node."""
@@ -278,46 +286,28 @@ class Nodes:
 
     # ------------------------------------------------------------------ more
 
-    async def _submit_missing(self, kind: str, missing: int) -> None:
-        """Records first, then jobs: a job must never be without a record."""
-        record, asked, now = self._record, self.description.kind(kind), utcnow()
-        fresh = []
-        for _ in range(missing):
-            name = f"{record.name}-{record.next_node}"
-            record.next_node += 1
-            fresh.append(
-                NodeRecord(name=name, kind=kind, cores=asked.cores or 1, gpus=asked.gpus or 0, since=now, submitted=now)
-            )
-        record.nodes += fresh
-        self._changed(True)
-        for position, node in enumerate(fresh):
-            try:
-                await self._submit(node, asked)
-            except PilothouseError as error:
-                unanswered = isinstance(error, Unavailable)  # it may be in the queue: the next poll tells
-                node.reason = str(error)
-                for each in fresh[position + unanswered :]:
-                    record.nodes.remove(each)
-                self._changed(True)
-                if not isinstance(error, Refused):
-                    raise
-                self._refused(str(error))
-                return
+    async def _submit_missing(self, kind: str, missing: int) -> bool:
+        """Submit some of them, one alone after a refusal; whether there are more to submit at once."""
+        asked, at_once = self.description.kind(kind), 1 if self.refusal else AT_ONCE
+        had = self._has_jobs()  # one that ends meanwhile had its place in a quota
+        try:
+            return await self._submitting.slice(kind, asked, missing, at_once) > 0
+        except Refused as error:
+            self._refused(str(error), last=not had and not self._has_jobs())
+            return False
+        finally:
+            self.book.trim()
 
-    async def _submit(self, node: NodeRecord, asked: NodeKind) -> None:
-        job = self._make_job(node, asked)
-        write_atomic(self._folder / f"{node.name}.sh", self._queue.script(job).encode())
-        self._asking.expect_change()
-        node.submitted = node.since = utcnow()
-        node.job = await self._queue.submit(job)
+    def _accepted(self) -> None:
         self.refusal, self._refusals = "", 0
-        self._journal.add("node submitted", node=node.name, job=node.job)
-        self.book.trim()
 
-    def _refused(self, why: str) -> None:
+    def _has_jobs(self) -> bool:
+        return any(not node.state.ended for node in self._record.nodes)
+
+    def _refused(self, why: str, *, last: bool) -> None:
         """A pilot that has jobs tries again, each minute at the end: quotas are full for a time."""
         self._journal.add("refused", reason=why)
-        if all(node.state.ended for node in self._record.nodes):
+        if last:
             self._give_up(why)
             return
         self.refusal = why  # until a submission succeeds

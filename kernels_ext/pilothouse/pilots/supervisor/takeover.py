@@ -33,16 +33,19 @@ def resume_runs(record: PilotRecord, runs: RunHost, journal: Journal) -> None:
     for run in runs_on(record):
         if run.state.ended and run.state is not State.LOST:
             continue
-        if is_resumable(run.kind):
-            change(RUNS, run, _go_on)
-            runs.launch(run.name)
-            journal.add("run continued", run=run.name)
-        else:
+        why = "" if is_resumable(run.kind) else f"run {run.name!r}: a run of kind {run.kind!r} can't be continued"
+        try:
+            if not why:
+                change(RUNS, run, _go_on)
+                runs.launch(run.name)
+                journal.add("run continued", run=run.name)
+                continue
             if not run.state.ended:
                 change(RUNS, run, _lose)
-            why = f"run {run.name!r}: a run of kind {run.kind!r} can't be continued"
-            record.not_recovered.append(why)
-            journal.add("run not continued", run=run.name, reason=why)
+        except OSError as error:  # a full home must not end the jobs that this supervisor has just taken over
+            why = why or f"run {run.name!r}: its record can't be written: {error.strerror}"
+        record.not_recovered.append(why)
+        journal.add("run not continued", run=run.name, reason=why)
 
 
 def _go_on(run: RunRecord) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,45 @@ from pilothouse.registry.line.client import LENGTHS, context, pack
 
 _LIMIT = 64 * 2**20
 
+#: So many of the latest answers to changes are kept for who asks again.
+KEPT = 256
+
 #: What it returns is answered, JSON and a binary part; a socket is joined with the line, which then carries that alone.
 Handler = Callable[..., Awaitable[tuple[Any, bytes]]]
 
 
-def _answering(handlers: dict[str, Handler], token: str = "") -> Callable[..., Awaitable[None]]:
-    """Answer the requests of one connection with `handlers`; those without the `token` get nothing."""
+class Answers:
+    """The answers to requests, whichever way they come.
+
+    Parameters
+    ----------
+    questions, changes
+        op -> coroutine function of the request's other fields. A change is made once: who has not heard the answer asks
+        again with the same number, and gets that one.
+    """
+
+    def __init__(self, questions: Mapping[str, Handler], changes: Mapping[str, Handler]) -> None:
+        self._questions, self._changes = questions, changes
+        self._made: dict[str, asyncio.Future[tuple[Any, bytes]]] = {}
+
+    async def to(self, op: object, number: str, fields: Mapping[str, Any]) -> tuple[Any, bytes]:
+        """The answer to one request."""
+        if op in self._questions:
+            return await self._questions[str(op)](**fields)
+        if op not in self._changes:
+            raise PilothouseError(f"the supervisor knows no {op!r}: it may be of an older version")
+        if number not in self._made:
+            made = asyncio.ensure_future(self._changes[str(op)](**fields))
+            if not number:  # of a client that does not ask again
+                return await made
+            self._made[number] = made
+            while len(self._made) > KEPT:
+                del self._made[next(iter(self._made))]
+        return await asyncio.shield(self._made[number])
+
+
+def _answering(answers: Answers, token: str = "") -> Callable[..., Awaitable[None]]:
+    """Answer the requests of one connection; those without the `token` get nothing."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
@@ -32,14 +65,12 @@ def _answering(handlers: dict[str, Handler], token: str = "") -> Callable[..., A
                 if head_size + body_size > _LIMIT:
                     break
                 request = json.loads(await reader.readexactly(head_size))
-                await reader.readexactly(body_size)
+                number = (await reader.readexactly(body_size)).decode(errors="replace")
                 if not hmac.compare_digest(str(request.pop("token", "")).encode(), token.encode()):
                     break
                 op = request.pop("op", None)
                 try:
-                    if op not in handlers:
-                        raise PilothouseError(f"the supervisor knows no {op!r}: it may be of an older version")
-                    result, body = await handlers[op](**request)
+                    result, body = await answers.to(op, number, request)
                     if isinstance(result, socket.socket):
                         writer.write(pack({"ok": None}))
                         await _join(reader, writer, result)
@@ -86,23 +117,27 @@ async def forward(path: Path, connect: Callable[[], Awaitable[socket.socket]]) -
     return await _private(path, accept)
 
 
-async def serve(path: Path, handlers: dict[str, Handler]) -> asyncio.AbstractServer:
-    """Answer requests on `path` with `handlers`: op -> coroutine function of the request's other fields."""
-    return await _private(path, _answering(handlers))
+async def serve(path: Path, answers: Answers) -> asyncio.AbstractServer:
+    """Answer requests on the Unix socket `path` (mode 0600)."""
+    return await _private(path, _answering(answers))
 
 
 async def _private(path: Path, accept: Callable[..., Awaitable[None]]) -> asyncio.AbstractServer:
-    mask = os.umask(0o177)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - a local one; of a process that had this one's number
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)  # until the next line: other tasks of this process make files, too
     try:
-        return await asyncio.start_unix_server(accept, path)
+        line.bind(str(path))
+    except OSError:
+        line.close()
+        raise
     finally:
         os.umask(mask)
+    return await asyncio.start_unix_server(accept, sock=line)
 
 
-async def serve_tls(
-    host: str, tls: dict[str, str], token: str, handlers: dict[str, Handler]
-) -> tuple[asyncio.Server, str]:
+async def serve_tls(host: str, tls: dict[str, str], token: str, answers: Answers) -> tuple[asyncio.Server, str]:
     """Answer requests from other hosts; the server and its address ``tls://host:port``."""
     secure = context(ssl.PROTOCOL_TLS_SERVER, tls)
-    server = await asyncio.start_server(_answering(handlers, token), host, 0, ssl=secure)
+    server = await asyncio.start_server(_answering(answers, token), host, 0, ssl=secure)
     return server, f"tls://{host}:{server.sockets[0].getsockname()[1]}"
