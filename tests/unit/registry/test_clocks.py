@@ -13,7 +13,7 @@ from pilothouse.errors import Unavailable
 from pilothouse.registry.folders import TOKEN
 from pilothouse.registry.line import tls
 from pilothouse.registry.line.client import call
-from pilothouse.registry.line.server import serve_tls
+from pilothouse.registry.line.server import Answers, serve_tls
 from pilothouse.registry.records import PILOTS, PilotRecord
 from pilothouse.state import utcnow
 
@@ -24,7 +24,7 @@ async def answered(made: dict[str, str]) -> Any:
     async def hello() -> tuple[Any, bytes]:
         return "hello", b""
 
-    server, address = await serve_tls("127.0.0.1", made, "secret", {"hello": hello})
+    server, address = await serve_tls("127.0.0.1", made, "secret", Answers({"hello": hello}, {}))
     async with server:
         record = PilotRecord(name="far", site="slurm", created=utcnow(), control=address)
         return (await asyncio.to_thread(call, record, "hello", timeout=10.0))[0]

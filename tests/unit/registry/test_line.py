@@ -133,7 +133,7 @@ def test_on_its_own_host_too_tls_is_the_second_way_in(state_home: Path) -> None:
         record.state = State.FINISHED  # for this test's end
         PILOTS.create(record)
         folder = PILOTS.folder("p")
-        tls = make_certificate(folder, 60.0)
+        tls = make_certificate(folder)
         write_atomic(folder / TOKEN, b"word")
         answers = server.Answers({"read": counter.read}, {})
         beyond, record.control = await server.serve_tls("127.0.0.1", tls, "word", answers)

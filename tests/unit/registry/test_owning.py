@@ -27,7 +27,7 @@ RUNNING, STARTING, PENDING, DRAINING = State.RUNNING, State.STARTING, State.PEND
         (PENDING, [PENDING, RUNNING], 2, True, RUNNING),
         (RUNNING, [PENDING], 1, True, STARTING),  # its last node has died
         (RUNNING, [State.FAILED], 1, True, STARTING),
-        (RUNNING, [], 0, True, RUNNING),  # scaled to nothing
+        (RUNNING, [], 0, True, PENDING),  # scaled to nothing
         (RUNNING, [DRAINING], 0, True, RUNNING),
     ],
 )
