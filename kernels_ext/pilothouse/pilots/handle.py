@@ -6,9 +6,9 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, InvalidInput, NotFound, Unavailable, WaitTimeout
+from pilothouse.errors import Conflict, InvalidInput, NotFound
 from pilothouse.pictures import mimebundle
-from pilothouse.pilots.awaiting import wait_for_nodes
+from pilothouse.pilots.awaiting import wait_for_end, wait_for_nodes
 from pilothouse.registry.dashboard_link import dashboard_link
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal, logs
@@ -21,15 +21,11 @@ from pilothouse.runs.handle import Run
 from pilothouse.runs.launch import ANSWER_S, ask, launch
 from pilothouse.state import check_name
 from pilothouse.tasks.executing import Executes
-from pilothouse.waiting import wait_until
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from pilothouse.pilots.timeline import Timeline
-
-#: Seconds for the end of a pilot whose supervisor did not hear that it was to end: it may be ending by itself.
-UNHEARD_S = 5.0
 
 
 class Pilot(Executes):
@@ -245,25 +241,8 @@ class Pilot(Executes):
             from pilothouse.pilots.supervisor.orphans import end_for_good
 
             end_for_good(record)
-        if self.state.ended:
-            return self
-        unheard: list[Unavailable] = []
-        try:
-            with contextlib.suppress(Conflict):  # it is ending
-                self._ask("cancel")
-        except Unavailable as error:  # it may have ended at this very moment
-            unheard.append(error)
-        try:
-            wait_until(
-                lambda: self.state.ended,
-                what=lambda: (f"{self.name}: ending", None),
-                goes_on=f"The pilot {self.name!r} is ending.",
-                timeout=min(timeout, UNHEARD_S) if unheard else timeout,
-            )
-        except WaitTimeout:
-            if unheard:
-                raise Unavailable(f"the pilot {self.name!r} has not ended: {unheard[0]}") from None
-            raise
+        if not self.state.ended:
+            wait_for_end(self.name, lambda: self._ask("cancel"), lambda: self.state.ended, timeout)
         return self
 
     def remove(self) -> None:
