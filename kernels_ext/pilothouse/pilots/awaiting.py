@@ -1,11 +1,12 @@
-"""Waiting for a pilot's nodes: until as many run as are wanted, or none of them will come any more."""
+"""Waiting for a pilot: until as many nodes run as are wanted or none will come any more, or until it has ended."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
-from pilothouse.errors import Failed, InvalidInput, Lost, PilothouseError
+from pilothouse.errors import Conflict, Failed, InvalidInput, Lost, PilothouseError, Unavailable, WaitTimeout
 from pilothouse.registry.line import client as control
 from pilothouse.registry.liveness import seen
 from pilothouse.registry.records import PILOTS, PilotRecord, State
@@ -13,6 +14,8 @@ from pilothouse.waiting import wait_until
 
 #: Seconds for which a supervisor is asked to say that its pilot has changed, and between two looks where none answers.
 CHANGE_S, LOOK_S = 20.0, 0.05
+#: Seconds for the end of a pilot whose supervisor did not hear that it was to end: it may be ending by itself.
+UNHEARD_S = 5.0
 
 
 def wait_for_nodes(name: str, read: Callable[[], PilotRecord], nodes: int | None, timeout: float | None) -> None:
@@ -56,6 +59,27 @@ def wait_for_nodes(name: str, read: Callable[[], PilotRecord], nodes: int | None
         interval=CHANGE_S,
         pause=lambda seconds: _until_changed(name, seconds),
     )
+
+
+def wait_for_end(name: str, tell: Callable[[], object], ended: Callable[[], bool], timeout: float) -> None:
+    """Tell a pilot to end, and wait until it has: see :meth:`pilothouse.Pilot.cancel`."""
+    unheard: Unavailable | None = None
+    try:
+        with contextlib.suppress(Conflict):  # it is ending
+            tell()
+    except Unavailable as error:  # it may have ended at this very moment
+        unheard = error
+    try:
+        wait_until(
+            ended,
+            what=lambda: (f"{name}: ending", None),
+            goes_on=f"The pilot {name!r} is ending.",
+            timeout=min(timeout, UNHEARD_S) if unheard else timeout,
+        )
+    except WaitTimeout:
+        if unheard is None:
+            raise
+        raise Unavailable(f"the pilot {name!r} has not ended: {unheard}") from None
 
 
 def _until_changed(name: str, seconds: float) -> None:

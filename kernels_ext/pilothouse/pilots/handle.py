@@ -7,9 +7,9 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, InvalidInput, Unavailable, WaitTimeout
+from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pictures import mimebundle
-from pilothouse.pilots.awaiting import wait_for_nodes
+from pilothouse.pilots.awaiting import wait_for_end, wait_for_nodes
 from pilothouse.pilots.node_texts import job_script_of, logs_of
 from pilothouse.registry.dashboard_link import dashboard_link
 from pilothouse.registry.folders import EVENTS
@@ -22,15 +22,11 @@ from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, 
 from pilothouse.runs.handle import Run
 from pilothouse.runs.launch import ANSWER_S, ask, launch
 from pilothouse.tasks.executing import Executes
-from pilothouse.waiting import wait_until
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from pilothouse.pilots.timeline import Timeline
-
-#: Seconds for the end of a pilot whose supervisor did not hear that it was to end: it may be ending by itself.
-UNHEARD_S = 5.0
 
 
 class Pilot(Executes):
@@ -257,25 +253,8 @@ class Pilot(Executes):
             from pilothouse.pilots.supervisor.orphans import end_for_good
 
             end_for_good(record)
-        if self.state.ended:
-            return self
-        unheard: list[Unavailable] = []
-        try:
-            with contextlib.suppress(Conflict):  # it is ending
-                self._ask("cancel")
-        except Unavailable as error:  # it may have ended at this very moment
-            unheard.append(error)
-        try:
-            wait_until(
-                lambda: self.state.ended,
-                what=lambda: (f"{self.name}: ending", None),
-                goes_on=f"The pilot {self.name!r} is ending.",
-                timeout=min(timeout, UNHEARD_S) if unheard else timeout,
-            )
-        except WaitTimeout:
-            if unheard:
-                raise Unavailable(f"the pilot {self.name!r} has not ended: {unheard[0]}") from None
-            raise
+        if not self.state.ended:
+            wait_for_end(self.name, lambda: self._ask("cancel"), lambda: self.state.ended, timeout)
         return self
 
     def remove(self) -> None:

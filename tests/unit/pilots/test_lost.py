@@ -15,7 +15,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.cli import main
 from pilothouse.errors import Conflict, Unavailable
-from pilothouse.pilots import handle
+from pilothouse.pilots import awaiting
 from pilothouse.pilots.supervisor import recovery
 from pilothouse.pilots.supervisor.orphans import clear_lost
 from pilothouse.registry import liveness
@@ -170,7 +170,7 @@ def test_in_a_full_home_a_lost_pilot_stays_as_lost_as_it_was(
 def test_a_pilot_whose_supervisor_does_not_hear_is_not_said_to_be_cancelled(
     state_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handle, "UNHEARD_S", 0.2)
+    monkeypatch.setattr(awaiting, "UNHEARD_S", 0.2)
     now, me = utcnow(), liveness.this_process()
     record = PilotRecord(
         name="deaf", site="local", state=State.RUNNING, created=now, begun=now, heartbeat=now, supervisor=me,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.pilots.node import node
+from pilothouse.pilots.node.own_folder import OWNER, own_folder
 
 #: A node that is told to end at the moment at which it has made its folder.
 TOLD_TO_END = """
@@ -52,7 +51,7 @@ def test_what_killed_nodes_of_this_host_left_is_removed_and_nothing_else(tmp_pat
     dead, alive, elsewhere = f"p-1.{gone.pid}@{here}", f"p-2.{os.getpid()}@{here}", f"p-3.{gone.pid}@x{here}"
     for name in (dead, alive, elsewhere):
         (parent / name).mkdir(parents=True)
-    own = node._own_folder(argparse.Namespace(scratch=str(tmp_path), name="p-4"))
+    own = own_folder("p-4", str(tmp_path))
     assert own.name == f"p-4.{os.getpid()}@{here}"
     assert {path.name for path in parent.iterdir()} == {alive, elsewhere}
 
@@ -74,7 +73,7 @@ def test_what_a_killed_node_left_stays_as_long_as_its_pilot_can_go_on(
     record = tmp_path / "p.json"
     end = None if minutes is None else (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
     record.write_text(json.dumps({"state": state, "lease_end": end}))
-    (dead / node.OWNER).write_text(json.dumps({"record": str(record)}))
-    node._own_folder(argparse.Namespace(scratch=str(tmp_path), name="p-4"))
+    (dead / OWNER).write_text(json.dumps({"record": str(record)}))
+    own_folder("p-4", str(tmp_path))
     assert log.exists() is kept
     assert not spilled.exists()

@@ -219,26 +219,6 @@ def test_a_full_quota_neither_ends_a_pilot_with_jobs_nor_keeps_it_small_for_ever
     run(steps)
 
 
-def test_a_job_that_still_ends_takes_the_place_in_the_quota_for_a_moment(clock: Clock) -> None:
-    async def steps() -> None:
-        bench = Bench(1)
-        await bench.keep()
-        bench.connect("p-1")
-        bench.record.nodes[0].ends = utcnow() + timedelta(seconds=5)
-        bench.queue.error = Refused("sbatch: over your limit")
-        await bench.nodes.keep()
-        assert bench.states() != {"p-1": "running"}
-        assert bench.events("refused")
-        await asyncio.sleep(0.01)
-        assert not bench.nodes.exhausted
-        bench.queue.error = None
-        clock.now += 2
-        await bench.keep()
-        assert "pending" in bench.states().values()
-
-    run(steps)
-
-
 def test_pending_nodes_go_before_running_ones_the_latest_first(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(5)

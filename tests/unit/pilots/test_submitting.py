@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.pilots.supervisor import set_point
 from pilothouse.pilots.supervisor.submitting import AT_ONCE
 from pilothouse.registry.records import NodeRecord, State
+from pilothouse.state import utcnow
 from tests.unit.conftest import Disk
-from tests.unit.pilots.test_nodes import Bench
+from tests.unit.pilots.test_nodes import Bench, Clock
 
 
 def run(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -135,5 +138,30 @@ def test_a_pilot_that_has_never_submitted_anything_asks_for_nothing(
         bench.record.wanted = {"node": 0}
         await bench.keep()
         assert len(asked) == 2
+
+    run(steps)
+
+
+def test_a_job_that_still_ends_takes_the_place_in_the_quota_for_a_moment(
+    state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(set_point, "time", clock)
+
+    async def steps() -> None:
+        bench = Bench(1)
+        await bench.keep()
+        bench.connect("p-1")
+        bench.record.nodes[0].ends = utcnow() + timedelta(seconds=5)
+        bench.queue.error = Refused("sbatch: over your limit")
+        await bench.nodes.keep()
+        assert bench.states() != {"p-1": "running"}
+        assert bench.events("refused")
+        await asyncio.sleep(0.01)
+        assert not bench.nodes.exhausted
+        bench.queue.error = None
+        clock.now += 2
+        await bench.keep()
+        assert "pending" in bench.states().values()
 
     run(steps)

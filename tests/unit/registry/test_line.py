@@ -180,3 +180,4 @@ def test_the_runtime_folder_is_made_again_and_never_that_of_somebody_else(monkey
     folder.symlink_to("/")
     with pytest.raises(Unavailable, match="belongs to another user"):
         client.runtime_folder()
+    assert folder not in client.runtime_folders()

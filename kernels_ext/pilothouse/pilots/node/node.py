@@ -10,28 +10,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import glob
 import json
 import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import psutil
 
 from pilothouse import remains
+from pilothouse.pilots.node.own_folder import OWNER, own_folder, remove_left
 from pilothouse.registry.line.tls import clock_trouble
 from pilothouse.runs.channel import FINISH_S, FINISHING, PILOT_VARIABLE, SAVING
-from pilothouse.state import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +42,6 @@ LEASE_SLACK_S = 120.0
 ORPHANS_S = 8.0
 #: Seconds that node processes have to end, or to say what they have to finish, when their supervisor has gone.
 SAVE_S = 4.0
-
-#: The file in a node's folder that says whose it is.
-OWNER = "owner.json"
 
 #: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
 QUIET = {
@@ -290,44 +285,6 @@ async def _is_set(stop: asyncio.Event, seconds: float) -> bool:
     return stop.is_set()
 
 
-def folders(scratch: str) -> Path:
-    """The folder of this host in which nodes have theirs, below `scratch` (variables of the host are filled in)."""
-    base = Path(os.path.expandvars(scratch) if scratch else tempfile.gettempdir())
-    return base / f"pilothouse-{os.getuid()}" / "nodes"
-
-
-def remove_left(parent: Path) -> None:
-    """Remove what killed nodes of this host have left in `parent`, once their pilot can't be gone on with."""
-    here = _here()
-    for path in parent.glob(f"*{glob.escape(here)}"):
-        pid = path.name.removesuffix(here).rpartition(".")[2]
-        if pid.isdecimal() and not remains.lives(int(pid)):
-            # What Dask put aside is worth nothing without its worker; a stream's log is, to who goes on with it.
-            shutil.rmtree(path / "dask-scratch-space" if _may_be_wanted(path) else path, ignore_errors=True)
-
-
-def _here() -> str:
-    return f"@{socket.gethostname()}"
-
-
-def _may_be_wanted(folder: Path) -> bool:
-    """Whether the pilot of a killed node goes on, or can be gone on with until its lease is over."""
-    try:
-        record = json.loads(Path(json.loads((folder / OWNER).read_bytes())["record"]).read_bytes())
-        lease_end = datetime.fromisoformat(record["lease_end"] or "")
-        return record["state"] not in ("finished", "failed", "draining") and lease_end > datetime.now(UTC)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _own_folder(arguments: argparse.Namespace) -> Path:
-    """Where the node has its temporary files. Its name says whose it is, for hosts may share the scratch folder."""
-    parent = folders(arguments.scratch)
-    make_private(parent)
-    remove_left(parent)
-    return parent / f"{arguments.name}.{os.getpid()}{_here()}"
-
-
 async def after_death(name: str, pid: int) -> None:
     """A node's own process, `pid`, has died: let the runs' processes save what they have, then end what is left of it.
 
@@ -374,7 +331,7 @@ def main(line: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _leave)  # until the event loop listens: the folder goes with the node
     import distributed  # noqa: F401  # before there is a folder: it takes long enough for a node to be killed in it
 
-    folder = Path(arguments.folder) if arguments.folder else _own_folder(arguments)
+    folder = Path(arguments.folder) if arguments.folder else own_folder(arguments.name, arguments.scratch)
     arguments.scratch = os.environ["TMPDIR"] = str(folder)  # temporary files go with the node, whatever ends it
     os.environ[PILOT_VARIABLE] = Path(arguments.record).stem
     tempfile.tempdir = None

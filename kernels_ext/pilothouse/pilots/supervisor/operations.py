@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.supervisor.owner import Supervisor
     from pilothouse.runs.host import RunHost
 
-#: The most nodes of a pilot that adapts where its site has no limit of its own, as of any.
+#: The most nodes of a pilot that adapts, where its site has no limit of its own: as many as one may be submitted with.
 MOST = 10_000
 #: What requests change in the pilot's record.
 CHANGED = ("wanted", "nodes_wanted", "adapt", "description", "lease_end")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pilothouse.pilots.node.node import folders, remove_left
+from pilothouse.pilots.node.own_folder import folders, remove_left
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site

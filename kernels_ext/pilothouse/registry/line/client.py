@@ -50,7 +50,7 @@ def runtime_folder() -> Path:
 
 def runtime_folders() -> list[Path]:
     """All such folders that there are."""
-    return [path for path in dict.fromkeys(_places()) if path.is_dir()]
+    return [path for path in dict.fromkeys(_places()) if path.exists() and _is_ours(path)]
 
 
 def socket_path(name: str) -> Path:
@@ -80,11 +80,15 @@ def _places() -> Iterator[Path]:
 
 def _private(path: Path) -> Path:
     path.mkdir(mode=0o700, exist_ok=True)
-    found = path.lstat()
-    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+    if not _is_ours(path):
         raise Unavailable(f"the folder {path} belongs to another user; set XDG_RUNTIME_DIR to a private folder")
     path.chmod(0o700)
     return path
+
+
+def _is_ours(path: Path) -> bool:
+    found = path.lstat()
+    return found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
 
 
 def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
