@@ -18,7 +18,7 @@ from tornado.websocket import WebSocketHandler, websocket_connect
 
 import pilothouse as ph
 from pilothouse.registry.line import client as control
-from pilothouse.registry.line.server import serve_tls
+from pilothouse.registry.line.server import Answers, serve_tls
 from pilothouse.registry.line.tls import make_certificate
 from pilothouse.registry.records import PILOTS, PilotRecord
 from pilothouse.state import utcnow
@@ -177,7 +177,7 @@ async def test_plots_come_through_from_another_host(
     async def joined() -> tuple[Any, bytes]:
         return echo.connect("far"), b""
 
-    server, control_address = await serve_tls("127.0.0.1", tls, "word", {"dashboard": joined})
+    server, control_address = await serve_tls("127.0.0.1", tls, "word", Answers({"dashboard": joined}, {}))
     record = PilotRecord(name="far", site="cluster", created=utcnow(), control=control_address)
     monkeypatch.setattr(dashboard, "_connect", lambda name: control.connect(record, "dashboard"))
     line = await websocket_connect(HTTPRequest(f"ws://{address}/ws", headers=jp_auth_header))

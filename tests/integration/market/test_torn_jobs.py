@@ -106,6 +106,7 @@ def test_a_job_whose_supervisor_alone_dies_keeps_its_contracts(
     assert (result.model().arrays["W1"] == whole.model().arrays["W1"]).all()
 
 
+@pytest.mark.nightly
 def test_a_job_whose_provider_has_gone_says_so_and_keeps_its_money(
     market: Market, frail: Pilot, local_pilot: Pilot
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_job_whose_provider_has_gone_says_so_and_keeps_its_money(
     assert ledger.balances_of(written)["on-the-way"] == 0
 
 
+@pytest.mark.nightly
 def test_a_job_that_stood_still_for_longer_than_its_contracts_fails_and_keeps_its_money(
     market: Market, providers: list[Run], frail: Pilot
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_job_survives_a_second_loss_in_the_middle_of_its_recovery(
     assert RUNS.read(run.name).resumed == 2
 
 
+@pytest.mark.nightly
 def test_a_job_that_goes_on_can_be_stopped_and_frees_its_providers(
     market: Market, providers: list[Run], frail: Pilot
 ) -> None:

@@ -114,8 +114,12 @@ ENDS: dict[str, tuple[Callable[[], object], str]] = {
 IDLE_TIMES = {"idle": "30s"}
 
 
+#: Those that are seen by day.
+BY_DAY = ("cancelled", "node killed, then cancelled")
+
+
 @pytest.mark.parametrize(
-    "how", [pytest.param(how, marks=pytest.mark.nightly) if how == "supervisor terminated" else how for how in ENDS]
+    "how", [how if how in BY_DAY else pytest.param(how, marks=pytest.mark.nightly) for how in ENDS]
 )
 def test_nothing_is_left_of_a_busy_session(state_home: Path, temporary: tuple[Path, Path], how: str) -> None:
     with subprocess.Popen(

@@ -111,6 +111,7 @@ def test_a_log_that_takes_long_to_copy_is_not_lost(tmp_path: Path, monkeypatch: 
     assert restored["paused_s"] > 8
 
 
+@pytest.mark.nightly
 def test_a_stream_survives_a_second_loss_in_the_middle_of_its_recovery(pilot: Pilot) -> None:
     run = ph.streams.run(pilot=pilot, name="torn", messages=500, producers=2, consumers=2, **STREAM)
     eventually(lambda: last(run, "consumed") > 100, "messages")
@@ -234,6 +235,7 @@ def test_an_analysis_computes_only_what_is_missing(pilot: Pilot, tmp_path: Path)
     assert not parts.exists()
 
 
+@pytest.mark.nightly
 def test_a_path_similarity_compares_only_what_is_missing(pilot: Pilot) -> None:
     pytest.importorskip("MDAnalysis")
     rng = np.random.default_rng(3)

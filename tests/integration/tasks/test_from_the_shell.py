@@ -25,5 +25,5 @@ def test_execute(local_pilot: Pilot) -> None:
 def test_nothing_to_execute(local_pilot: Pilot) -> None:
     command = [sys.executable, "-m", "pilothouse.cli", "execute", local_pilot.name]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert answer.returncode == 1
-    assert "name an executable" in answer.stderr
+    assert answer.returncode == 2
+    assert "the following arguments are required: COMMAND" in answer.stderr
