@@ -18,6 +18,7 @@ WRONG = {
 }
 
 
+@pytest.mark.nightly
 def test_wrong_stores_are_noticed(pytester: pytest.Pytester) -> None:
     imports = """
         import pytest

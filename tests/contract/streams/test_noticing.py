@@ -41,6 +41,7 @@ WRONG_PROCESSORS = {
 }
 
 
+@pytest.mark.nightly
 def test_wrong_brokers_are_noticed(pytester: pytest.Pytester) -> None:
     imports = "from pilothouse.testing.brokers import PortableContract"
     suite = """
@@ -59,6 +60,7 @@ def test_wrong_sources_are_noticed(pytester: pytest.Pytester) -> None:
     assert unnoticed(pytester, imports, suite, WRONG_SOURCES) == {"Sound"}
 
 
+@pytest.mark.nightly
 def test_wrong_processors_are_noticed(pytester: pytest.Pytester) -> None:
     imports = "from tests.contract.streams.test_processor_contract import TestKMeans as Right"
     suite = """

@@ -62,6 +62,7 @@ def root_of(tmp_path: Path) -> str:
     return (tmp_path / "0").read_text().split()[2].split("/")[-2]
 
 
+@pytest.mark.nightly
 def test_workers_have_places_of_their_own_and_a_process_that_is_left_fails_the_run(
     run: list[str], tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_workers_have_places_of_their_own_and_a_process_that_is_left_fails_the_r
     assert left_in(tmp_path, root_of(tmp_path)) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_of_a_run_that_is_ended(run: list[str], tmp_path: Path, end: signal.Signals) -> None:
     running = subprocess.Popen(run, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.DEVNULL)
