@@ -6,7 +6,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import { Api } from './api';
-import { withRecord } from './records';
+import { withNews, withRecord } from './records';
 import type {
   IJobPreview,
   IMarket,
@@ -165,25 +165,29 @@ export class PilothouseModel implements IPilothouse {
   }
 
   private async _load(): Promise<void> {
+    const news = { pilots: new Set<string>(), runs: new Set<string>() };
+    this._news = news;
     try {
-      const [pilots, runs, market] = await Promise.all([
+      const [listedPilots, listedRuns, market] = await Promise.all([
         this.api.request<{ items: IPilotRecord[] }>(['pilots']),
         this.api.request<{ items: IRunRecord[] }>(['runs']),
         this.api.request<IMarket>(['market'])
       ]);
+      const pilots = withNews(listedPilots.items, this._pilots, news.pilots);
+      const runs = withNews(listedRuns.items, this._runs, news.runs);
       const before = JSON.stringify([this._pilots, this._runs, this._market, this._problem]);
-      const news: readonly IEntered[] = this._ready
+      const entered: readonly IEntered[] = this._ready
         ? [
-            ...Private.entered(this._pilots, pilots.items).map(
+            ...Private.entered(this._pilots, pilots).map(
               record => ({ of: 'pilots', record }) as const
             ),
-            ...Private.entered(this._runs, runs.items).map(
+            ...Private.entered(this._runs, runs).map(
               record => ({ of: 'runs', record }) as const
             )
           ]
         : []; // what there was at the beginning is no news
-      this._pilots = pilots.items;
-      this._runs = runs.items;
+      this._pilots = pilots;
+      this._runs = runs;
       this._market = market;
       this._problem = '';
       const after = JSON.stringify([this._pilots, this._runs, this._market, this._problem]);
@@ -191,7 +195,7 @@ export class PilothouseModel implements IPilothouse {
         this._ready = true;
         this._changed.emit();
       }
-      news.forEach(entered => this._entered.emit(entered));
+      entered.forEach(each => this._entered.emit(each));
     } catch (error) {
       this._problem = error instanceof Error ? error.message : String(error);
       this._changed.emit();
@@ -209,6 +213,7 @@ export class PilothouseModel implements IPilothouse {
 
   private _take(entered: IEntered, action: 'created' | 'changed' | 'removed'): void {
     const { of, record } = entered;
+    this._news[of].add(record.name);
     const before = this[of].find(({ name }) => name === record.name);
     if (entered.of === 'pilots') {
       this._pilots = withRecord(this._pilots, entered.record, action);
@@ -228,6 +233,8 @@ export class PilothouseModel implements IPilothouse {
   private _disposed = false;
   private _entered = new Signal<this, IEntered>(this);
   private _events: Event.IManager;
+  /** The names of which there was news since the latest list was asked for. */
+  private _news = { pilots: new Set<string>(), runs: new Set<string>() };
   private _market: IMarket = { calls: [], offers: [], receipts: [], ledger: null, reason: '' };
   private _pilots: readonly IPilotRecord[] = [];
   private _poll: Poll;

@@ -89,6 +89,22 @@ export function withRecord<T extends IRecord>(
     : [record, ...records];
 }
 
+/**
+ * Records as they were listed, but for those of which there was news while they were on their way: a list is as old as
+ * its question.
+ */
+export function withNews<T extends IRecord>(
+  listed: readonly T[],
+  known: readonly T[],
+  news: ReadonlySet<string>
+): readonly T[] {
+  const newer = known.filter(({ name }) => news.has(name));
+  const found = listed
+    .map(record => (news.has(record.name) ? newer.find(({ name }) => name === record.name) : record))
+    .filter(record => record !== undefined);
+  return [...newer.filter(record => !found.includes(record)), ...found];
+}
+
 /** Seconds in few words for people, such as `2 h 5 min`. */
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));

@@ -9,6 +9,7 @@ import {
   isRecoverable,
   pythonLine,
   secondsUntil,
+  withNews,
   withRecord
 } from '../src/records';
 import type { IPilotRecord, IRecord } from '../src/records';
@@ -29,6 +30,16 @@ test('events replace, add and remove records', () => {
     'a running'
   ]);
   assert.deepEqual(names(withRecord(records, record('b', 'lost'), 'removed')), ['a running']);
+});
+
+test('a list that was asked for before an event came does not take the event back', () => {
+  const known = [record('new', 'running'), record('a', 'finished'), record('b', 'running')];
+  const listed = [record('gone', 'running'), record('a', 'running'), record('b', 'lost')];
+  const found = withNews(listed, known, new Set(['new', 'a', 'gone']));
+  assert.deepEqual(
+    found.map(({ name, state }) => `${name} ${state}`),
+    ['new running', 'a finished', 'b lost']
+  );
 });
 
 test('a record that can not be read is over', () => {
