@@ -181,9 +181,7 @@ export class PilothouseModel implements IPilothouse {
             ...Private.entered(this._pilots, pilots).map(
               record => ({ of: 'pilots', record }) as const
             ),
-            ...Private.entered(this._runs, runs).map(
-              record => ({ of: 'runs', record }) as const
-            )
+            ...Private.entered(this._runs, runs).map(record => ({ of: 'runs', record }) as const)
           ]
         : []; // what there was at the beginning is no news
       this._pilots = pilots;

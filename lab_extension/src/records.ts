@@ -100,7 +100,9 @@ export function withNews<T extends IRecord>(
 ): readonly T[] {
   const newer = known.filter(({ name }) => news.has(name));
   const found = listed
-    .map(record => (news.has(record.name) ? newer.find(({ name }) => name === record.name) : record))
+    .map(record =>
+      news.has(record.name) ? newer.find(({ name }) => name === record.name) : record
+    )
     .filter(record => record !== undefined);
   return [...newer.filter(record => !found.includes(record)), ...found];
 }
