@@ -34,6 +34,8 @@ class AttachedPilot:
         self.scheduler = address
         self._closed = False
         try:
+            # One that fails would stay Dask's default client, and all that is computed in this process fail with it.
+            Client(address, security=security, timeout=ANSWER_S, set_as_default=False).close()
             self._client: Client = Client(address, security=security, timeout=ANSWER_S, name=f"pilothouse-{name}")
         except (OSError, TimeoutError, TypeError, ValueError) as error:
             raise Unavailable(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import dask
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster, default_client
 
 import pilothouse as ph
 from pilothouse.errors import InvalidInput, Lost, Unavailable, WaitTimeout
@@ -73,12 +74,22 @@ def test_it_is_lost_with_its_scheduler(tcp_cluster: Any) -> None:
     pilot.close()
 
 
+def default() -> Client | None:
+    """What Dask computes with in this process."""
+    try:
+        return default_client()
+    except ValueError:
+        return None
+
+
 def test_a_wrong_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attached, "ANSWER_S", 0.3)
+    before = dask.config.get("scheduler", None), default()
     for address in ("tcp://127.0.0.1:1", "tcp://nowhere.invalid:8786", "nonsense://x"):
         with pytest.raises(Unavailable, match="no Dask scheduler answers") as caught:
             ph.attach_dask(address)
         assert caught.value.field == "address"
+        assert (dask.config.get("scheduler", None), default()) == before, "what is computed here goes on as before"
     for nothing in (None, 7, ""):
         with pytest.raises(InvalidInput, match="give a scheduler's address"):
             ph.attach_dask(nothing)
