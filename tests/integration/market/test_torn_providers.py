@@ -128,6 +128,7 @@ def test_a_provider_offers_again_when_its_relay_is_back(tmp_path: Path, monkeypa
     assert not serving.is_alive()
 
 
+@pytest.mark.nightly
 def test_everything_on_one_lost_pilot_goes_on_together(state_home: Path) -> None:
     """Relay, blobs, provider and customer die at once: the relay has forgotten everything when it is back."""
     pilot = ph.submit("local", name="all", nodes=2, lease="1h").wait(timeout=60)
