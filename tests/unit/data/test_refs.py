@@ -303,7 +303,7 @@ def test_views_take_no_file_descriptors(pilot_record: Make) -> None:
     refs = [put(np.arange(10) + i, pilot=name) for i in range(5)]
     before = len(os.listdir("/proc/self/fd"))
     views = [ref.view() for ref in refs for _ in range(100)]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # what an earlier test of this process left may go meanwhile
     assert sum(int(view[0]) for view in views) == 100 * (0 + 1 + 2 + 3 + 4)
 
 
