@@ -114,12 +114,9 @@ def end_for_good(record: PilotRecord) -> None:
         jobs = [node.job for node in record.nodes if node.job and (node.state is State.LOST or not node.state.ended)]
         blocking(queue.cancel(jobs))
         jobs += [orphan.job for orphan in blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))]
-    with writing(PILOTS.path(record.name)):
-        if record.state is State.LOST:
-            with deciding(record) as mine:
-                if mine:
-                    change(PILOTS, record, lambda latest: _finish(latest, list(dict.fromkeys(jobs))))
-        else:
+    alone = deciding(record) if record.state is State.LOST else contextlib.nullcontext(True)
+    with writing(PILOTS.path(record.name)), alone as mine:
+        if mine:
             change(PILOTS, record, lambda latest: _finish(latest, list(dict.fromkeys(jobs))))
     _remove_folders([record])
 
