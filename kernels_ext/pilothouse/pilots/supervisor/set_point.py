@@ -57,7 +57,7 @@ class Nodes:
         self._journal = journal
         self.book = NodeBook(record, journal, folder, changed)
         self.giving_back = GivingBack(record, queue, asking, journal, self.book)
-        self._submitting = Submitting(record, queue, asking, journal, folder, make_job, self._accepted, changed)
+        self._submitting = Submitting(record, queue, asking, journal, make_job, self._accepted, changed)
         self._changed = changed
         self._site = Site.model_validate(record.settings)
         self._failures = 0

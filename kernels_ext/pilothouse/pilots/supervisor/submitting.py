@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from pilothouse.errors import Refused, Unavailable
+from pilothouse.pilots.queues.jobs import keep_script
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, Queue
 from pilothouse.pilots.sites.description import NodeKind
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.records import NodeRecord, PilotRecord
-from pilothouse.state import utcnow, write_atomic
+from pilothouse.state import utcnow
 
 #: How many jobs are submitted side by side.
 AT_ONCE = 4
@@ -40,14 +40,12 @@ class Submitting:
         queue: Queue,
         asking: Asking,
         journal: Journal,
-        folder: Path,
         make_job: Callable[[NodeRecord, NodeKind], Job],
         accepted: Callable[[], None],
         changed: Callable[..., None],
     ) -> None:
         self._record, self._queue, self._asking, self._journal = record, queue, asking, journal
-        self._folder, self._make_job = folder, make_job
-        self._accepted, self._changed = accepted, changed
+        self._make_job, self._accepted, self._changed = make_job, accepted, changed
 
     async def slice(self, kind: str, asked: NodeKind, missing: int, at_once: int = AT_ONCE) -> int:
         """Submit `missing` nodes, or as many of them as a moment allows; how many are left to submit.
@@ -58,8 +56,6 @@ class Submitting:
             The batch system said no to one; nothing is left of that. Others may have been accepted.
         Unavailable
             It did not answer, so a job may be in the queue; or the record can't be written, and nothing was submitted.
-        OSError
-            A job script can't be written; nothing is left of that node.
         """
         until = time.monotonic() + SLICE_S
         while missing and time.monotonic() < until:
@@ -105,7 +101,7 @@ class Submitting:
 
     async def _submit(self, node: NodeRecord, asked: NodeKind) -> None:
         job = self._make_job(node, asked)
-        write_atomic(self._folder / f"{node.name}.sh", self._queue.script(job).encode())
+        keep_script(self._record, job, self._queue.script(job))
         self._asking.expect_change()
         node.submitted = node.since = utcnow()
         node.job = await self._queue.submit(job)
