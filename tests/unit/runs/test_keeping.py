@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import pytest
@@ -13,46 +13,27 @@ from pilothouse.runs import keeping
 from pilothouse.runs.channel import DONE
 from pilothouse.runs.keeping import Kept, keep
 from pilothouse.runs.protocols import Leaving
+from tests.unit.fake_process import FakeProcess
 from tests.waiting import eventually_async
 
 
-class Process:
+class Process(FakeProcess):
     """A process that says and does what the test wants (a NodeProcess)."""
 
     def __init__(self, label: str, node: str, config: Mapping[str, Any]) -> None:
-        self.label, self.node, self.pid, self.config = label, node, 1, config
+        super().__init__(label, node)
+        self.config = config
         self.got: list[Mapping[str, Any]] = []
         self.obedient = True
-        self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    @property
-    def ended(self) -> bool:
-        return self._code.done()
 
     async def send(self, message: Mapping[str, Any]) -> None:
         self.got.append(message)
-
-    async def messages(self) -> AsyncIterator[dict[str, Any]]:
-        while (message := await self._inbox.get()) is not None:
-            yield message
-
-    async def wait(self) -> int:
-        return await asyncio.shield(self._code)
 
     async def stop(self, grace: float = 1.5) -> int | None:
         self.got.append({"op": "stop"})
         if self.obedient:
             self.end(0)
         return self._code.result() if self.ended else None
-
-    def say(self, message: dict[str, Any]) -> None:
-        self._inbox.put_nowait(message)
-
-    def end(self, code: int) -> None:
-        if not self._code.done():
-            self._code.set_result(code)
-            self._inbox.put_nowait(None)
 
 
 class Context:

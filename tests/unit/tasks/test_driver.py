@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,36 +17,24 @@ from pilothouse.runs.protocols import Leaving
 from pilothouse.runs.terms import Term, Terms
 from pilothouse.tasks.driver import TaskDriver
 from pilothouse.telemetry import Telemetry
+from tests.unit.fake_process import FakeProcess
 from tests.waiting import eventually_async
 
 WALLTIME = 1000.0
 
 
-class Launcher:
+class Launcher(FakeProcess):
     """A launcher that says what the test wants (a NodeProcess); it ends when it is asked to."""
 
     def __init__(self, node: str) -> None:
-        self.label, self.node, self.pid = f"launcher-{node}", node, 1
+        super().__init__(f"launcher-{node}", node)
         self.given: list[dict[str, Any]] = []
         self.last: dict[str, Any] | None = None
-        self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    @property
-    def ended(self) -> bool:
-        return self._code.done()
 
     async def send(self, message: Mapping[str, Any]) -> None:
         if message["op"] == "run":
             self.given += [task for batch in message["batches"] for task in batch["tasks"]]
             self.number = message["batches"][-1]["number"]
-
-    async def messages(self) -> AsyncIterator[dict[str, Any]]:
-        while (message := await self._inbox.get()) is not None:
-            yield message
-
-    async def wait(self) -> int:
-        return await asyncio.shield(self._code)
 
     async def stop(self, grace: float = 1.5) -> int | None:
         if self.last is not None:
@@ -54,17 +42,9 @@ class Launcher:
         self.end(0)
         return 0
 
-    def say(self, message: dict[str, Any]) -> None:
-        self._inbox.put_nowait(message)
-
     def finish(self, task: int, *, error: str = "", free: bool = True, seconds: float = 1.0) -> None:
         end = {"task": task, "attempt": 1, "code": 0, "error": error, "seconds": seconds, "last": ""}
         self.say({"ended": [end], "free": [self.number] if free else []})
-
-    def end(self, code: int) -> None:
-        if not self._code.done():
-            self._code.set_result(code)
-            self._inbox.put_nowait(None)
 
 
 class Bench:
