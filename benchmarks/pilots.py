@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks import fake
 from benchmarks.rows import Row, compare, missing, within
+from benchmarks.supervisors import process_of, share_of_a_core
 from tests.slurm.cluster import SlurmCluster, missing_programs
 
 RUNS = 5
@@ -149,18 +148,6 @@ def _listed() -> float:
     return _median(once)
 
 
-def _idle(pilot: Any, seconds: float = 40.0) -> float:
-    """The supervisor's share of a core, its batch commands included, when nothing has changed for a while."""
-    record = pilot.record
-    process = psutil.Process(record.supervisor.pid)
-    time.sleep(45)  # until the interval between two polls has grown to ten seconds
-    before, begun = process.cpu_times(), time.monotonic()
-    time.sleep(seconds)
-    after = process.cpu_times()
-    names = ("user", "system", "children_user", "children_system")
-    return sum(getattr(after, name) - getattr(before, name) for name in names) / (time.monotonic() - begun)
-
-
 def _null_tasks(client: Any) -> float:
     begun = time.perf_counter()
     client.gather(client.map(_nothing, range(NULL_TASKS), pure=False, batch_size=1000))
@@ -259,14 +246,7 @@ def _thousand() -> list[Row]:
     while sum(bool(node.job) for node in pilot.nodes) < 1000:
         time.sleep(0.5)
     submitted = time.perf_counter() - begun
-    record = pilot.record
-    assert record.supervisor is not None
-    process = psutil.Process(record.supervisor.pid)
-    time.sleep(5)
-    before, begun = process.cpu_times(), time.perf_counter()
-    time.sleep(20)
-    after = process.cpu_times()
-    share = (after.user + after.system - before.user - before.system) / (time.perf_counter() - begun)
+    share = share_of_a_core(pilot)
 
     def listed() -> float:
         begun = time.perf_counter()
@@ -274,7 +254,7 @@ def _thousand() -> list[Row]:
         return time.perf_counter() - begun
 
     found = _median(listed)
-    megabytes = process.memory_info().rss / 2**20
+    megabytes = process_of(pilot).memory_info().rss / 2**20
     size = PILOTS.path(pilot.name).stat().st_size / 2**20
     begun = time.perf_counter()
     pilot.cancel()
@@ -320,8 +300,9 @@ def _on_slurm() -> list[Row]:
             rows += [
                 within("attach from a fresh process, ask, answer (s)", _median(lambda: _attach("bench")), 0.3),
                 within("100 pilots listed (s)", _listed(), 0.1),
-                within("idle supervisor and its polls, share of a core", _idle(pilot), 0.01),
-            ]
+                within("idle supervisor and its polls, share of a core",
+                       share_of_a_core(pilot, after=45, seconds=40), 0.01),  # its polls are ten seconds apart by then
+            ]  # fmt: skip
         cluster.cancel_all()
     return rows
 

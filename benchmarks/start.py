@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from benchmarks import browser
 from benchmarks.rows import Row, compare, within
+from benchmarks.supervisors import process_of, share_of_a_core
 
 
 def _python(code: str) -> float:
@@ -94,15 +93,7 @@ def _first_point() -> tuple[float, float, float]:
             return seconds
 
         point = _median(first, 3)
-        record = pilot.record
-        assert record.supervisor is not None
-        process = psutil.Process(record.supervisor.pid)
-        time.sleep(5)
-        before, begun = process.cpu_times(), time.monotonic()
-        time.sleep(20)
-        after = process.cpu_times()
-        share = (after.user + after.system - before.user - before.system) / (time.monotonic() - begun)
-        return point, share, process.memory_info().rss / 2**20
+        return point, share_of_a_core(pilot), process_of(pilot).memory_info().rss / 2**20
 
 
 def rows() -> list[Row]:
