@@ -129,7 +129,7 @@ async def test_pilots_are_renewed_adapted_and_prolonged_over_rest(ask: Any, stat
     assert (status, record["lease_end"]) == (202, (end + timedelta(minutes=90)).isoformat().replace("+00:00", "Z"))
     status, answer = await ask("POST", "pilots", "mine", "prolong", body={"lease": "366d"})
     assert (status, answer["field"]) == (400, "lease")
-    assert "gives a pilot 8784 h in all, so this one can be prolonged by 8770 h at most" in answer["message"]
+    assert "gives a pilot 8784:00:00 in all, so this one can be prolonged by 8770:30:00 at most" in answer["message"]
     for _ in range(2):  # the second time there is nothing to stop
         status, record = await ask("DELETE", "pilots", "mine", "adapt")
         assert (status, record["adapt"], record["nodes_wanted"]) == (202, None, 2)

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, InvalidInput
-from pilothouse.pilots.sites.check import check_nodes, checked
+from pilothouse.pilots.sites.check import check_nodes, checked, shown
 from pilothouse.pilots.sites.description import PilotDescription, check
-from pilothouse.pilots.sites.units import LONGEST_S, written
+from pilothouse.pilots.sites.units import LONGEST_S
 from pilothouse.registry.line.server import Answers, Handler
 from pilothouse.registry.records import FIRST, Adapt, State
 
@@ -157,12 +157,12 @@ class Requests:
         if record.lease_end is None:
             raise Conflict(f"the pilot {record.name!r} is ending", field="pilot")
         end = record.lease_end + timedelta(seconds=lease)
-        most = timedelta(seconds=site.lease or LONGEST_S)
-        if end - record.created > most:
-            left = max(record.created + most - record.lease_end, timedelta())
+        most = site.lease or LONGEST_S
+        if (end - record.created).total_seconds() > most:
+            left = max(most - (record.lease_end - record.created).total_seconds(), 0.0)
             raise InvalidInput(
-                f"lease={written(lease)!r}: site {site.name!r} gives a pilot {_hours(most)} in all, so this one can "
-                f"be prolonged by {_hours(left)} at most",
+                f"lease={shown('lease', lease)}: site {site.name!r} gives a pilot {shown('lease', most)} in all, so this "
+                f"one can be prolonged by {shown('lease', left)} at most",
                 field="lease",
             )
         with self._all_or_nothing():
@@ -211,7 +211,3 @@ class Requests:
 
     async def _frame(self, name: str, since: int = 0, wait: float = 0.0) -> tuple[Any, bytes]:
         return await (await self._runs()).frame(name, since, wait)
-
-
-def _hours(time: timedelta) -> str:
-    return f"{time.total_seconds() / 3600:.4g} h"
