@@ -161,8 +161,8 @@ class Requests:
         if (end - record.created).total_seconds() > most:
             left = max(most - (record.lease_end - record.created).total_seconds(), 0.0)
             raise InvalidInput(
-                f"lease={shown('lease', lease)}: site {site.name!r} gives a pilot {shown('lease', most)} in all, so this "
-                f"one can be prolonged by {shown('lease', left)} at most",
+                f"lease={shown('lease', lease)}: site {site.name!r} gives a pilot {shown('lease', most)} in all, so "
+                f"this one can be prolonged by {shown('lease', left)} at most",
                 field="lease",
             )
         with self._all_or_nothing():
