@@ -164,7 +164,7 @@ def _tasks() -> list[Row]:
     from distributed import Client, LocalCluster
 
     import pilothouse as ph
-    from pilothouse.pilots.node.node import QUIET
+    from pilothouse.pilots.node.unhurried import QUIET
 
     rows = []
     ours, plain = [], []

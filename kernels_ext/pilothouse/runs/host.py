@@ -20,7 +20,6 @@ from pilothouse.registry.records import RUNS, Progress, RunRecord, State
 from pilothouse.runs.processes import NodeHost, Process
 from pilothouse.runs.protocols import Driver, Leaving
 from pilothouse.state import utcnow
-from pilothouse.telemetry import Telemetry, load
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ class Context:
     """One live run (a :class:`~pilothouse.runs.protocols.RunContext`)."""
 
     def __init__(self, record: RunRecord, host: NodeHost, dask: Callable[[], dict[str, Any]]) -> None:
+        from pilothouse.telemetry import Telemetry, load  # numpy, which a supervisor without runs does without
+
         self.record = record
         self.name = record.name
         self.parameters = record.parameters

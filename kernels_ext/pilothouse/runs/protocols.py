@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pilothouse.telemetry import Telemetry
+if TYPE_CHECKING:
+    from pilothouse.telemetry import Telemetry
 
 
 class NodeProcess(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import signal
 import socket
 import ssl
@@ -38,6 +39,13 @@ def processes(pilot: Pilot) -> list[psutil.Process]:
 
 def gone(found: list[psutil.Process]) -> bool:
     return not any(remains.is_running(p) for p in found)
+
+
+def kind_of_buffer() -> str:
+    """In what a node's Dask receives data."""
+    from distributed.comm.tcp import host_array
+
+    return type(host_array(8).obj).__name__
 
 
 def test_tasks_run_on_every_node(local_pilot: Pilot) -> None:
@@ -100,6 +108,9 @@ def test_it_grows_and_shrinks_and_data_on_a_leaving_node_moves(state_home: Path)
         for bad in (0, -1, 1.5, True):
             with pytest.raises(InvalidInput, match="a whole number, 1 or more"):
                 pilot.extend(bad)  # type: ignore[arg-type]
+        loaded = Path(f"/proc/{processes(pilot)[0].pid}/maps").read_text()
+        assert not re.search("numpy|cryptography", loaded), "its supervisor is spared what it has no use for"
+        assert set(client.run(kind_of_buffer).values()) == {"ndarray"}, "its nodes are not"
 
 
 def test_a_node_that_dies_is_replaced(state_home: Path) -> None:

@@ -94,7 +94,7 @@ class Bench:
         self.journal = Journal(folder / "events.jsonl")
         self.nodes = Nodes(
             self.record, self.queue, self.queue, self.journal, folder,  # type: ignore[arg-type]
-            lambda node, kind: node_job(self.record, node, kind), lambda *_: None,
+            lambda node, kind: node_job(self.record, node, kind), lambda *_: None, lambda: None,
         )  # fmt: skip
 
     async def keep(self) -> None:

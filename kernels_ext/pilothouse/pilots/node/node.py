@@ -28,6 +28,7 @@ import psutil
 
 from pilothouse import remains
 from pilothouse.pilots.node.own_folder import OWNER, own_folder, remove_left
+from pilothouse.pilots.node.unhurried import QUIET
 from pilothouse.registry.line.tls import clock_trouble
 from pilothouse.runs.channel import FINISH_S, FINISHING, PILOT_VARIABLE, SAVING
 
@@ -42,19 +43,6 @@ LEASE_SLACK_S = 120.0
 ORPHANS_S = 8.0
 #: Seconds that node processes have to end, or to say what they have to finish, when their supervisor has gone.
 SAVE_S = 4.0
-
-#: Dask's own clocks, slowed down: the defaults cost an idle scheduler 2 % of a core.
-QUIET = {
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.tick.limit": "10s",
-    "distributed.admin.system-monitor.interval": "5s",
-    "distributed.admin.system-monitor.gil.enabled": False,
-    "distributed.scheduler.active-memory-manager.start": False,
-    "distributed.scheduler.worker-saturation": 1.1,
-    "distributed.worker.profile.enabled": False,
-    "distributed.worker.memory.monitor-interval": "500ms",
-    "distributed.comm.timeouts.connect": "15s",
-}
 
 
 class ProcessHost:

@@ -148,7 +148,7 @@ def _is_node(pid: str) -> bool:
         return False
 
 
-def fork_template(become: Callable[[list[str]], NoReturn]) -> socket.socket:
+def fork_template(become: Callable[[list[str]], NoReturn], prepare: Callable[[], None] = lambda: None) -> socket.socket:
     """Fork this process, as it is, into a template for nodes; it lives as long as the socket returned.
 
     Call it before there are threads: a fork takes only one of them along.
@@ -157,10 +157,13 @@ def fork_template(become: Callable[[list[str]], NoReturn]) -> socket.socket:
     ----------
     become
         What each job's process does, with the arguments of the job's command.
+    prepare
+        What the template does once, for all of them.
     """
     ours, its = socket.socketpair()
     if os.fork() == 0:
         ours.close()
+        prepare()
         _serve(its, become)
     its.close()
     ours.settimeout(30)

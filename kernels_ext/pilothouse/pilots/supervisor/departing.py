@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from distributed.core import Status
-
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.registry.records import NodeRecord
@@ -19,6 +17,8 @@ from pilothouse.runs.processes import NodeHost
 LOOK_S = 0.1
 #: The most seconds that a job takes to end whose processes did not end by themselves.
 END_S = 600.0
+#: What Dask calls a worker that goes.
+_GOING = "closing_gracefully"
 #: How the scheduler's history names the reason.
 _REASON = "pilothouse-departure"
 
@@ -43,9 +43,8 @@ class Departing:
         self._host.announce(node.name)
         Cores.of(self._scheduler).close(node.name)
         if node.address in self._scheduler.workers:  # as Scheduler.retire_workers does it, whose turn comes later
-            going = Status.closing_gracefully
-            self._scheduler.handle_worker_status_change(going, node.address, _REASON)
-            order = {"op": "worker-status-change", "status": going.name, "stimulus_id": _REASON}
+            self._scheduler.handle_worker_status_change(_GOING, node.address, _REASON)
+            order = {"op": "worker-status-change", "status": _GOING, "stimulus_id": _REASON}
             self._scheduler.stream_comms[node.address].send(order)
 
     async def empty(self, node: NodeRecord, seconds: float, *, more: bool = False) -> None:
@@ -88,7 +87,7 @@ class Departing:
 
     def _staying(self) -> set[Any]:
         """The workers that are there and do not go."""
-        return {worker for worker in self._scheduler.workers.values() if worker.status is not Status.closing_gracefully}
+        return {worker for worker in self._scheduler.workers.values() if worker.status.name != _GOING}
 
     async def gone(self, node: NodeRecord) -> None:
         """Wait until nothing of a node is left whose job was told to end."""

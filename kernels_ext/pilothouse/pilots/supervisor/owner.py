@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import importlib
 import logging
 import math
 import os
@@ -22,8 +21,9 @@ from datetime import timedelta
 from typing import Any
 
 from pilothouse.errors import PilothouseError
-from pilothouse.pilots.node.node import QUIET, after_death
+from pilothouse.pilots.node.node import after_death
 from pilothouse.pilots.node.node import run as run_node
+from pilothouse.pilots.node.unhurried import QUIET
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
@@ -36,12 +36,13 @@ from pilothouse.pilots.supervisor.first_node import FirstNode
 from pilothouse.pilots.supervisor.listening import Listening
 from pilothouse.pilots.supervisor.orphans import clear_lost, remove_torn, sweep_queue
 from pilothouse.pilots.supervisor.set_point import Nodes
+from pilothouse.pilots.supervisor.sparing import give_numpy, import_dask, in_child
 from pilothouse.pilots.supervisor.takeover import adopt_nodes, resume_runs
 from pilothouse.pilots.supervisor.writing import Writing
 from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, SCHEDULER
 from pilothouse.registry.journal import Journal
-from pilothouse.registry.line.tls import make_certificate, security
+from pilothouse.registry.line.tls import make_certificate, security, tls_files
 from pilothouse.registry.liveness import clear_away, scratch_folder, this_process
 from pilothouse.registry.records import PILOTS, PilotRecord, State
 from pilothouse.runs.cores import Cores
@@ -51,8 +52,8 @@ from pilothouse.state import make_private, utcnow
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at the nodes, the lease and the idle clock.
-TICK = 0.5
+#: Seconds between two looks at the nodes, the lease and the idle clock; and while all is as it should be.
+TICK, CALM_TICK = 0.5, 2.0
 #: Seconds between two heartbeats in the record.
 HEARTBEAT = 30.0
 #: Seconds by which the first submissions are ahead of the scheduler, whose start holds up everything else.
@@ -66,6 +67,8 @@ class Supervisor:
     ----------
     first
         Name of the node whose job this process runs in, where its placement is ``"job"``; else empty.
+    certificate
+        Makes the pilot's certificate, as :func:`~pilothouse.registry.line.tls.make_certificate` does by default.
 
     Attributes
     ----------
@@ -75,24 +78,31 @@ class Supervisor:
         Set when the pilot is to end.
     """
 
-    def __init__(self, record: PilotRecord, queue: Queue, first: str = "") -> None:
+    def __init__(
+        self,
+        record: PilotRecord,
+        queue: Queue,
+        first: str = "",
+        certificate: Callable[[], dict[str, str]] | None = None,
+    ) -> None:
         self.record = record
         self.queue = queue
         self.site = Site.model_validate(record.settings)
         self.folder = PILOTS.folder(record.name)
+        self._certificate = certificate or (lambda: make_certificate(self.folder))
         self.journal = Journal(self.folder / EVENTS)
         self.scratch = scratch_folder(record.name)
         self.writing = Writing(record, self._derive, self._superseded)
         self.changed = self.writing.changed
+        self.wake = asyncio.Event()
         self.asking = Direct(queue) if self.site.system == "local" else Polling(queue, self.site)
         self.nodes = Nodes(
             record, queue, self.asking, self.journal, self.folder,
-            lambda node, kind: node_job(record, node, kind), self.changed,
+            lambda node, kind: node_job(record, node, kind), self.changed, self.wake.set,
         )  # fmt: skip
         self.first = FirstNode(self, first) if first else None
         self.ending = asyncio.Event()
         self.ready = asyncio.Event()
-        self.wake = asyncio.Event()
         self.active = utcnow()
         self.scheduler: Any = None
         self.dashboard: Any = None
@@ -114,7 +124,7 @@ class Supervisor:
             make_private(self.scratch)
         if record.lease_end is None:
             record.lease_end = utcnow() + timedelta(seconds=float(record.description["lease"]))
-        tls = make_certificate(self.folder)
+        tls = self._certificate()
         adopt_nodes(record, self.journal)
         filling: asyncio.Task[None] | None = None
         try:
@@ -182,10 +192,18 @@ class Supervisor:
                 beat = loop.time()
                 self.changed()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0 if more else TICK):
+                async with asyncio.timeout(0 if more else self._pause()):
                     await self.wake.wait()
             self.wake.clear()
         sweeping.cancel()
+
+    def _pause(self) -> float:
+        """Seconds until the next look, unless something happens before."""
+        if self.first is not None or self.record.adapt is not None or not self.nodes.calm:
+            return TICK
+        ends = [end for end in (self.record.idle_end, self.record.lease_end) if end is not None]
+        left = min((end - utcnow()).total_seconds() for end in ends) if ends else CALM_TICK
+        return min(max(left, 0.05), CALM_TICK)
 
     async def _keep_nodes(self) -> bool:
         """One look at the nodes; whether there is more to submit at once.
@@ -349,10 +367,16 @@ def main(name: str, first: str = "") -> None:
     if record.state.ended and record.state is not State.LOST:
         return  # a successor whose pilot ended before its job began
     try:
-        importlib.import_module("distributed")  # once, for this process and all its nodes
+        folder = PILOTS.folder(name)
+        made = in_child(lambda: make_certificate(folder))  # what that imports has 10 MB
+        import_dask()  # once, for this process and all its nodes
         site = Site.model_validate(record.settings)
-        queue = LocalQueue(fork_template(run_node), after_death) if site.system == "local" else queue_for(site)
-        asyncio.run(Supervisor(record, queue, first).run())
+        if site.system == "local":
+            queue: Queue = LocalQueue(fork_template(run_node, give_numpy), after_death)
+        else:
+            queue = queue_for(site)
+        certificate = lambda: tls_files(folder) if made() else make_certificate(folder)  # noqa: E731
+        asyncio.run(Supervisor(record, queue, first, certificate).run())
     except BaseException as error:
         logger.critical("the supervisor ends", exc_info=True)
         if not record.state.ended or record.state is State.LOST:  # it has not come to its end

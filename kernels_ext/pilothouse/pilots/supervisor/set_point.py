@@ -40,6 +40,8 @@ class Nodes:
         From a node's record and its kind to the job to submit.
     changed
         Called when the record should be written; with True, before it returns.
+    wake
+        Called when there is something to look at before it is time.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Nodes:
         folder: Path,
         make_job: Callable[[NodeRecord, NodeKind], Job],
         changed: Callable[..., None],
+        wake: Callable[[], None],
     ) -> None:
         self._record = record
         self._asking = asking
@@ -58,7 +61,7 @@ class Nodes:
         self.book = NodeBook(record, journal, folder, changed)
         self.giving_back = GivingBack(record, queue, asking, journal, self.book)
         self._submitting = Submitting(record, queue, asking, journal, make_job, self._accepted, changed)
-        self._changed = changed
+        self._changed, self._wake = changed, wake
         self._site = Site.model_validate(record.settings)
         self._failures = 0
         self._refusals = 0
@@ -121,6 +124,7 @@ class Nodes:
         if node.state is State.RUNNING and self._record.state is not State.DRAINING:
             self.book.mark(node, State.STARTING, "its worker has left")
             self._asking.look_now()
+            self._wake()
 
     def _told_to_end(self, name: str, seconds: float) -> None:
         """Somebody else, or the batch system, told a node's job to end: replace it now, and take away what it has."""
@@ -134,6 +138,7 @@ class Nodes:
             elif node.role == "node":
                 node.leaving = True
             self._changed()
+            self._wake()
             self.giving_back.dismiss(node, seconds)
 
     def reset_limit(self) -> None:
@@ -369,6 +374,13 @@ class Nodes:
         self._record.nodes_wanted = sum(self._record.wanted.values())
         if not self._record.nodes_wanted:
             self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
+
+    @property
+    def calm(self) -> bool:
+        """Whether what is wanted is there, and nothing of it about to go."""
+        there = [node for node in self._record.nodes if not node.state.ended]
+        here = len(there) == self._record.nodes_wanted and not self._renewing and not self.summary
+        return here and all(node.state is State.RUNNING and not node.leaving for node in there)
 
     @property
     def summary(self) -> str:
