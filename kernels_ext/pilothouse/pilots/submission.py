@@ -18,8 +18,9 @@ from pilothouse.registry.listing import Handles, listed
 from pilothouse.registry.liveness import reconcile, reconcile_run
 from pilothouse.registry.naming import Exist, check_exist, claim, numbered, remove
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
+from pilothouse.registry.store import Unreadable
 from pilothouse.runs.handle import Run
-from pilothouse.state import Unreadable, check_name, utcnow
+from pilothouse.state import check_name, utcnow
 
 #: Seconds that a name may be taken before its record is there.
 QUICKER_S = 1.0

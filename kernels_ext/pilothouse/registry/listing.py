@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pilothouse.errors import NotFound
 from pilothouse.registry.records import PilotRecord, RunRecord
-from pilothouse.state import Unreadable
+from pilothouse.registry.store import Unreadable
 
 H = TypeVar("H")
 

@@ -18,7 +18,8 @@ from pilothouse.registry.journal import Journal, last_error
 from pilothouse.registry.line.client import answers
 from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State, runs_on
-from pilothouse.state import Unreadable, registry, utcnow
+from pilothouse.registry.store import Unreadable
+from pilothouse.state import registry, utcnow
 
 #: A supervisor that has not shown itself after this time never will.
 START_S = 30.0

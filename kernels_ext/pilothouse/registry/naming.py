@@ -25,7 +25,8 @@ from pilothouse.registry.journal import Journal
 from pilothouse.registry.liveness import START_S, reconcile, reconcile_run
 from pilothouse.registry.owning import P, check_same
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord
-from pilothouse.state import Records, check_name, home, registry, write_first, writing
+from pilothouse.registry.store import Records
+from pilothouse.state import check_name, home, registry, write_first, writing
 
 #: What becomes of a name that something has which has ended: ``sim`` becomes ``sim-2``, or it is refused.
 Exist = Literal["number", "error"]

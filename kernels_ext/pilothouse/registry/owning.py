@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pilothouse.errors import Conflict, NotFound
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, RunRecord
-from pilothouse.state import Records, Unreadable
+from pilothouse.registry.store import Records, Unreadable
 
 P = TypeVar("P", PilotRecord, RunRecord)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilothouse.registry.states import State as State
-from pilothouse.state import Record, Records
+from pilothouse.registry.store import Record, Records
 
 #: Name of the kind of node that a description's own fields describe.
 FIRST = "node"

@@ -20,7 +20,7 @@ from pilothouse.registry.liveness import reconcile_run, seen_run
 from pilothouse.registry.naming import remove
 from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State
-from pilothouse.state import Unreadable
+from pilothouse.registry.store import Unreadable
 from pilothouse.waiting import wait_until, wait_until_awaited
 
 if TYPE_CHECKING:

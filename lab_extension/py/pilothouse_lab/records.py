@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
+    from pilothouse.registry.store import R, Record, Records, Unreadable
     from pilothouse.runs.handle import Run
-    from pilothouse.state import R, Record, Records, Unreadable
 
 #: The state in which a record that can't be read is listed.
 UNREADABLE = "unreadable"
@@ -16,7 +16,7 @@ UNREADABLE = "unreadable"
 
 def as_json(record: Record | Unreadable) -> dict[str, Any]:
     """`record` as JSON. One that can't be read has only ``name``, ``state`` ("unreadable"), ``reason``, ``path``."""
-    from pilothouse.state import Unreadable
+    from pilothouse.registry.store import Unreadable
 
     if isinstance(record, Unreadable):
         return {"name": record.name, "state": UNREADABLE, "reason": record.reason, "path": str(record.path)}
@@ -43,7 +43,7 @@ def removed(find: Callable[[str], Pilot | Run], name: str, which: dict[str, Any]
 
 def listed(records: Records[R], reconcile: Callable[[R], R]) -> dict[str, Any]:
     """All of `records`, each as `reconcile` finds it to be, the youngest first."""
-    from pilothouse.state import Unreadable
+    from pilothouse.registry.store import Unreadable
 
     items = [as_json(record if isinstance(record, Unreadable) else reconcile(record)) for record in records]
     items.sort(key=lambda item: str(item.get("created", "")), reverse=True)

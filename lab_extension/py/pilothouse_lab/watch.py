@@ -20,7 +20,7 @@ from pilothouse_lab.answers import in_thread
 from pilothouse_lab.records import UNREADABLE, as_json
 
 if TYPE_CHECKING:
-    from pilothouse.state import Records
+    from pilothouse.registry.store import Records
 
 Kind = Literal["pilots", "runs"]
 Emit = Callable[[Kind, dict[str, Any]], None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -176,3 +178,15 @@ def circle_of(start: str, reaches: dict[str, set[str]]) -> list[str]:
                 seen.add(target)
                 ways.append([*way, target])
     return []
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("pilothouse.pilots.node.node pilothouse.tasks.launcher", "pydantic distributed"),  # there are many of them
+        ("pilothouse.pilots.supervisor.owner", "distributed numpy cryptography"),  # jobs are submitted before
+    ],
+)
+def test_what_starts_for_each_pilot_or_node_loads_only_what_it_uses(modules: str, heavy: str) -> None:
+    code = f"import sys, {', '.join(modules.split())}; print([name for name in {heavy.split()} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError
-from pilothouse.state import Record, Records, Unreadable, utcnow, write_atomic
+from pilothouse.registry.store import Record, Records, Unreadable
+from pilothouse.state import utcnow, write_atomic
 from tests.waiting import eventually
 
 WRITER = """
 import itertools
-from pilothouse.state import Record, Records
+from pilothouse.registry.store import Record, Records
 records = Records("things", Record)
 print("ready", flush=True)
 for i in itertools.count():

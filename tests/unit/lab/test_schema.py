@@ -19,7 +19,7 @@ from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry import records
 from pilothouse.registry.records import NodeRecord, PilotRecord, Progress, RunRecord
 from pilothouse.registry.states import State
-from pilothouse.state import Unreadable
+from pilothouse.registry.store import Unreadable
 from pilothouse_lab import schema
 from pilothouse_lab.records import as_json
 

@@ -24,7 +24,7 @@ from distributed.protocol import to_serialize
 from distributed.worker_state_machine import ExecuteFailureEvent
 
 from pilothouse.errors import Failed
-from pilothouse.registry.records import State
+from pilothouse.registry.states import State
 
 if TYPE_CHECKING:
     from distributed.scheduler import TaskState

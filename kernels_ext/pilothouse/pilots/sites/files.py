@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from pilothouse.pilots.sites.description import PilotDescription, explained, near, said_at
 from pilothouse.pilots.sites.site import QueueLimits, Site
-from pilothouse.state import Unreadable, first_fault
+from pilothouse.registry.store import Unreadable
+from pilothouse.state import first_fault
 
 #: What a site file may say of a site.
 KEYS = sorted({*Site.model_fields, "queue"} - {"name", "source", "trouble"})

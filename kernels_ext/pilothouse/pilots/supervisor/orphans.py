@@ -23,7 +23,8 @@ from pilothouse.registry.liveness import clear_away, deciding, may_be_recovered,
 from pilothouse.registry.naming import remove_unused, tag
 from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
-from pilothouse.state import Unreadable, home, utcnow, writing
+from pilothouse.registry.store import Unreadable
+from pilothouse.state import home, utcnow, writing
 from pilothouse.sync import blocking
 
 #: A supervisor's socket, and a temporary name of :func:`pilothouse.state.write_atomic`: a process's number is in them.

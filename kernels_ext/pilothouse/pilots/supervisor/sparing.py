@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 def import_dask() -> None:
     """Import Dask without numpy, which has 12 MB: it is for its buffers, and a supervisor that is idle has none."""
-    if "numpy" in sys.modules:
+    if not {"numpy", "distributed"}.isdisjoint(sys.modules):
         return
     sys.modules["numpy"] = None  # type: ignore[assignment]  # which makes its import fail
     try:
