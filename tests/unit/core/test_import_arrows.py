@@ -184,7 +184,7 @@ def circle_of(start: str, reaches: dict[str, set[str]]) -> list[str]:
     ("modules", "heavy"),
     [
         ("pilothouse.pilots.node.node pilothouse.tasks.launcher", "pydantic distributed"),  # there are many of them
-        ("pilothouse.pilots.supervisor.owner", "distributed numpy cryptography"),  # jobs are submitted before
+        ("pilothouse.pilots.supervisor.owner", "distributed numpy cryptography"),  # numpy not at all, see its main()
     ],
 )
 def test_what_starts_for_each_pilot_or_node_loads_only_what_it_uses(modules: str, heavy: str) -> None:

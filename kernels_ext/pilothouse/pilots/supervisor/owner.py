@@ -57,7 +57,7 @@ TICK, CALM_TICK = 0.5, 2.0
 #: Seconds between two heartbeats in the record.
 HEARTBEAT = 30.0
 #: Seconds by which the first submissions are ahead of the scheduler, whose start holds up everything else.
-AHEAD_S = 0.3
+AHEAD_S = 0.05
 
 
 class Supervisor:
@@ -158,7 +158,6 @@ class Supervisor:
             pass
 
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
-        import_dask()  # jobs are in the queue by now, or will be soon
         import dask
 
         from pilothouse.pilots.node.cells import pass_on
@@ -370,9 +369,9 @@ def main(name: str, first: str = "") -> None:
     try:
         folder = PILOTS.folder(name)
         made = in_child(lambda: make_certificate(folder))  # what that imports has 10 MB
+        import_dask()  # once, for this process and all nodes that are forks of it
         site = Site.model_validate(record.settings)
         if site.system == "local":
-            import_dask()  # once, for this process and all its nodes
             queue: Queue = LocalQueue(fork_template(run_node, give_numpy), after_death)
         else:
             queue = queue_for(site)
