@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -81,6 +82,14 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
+going_on = threading.Event()
+
+
+def patient(number: int) -> int:
+    assert going_on.wait(30)
+    return number
+
+
 def run(folder: Path, steps: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
@@ -140,5 +149,27 @@ def test_a_function_known_to_be_long_does_not_begin_on_a_node_that_is_being_rene
         assert bench.at(second) == ""
         await bench.add("b", WALLTIME)
         await eventually_async(lambda: bench.at(second) == "b")
+
+    run(tmp_path, steps)
+
+
+def test_of_many_functions_that_are_long_none_begins_on_a_node_that_is_being_renewed(tmp_path: Path) -> None:
+    async def steps(bench: Bench) -> None:
+        going_on.clear()
+        await bench.add("a", 5, renewed=True)
+        first = bench.client.map(patient, range(20), pure=False)
+        await eventually_async(lambda: bench.scheduler.queued, "more than fit")
+        bench.scheduler.tasks[first[0].key].prefix.duration_average = 60.0
+        waiting = {task.key for task in bench.scheduler.queued}
+        going_on.set()
+        await eventually_async(lambda: not any(worker.processing for worker in bench.scheduler.workers.values()))
+        assert {task.key for task in bench.scheduler.queued} == waiting, "they wait for a node that lasts"
+        assert bench.scheduler.holds, "the pilot is not idle"
+        assert await bench.client.submit(sum, [1, 2], pure=False) == 3
+        going_on.clear()
+        await bench.add("b", WALLTIME)
+        await eventually_async(lambda: {bench.at(future) for future in first} == {"", "b"}, "some begin, on that one")
+        going_on.set()
+        assert await bench.client.gather(first) == [*range(20)]
 
     run(tmp_path, steps)

@@ -26,13 +26,14 @@ class Lasting:
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._needs: dict[Hashable, float] = {}
         self._hopeless: dict[Hashable, str] = {}
+        self._asked_about: TaskState | None = None
         super().__init__(*arguments, **options)
         self._terms = Terms.of(self)
 
     @property
     def holds(self: Any) -> bool:
-        """Whether something that was cut off waits for a node that has the time."""
-        return any(task.key in self._needs for task in self.unrunnable)
+        """Whether something waits for a node that has the time for it."""
+        return any(map(self._is_long, self.unrunnable)) or bool(self.queued)
 
     async def remove_worker(self: Any, address: str, *, stimulus_id: str, expected: bool = False, **how: Any) -> Any:
         """Remove a worker; what it was at when the pilot gave it back is kept in mind."""
@@ -77,7 +78,19 @@ class Lasting:
 
     def is_rootish(self: Any, ts: TaskState) -> bool:
         """Whether it may wait for any worker, as Dask sees it; what was cut off waits for one that has the time."""
+        self._asked_about = ts
         return ts.key not in self._needs and bool(super().is_rootish(ts))  # type: ignore[misc]
+
+    def decide_worker_rootish_queuing_enabled(self: Any) -> WorkerState | None:
+        """A worker for what may wait for any: the least busy one that has the time, or none yet."""
+        task = self._asked_about
+        if task is None or task.state != "waiting":  # then it is about the first of those that wait
+            task = self.queued.peek() if self.queued else None
+        if task is None or not self._is_long(task):
+            found: WorkerState | None = super().decide_worker_rootish_queuing_enabled()  # type: ignore[misc]
+            return found
+        free = self.idle_task_count & (self.valid_workers(task) or set())
+        return min(free, key=lambda worker: len(worker.processing) / worker.nthreads, default=None)
 
     def _is_long(self: Any, ts: TaskState) -> bool:
         """Whether it was cut off, or is likely to be on one of the nodes that are being renewed."""
