@@ -19,6 +19,7 @@ from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.queues.readable import readable
+from pilothouse.pilots.queues.several_hosts import EACH, TRAP, WAIT
 from pilothouse.pilots.queues.surroundings import cleaned
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.naming import tag
@@ -62,6 +63,8 @@ class Customs:
     ----------
     environment
         The parallel environment for several slots of one host.
+    spread
+        Those for slots of several hosts on which a job may start processes: their allocation rules.
     resources
         What can be asked for with ``-l``, and whether a request is "NO" reservation, counted for each slot ("YES")
         or for the whole "JOB".
@@ -69,6 +72,27 @@ class Customs:
 
     environment: str = "smp"
     resources: dict[str, str] = field(default_factory=dict)
+    spread: dict[str, str] = field(default_factory=dict)
+
+    def slots(self, cores: int, hosts: int) -> str:
+        """The request for so many cores of so many hosts.
+
+        Raises
+        ------
+        Refused
+            No parallel environment gives that.
+        """
+        if hosts == 1:
+            return f"-pe {self.environment} {cores}"
+        for rule in (str(cores), "$fill_up"):
+            for name in [name for name, its in self.spread.items() if its == rule]:
+                return f"-pe {name} {cores * hosts}"
+        raise Refused(
+            f"no parallel environment gives {cores} slots of {hosts} hosts each to a job that starts processes there "
+            f"(allocation_rule {cores} or $fill_up, control_slaves TRUE): name one in directives, '-pe NAME "
+            f"{cores * hosts}'",
+            field="nodes",
+        )
 
     def memory(self, size: int, slots: int) -> str:
         """The request for so many bytes; empty where memory can't be asked for."""
@@ -92,12 +116,13 @@ class GridEngineQueue:
 
     def __init__(self, site: Site) -> None:
         self._timeout = site.timeout
+        self._several = site.nodes_per_job > 1
         self._customs: Customs | None = None
         self._accounting = True
 
     def script(self, job: Job) -> str:
         """The script for qsub. What memory, GPUs and slots are called here is asked, where it is not known yet."""
-        return self._script(job, self._customs or _customs(self._timeout))
+        return self._script(job, self._customs or _customs(self._timeout, self._several))
 
     def _script(self, job: Job, customs: Customs) -> str:
         kind = job.kind
@@ -106,8 +131,8 @@ class GridEngineQueue:
         # -r n: a node that is started twice is none. -w e: what can never run is refused at once.
         log, below = logged(job)
         directives = [f"-o {log}", "-S /bin/bash", "-r n", "-w e"]
-        if slots > 1 and "-pe " not in own:
-            directives.append(f"-pe {customs.environment} {slots}")
+        if slots * job.nodes > 1 and "-pe " not in own:
+            directives.append(customs.slots(slots, job.nodes))
         if kind.memory and not any(f"{name}=" in own for name in (*MEMORY, "mem_total")):
             directives.append(customs.memory(int(kind.memory), slots))
         if kind.gpus:
@@ -124,13 +149,13 @@ class GridEngineQueue:
             directives=[*filter(None, directives), *(kind.directives or [])],
             job_directives_skip=["-cwd"],  # a job whose folder a host lacks never starts; home is everywhere
         )  # fmt: skip
-        return job_script(job, written.job_header + below)
+        return job_script(job, written.job_header + below, _start(job))
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
         customs = self._customs
         if customs is None:
-            customs = await asyncio.to_thread(_customs, self._timeout)
+            customs = await asyncio.to_thread(_customs, self._timeout, self._several)
         self._customs = customs if customs.resources else None  # where nothing was answered, ask again the next time
         text = await self._ask(["qsub", "-terse", *NEUTRAL], text=self._script(job, customs))
         number = text.strip().rpartition("\n")[2]
@@ -191,8 +216,32 @@ class GridEngineQueue:
         return await output(argv, system="gridengine", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
-def _customs(timeout: float) -> Customs:
-    """Ask ``qconf``, as far as it answers."""
+def _start(job: Job) -> str:
+    """The lines that start each of a job's several nodes: on each of its hosts as many as it has slots for."""
+    return "\n".join([
+        "hosts=()",
+        "while read -r host slots _; do",
+        f"    for ((; slots >= {job.kind.cores or 1}; slots -= {job.kind.cores or 1})); do hosts+=(\"$host\"); done",
+        'done <"$PE_HOSTFILE"',
+        f'if [ "${{#hosts[@]}}" -lt {job.nodes} ]; then',
+        f'    echo "pilothouse: the slots of this job are for ${{#hosts[@]}} nodes, not {job.nodes}:" >&2',
+        '    cat "$PE_HOSTFILE" >&2',
+        "    exit 1",
+        "fi",
+        TRAP,
+        f"for ((rank = 0; rank < {job.nodes}; rank++)); do",
+        '    if [ "${hosts[rank]}" = "${hosts[0]}" ]; then',
+        f'        /bin/bash "${EACH}" "$rank" &',
+        "    else",
+        f'        qrsh -inherit -nostdin -V "${{hosts[rank]}}" /bin/bash "$(printf %q "${EACH}")" "$rank" &',
+        "    fi",
+        "done",
+        WAIT,
+    ])  # fmt: skip
+
+
+def _customs(timeout: float, several: bool) -> Customs:
+    """Ask ``qconf``, as far as it answers; for parallel environments of several hosts only where they are needed."""
 
     def ask(*options: str) -> str:
         try:
@@ -207,7 +256,13 @@ def _customs(timeout: float) -> Customs:
     names = ask("-spl").split()
     names.sort(key=lambda name: SHARED_MEMORY.index(name) if name in SHARED_MEMORY else len(SHARED_MEMORY))
     environments = (name for name in names if re.search(r"(?m)^allocation_rule\s+\$pe_slots", ask("-sp", name)))
-    return Customs(next(environments, "smp"), parse_resources(ask("-sc")))
+    spread = {}
+    for name in names if several else ():
+        said = ask("-sp", name)
+        rule = re.search(r"(?m)^allocation_rule\s+(\S+)", said)
+        if rule and re.search(r"(?m)^control_slaves\s+TRUE", said):
+            spread[name] = rule[1]
+    return Customs(next(environments, "smp"), parse_resources(ask("-sc")), spread)
 
 
 def parse_resources(text: str) -> dict[str, str]:

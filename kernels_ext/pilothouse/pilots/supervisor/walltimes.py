@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.supervisor.node_words import longest_wait
+from pilothouse.pilots.supervisor.same_job import by_job, fitting
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.cores import Capacity
 from pilothouse.runs.keeping import END_S
@@ -57,9 +58,9 @@ def to_finish(node: NodeRecord, drain: float) -> float:
 
 
 def replaced(running: Sequence[NodeRecord], wanted: int) -> list[NodeRecord]:
-    """Of the nodes of a kind that run, those that leave and whose replacement runs, too: those that end first."""
+    """Of the nodes of a kind that run, those that leave and whose replacement runs, too: the jobs that end first."""
     leaving = sorted((node for node in running if node.leaving), key=left)
-    return leaving[: max(len(running) - wanted, 0)]
+    return fitting(by_job(leaving), len(running) - wanted)
 
 
 def term(node: NodeRecord, asked: float, drain: float) -> Term | None:
