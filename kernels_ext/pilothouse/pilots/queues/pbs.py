@@ -61,6 +61,8 @@ class PBSQueue:
         """The script for qsub. PBS keeps what a job prints until it ends, so the job writes its log itself."""
         kind = job.kind
         chunk = [f"select={job.nodes}:ncpus={kind.cores or 1}"]
+        if job.nodes > 1:
+            chunk.append("mpiprocs=1")  # that many lines a host has in PBS_NODEFILE, which pbsdsh counts
         if kind.memory:
             chunk.append(f"mem={int(kind.memory) // 2**20}mb")
         if kind.gpus:
