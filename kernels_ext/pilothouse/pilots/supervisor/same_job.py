@@ -46,6 +46,8 @@ def broken(nodes: Iterable[NodeRecord], size: int, active: Collection[State]) ->
     active
         The states of nodes that have not been lost.
     """
+    if size == 1:
+        return []
     stay = (node for node in nodes if node.role == "node" and node.state in active and not node.leaving)
     return [node for job in by_job(stay) if len(job) < size for node in job]
 
