@@ -212,6 +212,28 @@ def test_a_job_is_ended_once_when_all_its_nodes_are_empty(clock: Clock) -> None:
     run(steps)
 
 
+def test_of_jobs_that_all_lose_a_node_no_more_are_kept_than_are_wanted(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(same_job, "time", clock)
+
+    async def steps() -> None:
+        bench = Bench(3, size=3)
+        for number in (1, 4, 7):
+            clock.now += 10
+            await bench.keep()
+            running(bench)
+            for lost in range(number, number + (2 if number == 1 else 1)):
+                ended(bench, f"p-{lost}", 1)
+            await bench.keep()
+            clock.now += 2
+            await bench.keep()
+        assert [name for name, state in bench.states().items() if state == "running"] == ["p-8", "p-9"]
+        await eventually_async(lambda: bench.queue.cancelled == ["1", "2"], "the end of the others")
+
+    run(steps)
+
+
 def test_with_a_node_that_is_not_heard_of_its_whole_job_is_given_up(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(2, size=2)

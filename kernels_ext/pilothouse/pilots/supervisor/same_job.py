@@ -27,6 +27,11 @@ def together(record: PilotRecord, node: NodeRecord) -> list[NodeRecord]:
     return [each for each in record.nodes if each.first == node.first]
 
 
+def came_up(record: PilotRecord, node: NodeRecord) -> bool:
+    """Whether the workers of all nodes of its job have been there."""
+    return all(each.connected for each in together(record, node))
+
+
 def fitting(jobs: Iterable[Sequence[NodeRecord]], most: int) -> list[NodeRecord]:
     """The nodes of the first of these jobs that have so many together at most."""
     found: list[NodeRecord] = []

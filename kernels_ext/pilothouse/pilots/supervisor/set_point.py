@@ -17,7 +17,7 @@ from pilothouse.pilots.supervisor import walltimes
 from pilothouse.pilots.supervisor.giving_back import GivingBack
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.supervisor.node_words import waiting, why_failed, without_nodes
-from pilothouse.pilots.supervisor.same_job import Processes, broken, by_job, fitting, together
+from pilothouse.pilots.supervisor.same_job import Processes, broken, by_job, came_up, fitting, together
 from pilothouse.pilots.supervisor.submitting import AT_ONCE, Submitting
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
@@ -114,7 +114,7 @@ class Nodes:
             if node.name == name and node.state in (State.PENDING, State.STARTING):
                 node.address = address
                 node.connected = node.connected or utcnow()
-                if self._came_up(node):
+                if node.first not in self._failed and came_up(self._record, node):
                     self._failures = 0
                 node.started = node.started or node.connected
                 self.book.mark(node, State.RUNNING, "")
@@ -352,8 +352,9 @@ class Nodes:
             self._drain_soon(node, "shrunk")
 
     def _let_leave(self, kind: str, wanted: int) -> None:
-        running = [node for node in self._record.nodes if node.kind == kind and node.state is State.RUNNING]
-        for node in walltimes.replaced([node for node in running if node.name not in self._told], wanted):
+        nodes = [node for node in self._record.nodes if node.kind == kind and node.name not in self._told]
+        active = [node for node in nodes if node.state in ACTIVE]
+        for node in walltimes.replaced(active, wanted, self._site.nodes_per_job):
             self._drain_soon(node, "renewed", may_finish=node.name not in self._asked)
 
     def _drain_soon(self, node: NodeRecord, why: str, *, may_finish: bool = False) -> None:
@@ -365,7 +366,7 @@ class Nodes:
 
     def failed(self, node: NodeRecord, status: JobStatus, is_there: bool = False) -> None:
         """A node's job has ended, which nobody asked for; or it is still there, and good for nothing."""
-        came_up, counted = self._came_up(node), node.first in self._failed
+        was_there, counted = came_up(self._record, node), node.first in self._failed
         self._failed.add(node.first)
         self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
         if not is_there:
@@ -376,16 +377,12 @@ class Nodes:
             return
         if counted:  # it is a failure of its job, not of each of its nodes
             return
-        if came_up:
+        if was_there:
             self._failures, self._not_before = 0, 0.0
             return
         self._back_off()
         if self._failures >= LIMIT:
             self._give_up(f"{self._failures} nodes failed in a row, the last one: {node.reason}")
-
-    def _came_up(self, node: NodeRecord) -> bool:
-        """Whether its worker has been there, and those of all nodes of its job."""
-        return node.first not in self._failed and all(each.connected for each in together(self._record, node))
 
     def _do_without(self, node: NodeRecord) -> None:
         """Nothing replaces the node: what is wanted is one less."""
