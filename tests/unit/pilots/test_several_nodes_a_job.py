@@ -38,6 +38,7 @@ def site(host: FakeCommands, admin: Callable[[str], Path]) -> Site:
 def test_without_a_number_a_pilot_has_one_job(site: Site) -> None:
     assert describe(site="slurm")[0].nodes == 4
     assert describe(site="slurm", nodes=8)[0].nodes == 8
+    assert describe(site="slurm", kinds={"big": {"cores": 8}})[0].wanted() == {"node": 4, "big": 4}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,9 @@ def test_an_admins_number_is_no_users(site: Site, user: Callable[[str], Path]) -
 
 
 def test_the_form_counts_in_whole_jobs(site: Site) -> None:
-    nodes = form_schema(site)["properties"]["nodes"]
+    schema = form_schema(site)
+    assert schema["$defs"]["NodeKind"]["properties"]["nodes"]["default"] == 4
+    nodes = schema["properties"]["nodes"]
     assert (nodes["multipleOf"], nodes["default"], nodes["maximum"]) == (4, 4, 10)
     assert nodes["description"].endswith("A job has 4.")
 
@@ -80,8 +83,8 @@ def test_the_script_is_for_all_of_them(site: Site, host: FakeCommands) -> None:
     assert "#SBATCH -N 4\n" in job.script
     assert "#SBATCH -n 4\n" in job.script
     assert "#SBATCH -n 1\n" not in job.script
-    assert "node_name=p-$((1 + $1))\n" in job.script
-    assert '--name "$node_name" ' in job.script
+    assert "pilothouse_node=p-$((1 + $1))\n" in job.script
+    assert '--name "$pilothouse_node" ' in job.script
     assert "\nexec srun --nodes=4 --ntasks=4 --cpus-per-task=2 --ntasks-per-node=1 " in job.script
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pilothouse.pilots.queues.protocols import Job
 
 #: The shell's variables for the name of the node, and for the file of what each host runs.
-NAME, EACH = "node_name", "each_host"
+NAME, EACH = "pilothouse_node", "pilothouse_each"
 #: How the file is called in which a node of several says where it is, and how it has ended.
 PROCESS = ".process"
 #: What stands behind what each host runs.
@@ -31,16 +31,16 @@ def on_each_host(job: Job, node: Sequence[str], start: str) -> list[str]:
     node
         The lines that are the node called :data:`NAME`.
     start
-        The lines that run ``/bin/bash "$each_host" RANK`` for each rank from 0 up, on a host each, until all end.
+        The lines that run ``/bin/bash "$pilothouse_each" RANK`` for each rank from 0 up, on a host each, until all end.
     """
     stem, _, number = job.name.rpartition("-")
     folder = shlex.quote(str(job.log.parent))
     each = [
         f"{NAME}={shlex.quote(stem)}-$(({number} + $1))",
         f'exec >>{folder}/"${NAME}"{job.log.suffix} 2>&1',
-        f'node_process={folder}/"${NAME}"{PROCESS}',
-        'echo "${SLURMD_NODENAME:-$(hostname)}" >"$node_process"',  # Slurm's name for it, where it has one
-        'trap \'echo "$?" >>"$node_process"\' EXIT',
+        f'pilothouse_process={folder}/"${NAME}"{PROCESS}',
+        'echo "${SLURMD_NODENAME:-$(hostname)}" >"$pilothouse_process"',  # Slurm's name for it, where it has one
+        'trap \'echo "$?" >>"$pilothouse_process"\' EXIT',
         *node,
     ]
     end = _END

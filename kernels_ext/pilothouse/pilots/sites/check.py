@@ -83,7 +83,10 @@ def _size(size: int) -> str:
 
 def _with_defaults(description: PilotDescription, site: Site) -> PilotDescription:
     given = description.model_dump(exclude_unset=True)
-    filled = {"nodes": site.nodes_per_job, **site.defaults, **given}
+    one_job = {"nodes": site.nodes_per_job}
+    filled = {**one_job, **site.defaults, **given}
+    if "kinds" in filled:
+        filled["kinds"] = {name: {**one_job, **kind} for name, kind in filled["kinds"].items()}
     own, theirs = given.get("environment"), site.defaults.get("environment")
     if isinstance(own, dict) and isinstance(theirs, dict):
         filled["environment"] = {**theirs, **own}

@@ -164,7 +164,7 @@ def test_several_nodes_of_one_job_are_a_chunk_each_on_a_host_of_its_own(tmp_path
     script = PBSQueue(wanted.site).script(wanted)
     assert "#PBS -l select=3:ncpus=4:mpiprocs=1\n" in script
     assert "#PBS -l place=scatter:excl\n" in script
-    assert 'pbsdsh -n "$rank" -- /bin/bash -l "$each_host" "$rank" &\n' in script
+    assert 'pbsdsh -n "$rank" -- /bin/bash -l "$pilothouse_each" "$rank" &\n' in script
 
 
 def test_without_wishes_its_script_leaves_them_to_pbs(tmp_path: Path, state_home: Path) -> None:

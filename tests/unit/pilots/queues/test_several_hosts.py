@@ -44,7 +44,7 @@ def test_each_has_its_name_its_log_and_its_end(tmp_path: Path, state_home: Path)
 
 
 def test_one_whose_set_up_fails_says_so_and_the_others_go_on(tmp_path: Path, state_home: Path) -> None:
-    wanted = three(tmp_path, prologue=['[ "$node_name" != p-2 ]'])
+    wanted = three(tmp_path, prologue=['[ "$pilothouse_node" != p-2 ]'])
     run(wanted)
     assert "this node does not start" in (wanted.log.parent / "p-2.log").read_text()
     assert [process_of(wanted.log.parent, f"p-{number}")[1] for number in (1, 2, 3)] == [0, 1, 2]
