@@ -10,7 +10,7 @@ import pytest
 
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 from pilothouse.pilots.previewing import preview
-from pilothouse.pilots.queues.discovery import describe, site_named
+from pilothouse.pilots.queues.discovery import describe, site_named, sites
 from pilothouse.pilots.queues.jobs import node_job, script_of
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.sites.schema import form_schema
@@ -62,6 +62,10 @@ def test_systems_that_can_not_have_it_say_so(host: FakeCommands, admin: Callable
     admin("[local]\nnodes_per_job = 2")
     with pytest.raises(InvalidInput, match="nodes_per_job=2 of site 'local': on local a job is one node; several are "):
         describe(site="local")
+
+
+def test_the_table_of_sites_says_so(site: Site) -> None:
+    assert {row["site"]: row["about"] for row in sites().rows()}["slurm"] == "4 nodes a job"
 
 
 def test_an_admins_number_is_no_users(site: Site, user: Callable[[str], Path]) -> None:
