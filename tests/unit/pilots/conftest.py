@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.pilots.supervisor import set_point
-from tests.unit.pilots.bench import Clock
 from tests.unit.pilots.fake_commands import FakeCommands
 
 
@@ -33,14 +31,6 @@ def admin(host: FakeCommands, tmp_path: Path) -> Callable[[str], Path]:
 def user(host: FakeCommands, tmp_path: Path) -> Callable[[str], Path]:
     """Write the user's own site file."""
     return lambda text: _written(tmp_path / "home" / "pilothouse" / "sites" / "mine.toml", text)
-
-
-@pytest.fixture
-def clock(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The set-point's."""
-    clock = Clock()
-    monkeypatch.setattr(set_point, "time", clock)
-    return clock
 
 
 def _written(path: Path, text: str) -> Path:

@@ -15,13 +15,13 @@ from pilothouse.pilots.queues.jobs import node_job, script_of
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.sites.schema import form_schema
 from pilothouse.pilots.sites.site import Site
-from pilothouse.pilots.supervisor import same_job
+from pilothouse.pilots.supervisor import same_job, set_point
 from pilothouse.pilots.supervisor.set_point import LIMIT
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, State
 from pilothouse.state import utcnow
-from tests.unit.pilots.bench import Bench, Clock, run
 from tests.unit.pilots.fake_commands import FakeCommands
+from tests.unit.pilots.test_nodes import Bench, Clock, run
 from tests.waiting import eventually_async
 
 SINFO = "normal*|2:00:00|8|16000|fast|(null)|up"
@@ -33,6 +33,15 @@ def site(host: FakeCommands, admin: Callable[[str], Path]) -> Site:
     host.prints("sinfo", SINFO)
     admin("[slurm]\nnodes_per_job = 4\nnodes = 10")
     return site_named("slurm")
+
+
+@pytest.fixture
+def clock(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The set-point's."""
+    clock = Clock()
+    for module in (set_point, same_job):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 def test_without_a_number_a_pilot_has_one_job(site: Site) -> None:
@@ -172,9 +181,7 @@ def ended(bench: Bench, name: str, code: int) -> None:
     bench.nodes._disconnected(next(node for node in bench.record.nodes if node.name == name))
 
 
-def test_a_damaged_job_is_replaced_as_a_whole(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(same_job, "time", clock)
-
+def test_a_damaged_job_is_replaced_as_a_whole(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(4, size=2)
         await bench.keep()
@@ -219,11 +226,7 @@ def test_a_job_is_ended_once_when_all_its_nodes_are_empty(clock: Clock) -> None:
     run(steps)
 
 
-def test_of_jobs_that_all_lose_a_node_no_more_are_kept_than_are_wanted(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(same_job, "time", clock)
-
+def test_of_jobs_that_all_lose_a_node_no_more_are_kept_than_are_wanted(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(3, size=3)
         for number in (1, 4, 7):
@@ -257,9 +260,7 @@ def test_with_a_node_that_is_not_heard_of_its_whole_job_is_given_up(clock: Clock
     run(steps)
 
 
-def test_where_nothing_is_replaced_the_rest_of_a_job_goes_on(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(same_job, "time", clock)
-
+def test_where_nothing_is_replaced_the_rest_of_a_job_goes_on(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(4, size=2, replace="never")
         await bench.keep()
