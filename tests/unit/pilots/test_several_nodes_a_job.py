@@ -50,6 +50,11 @@ def test_without_a_number_a_pilot_has_one_job(site: Site) -> None:
     assert describe(site="slurm", kinds={"big": {"cores": 8}})[0].wanted() == {"node": 4, "big": 4}
 
 
+def test_a_default_of_the_site_is_lowered_to_whole_jobs(site: Site, user: Callable[[str], Path]) -> None:
+    user("[slurm]\ndefaults = { nodes = 12 }")
+    assert describe(site="slurm")[0].nodes == 8
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -24,11 +24,11 @@ class Customs:
     ----------
     environment
         The parallel environment for several slots of one host.
-    spread
-        Those for slots of several hosts on which a job may start processes: their allocation rules.
     resources
         What can be asked for with ``-l``, and whether a request is "NO" reservation, counted for each slot ("YES")
         or for the whole "JOB".
+    spread
+        Parallel environments for slots of several hosts, on which a job may start processes: their allocation rules.
     """
 
     environment: str = "smp"

@@ -103,7 +103,8 @@ def _lowered(description: PilotDescription, site: Site, said: set[str]) -> Pilot
     for field in (*LIMITED, *LEASES, "nodes"):
         limit, value = site.limit(field, queue), getattr(description, field)
         if field not in said and limit is not None and value is not None and value > limit:
-            changed[field] = _typed(field, limit)
+            jobs = limit // site.nodes_per_job if field == "nodes" else 0
+            changed[field] = _typed(field, jobs * site.nodes_per_job or limit)
     kinds = {}
     for name, kind in description.kinds.items():
         whole = description.kind(name)
