@@ -106,7 +106,7 @@ export interface components {
                 readonly [key: string]: number;
             };
         };
-        /** @description One batch job of a pilot, with its Dask worker. */
+        /** @description One batch job of a pilot, or its part on one host, with its Dask worker. */
         readonly NodeRecord: {
             readonly name: string;
             readonly kind: string;
@@ -114,6 +114,8 @@ export interface components {
             readonly reason: string;
             /** @description the batch system's id; empty while it has not answered */
             readonly job: string;
+            /** @description its place among the nodes of its job, whose names follow one another */
+            readonly rank: number;
             readonly host: string;
             readonly pid: number;
             readonly address: string;
@@ -420,6 +422,8 @@ export interface components {
             readonly placement: "login" | "job";
             /** @description whether pilots have Dask's dashboard */
             readonly dashboard: boolean;
+            /** @description nodes that come in one job, each on a host of its own */
+            readonly nodes_per_job: number;
             /** @description seconds that nodes wait for a supervisor to come back */
             readonly patience: number;
             /** @description seconds from a job's start to its worker */
@@ -677,7 +681,7 @@ export interface components {
         readonly Nodes: {
             readonly content: {
                 readonly "application/json": {
-                    /** @default 1 */
+                    /** @description one when left out, or those of one job */
                     readonly nodes?: number;
                     /**
                      * @description one of the pilot's kinds of nodes

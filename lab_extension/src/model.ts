@@ -88,13 +88,13 @@ export class PilothouseModel implements IPilothouse {
     return record;
   }
 
-  extendPilot(name: string, nodes: number, kind: string): Promise<void> {
-    const body = { nodes, kind };
+  extendPilot(name: string, kind: string): Promise<void> {
+    const body = { kind };
     return this._act('pilots', ['pilots', name, 'extend'], { method: 'POST', body });
   }
 
-  shrinkPilot(name: string, nodes: number, kind: string): Promise<void> {
-    const body = { nodes, kind };
+  shrinkPilot(name: string, kind: string): Promise<void> {
+    const body = { kind };
     return this._act('pilots', ['pilots', name, 'shrink'], { method: 'POST', body });
   }
 

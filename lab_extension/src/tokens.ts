@@ -37,10 +37,10 @@ export interface IPilothouse extends IDisposable {
   refresh(): Promise<void>;
   /** Start a pilot from a description. */
   startPilot(description: Record<string, unknown>): Promise<IPilotRecord>;
-  /** Give a pilot more nodes of a kind. */
-  extendPilot(name: string, nodes: number, kind: string): Promise<void>;
-  /** Take nodes of a kind from a pilot. */
-  shrinkPilot(name: string, nodes: number, kind: string): Promise<void>;
+  /** Give a pilot one more node of a kind; where a job has several, those of one job. */
+  extendPilot(name: string, kind: string): Promise<void>;
+  /** Take as many from it. */
+  shrinkPilot(name: string, kind: string): Promise<void>;
   /** End a pilot with its nodes and runs. */
   cancelPilot(name: string): Promise<void>;
   /** Let a pilot follow its load between two numbers of nodes. */

@@ -18,7 +18,7 @@ from tests.waiting import eventually
 
 HERE = Path(__file__).parent
 COMMANDS = {
-    "pbs": ("qsub", "qselect", "qstat", "qdel", "pbsnodes"),
+    "pbs": ("qsub", "qselect", "qstat", "qdel", "pbsnodes", "pbsdsh"),
     "lsf": ("bsub", "bjobs", "bkill", "bqueues", "bhosts", "lshosts"),
     "htcondor": ("condor_submit", "condor_q", "condor_history", "condor_rm", "condor_status"),
 }

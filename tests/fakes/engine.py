@@ -76,9 +76,10 @@ class Engine:
             path = self.folder / "scripts" / f"{number}.sh"
             path.write_text(script)
             job = {
-                "number": number, "name": "job", "cores": 1, "memory": 0, "walltime": 3600.0, "after": 0, "held": False,
-                "queue": "", "folder": os.getcwd(), "script": str(path), "state": "pending", "host": "", "reason": "",
-                "submitted": time.time(), "started": None, "ended": None, "status": None, "cause": "", "runner": 0,
+                "number": number, "name": "job", "cores": 1, "nodes": 1, "hosts": [], "memory": 0, "walltime": 3600.0,
+                "after": 0, "held": False, "queue": "", "folder": os.getcwd(), "script": str(path), "state": "pending",
+                "host": "", "reason": "", "submitted": time.time(), "started": None, "ended": None, "status": None,
+                "cause": "", "runner": 0,
             }  # fmt: skip
             self.write({**job, **{name: value for name, value in fields.items() if value is not None}})
         self.advance()
@@ -92,21 +93,23 @@ class Engine:
             ended = {job["number"] for job in jobs if job["state"] == "ended"}
             free = dict(self.settings["hosts"])
             for job in jobs:
-                if job["state"] == "running":
-                    free[job["host"]] -= job["cores"]
+                for host in job["hosts"] if job["state"] == "running" else ():
+                    free[host] -= job["cores"]
             for job in jobs:
                 if job["state"] != "pending":
                     continue
                 fitting = [host for host, cores in free.items() if cores >= job["cores"]]
                 if job["after"] and job["after"] not in ended and self.read(job["after"]) is not None:
                     reason = "dependency"
-                elif fitting:
-                    free[fitting[0]] -= job["cores"]
-                    self._start(job, fitting[0])
+                elif len(fitting) >= job["nodes"]:
+                    hosts = fitting[: job["nodes"]]
+                    for host in hosts:
+                        free[host] -= job["cores"]
+                    self._start({**job, "hosts": hosts}, hosts[0])
                     continue
                 else:
-                    never = all(job["cores"] > cores for cores in self.settings["hosts"].values())
-                    reason = "never" if never else "resources"
+                    able = [host for host, cores in self.settings["hosts"].items() if cores >= job["cores"]]
+                    reason = "never" if len(able) < job["nodes"] else "resources"
                 if reason != job["reason"]:
                     self.write({**job, "reason": reason})
 
@@ -136,6 +139,7 @@ class Engine:
             env={
                 **{name: value for name, value in os.environ.items() if name in KEPT},
                 "PATH": f"{self.folder / 'hosts' / host}:{os.environ['PATH']}",
+                "FAKE_JOB": str(job["number"]),
             },
         )
         self.write(

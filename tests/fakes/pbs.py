@@ -1,8 +1,12 @@
-"""PBS's commands after the manual of OpenPBS 23: qsub, qselect, qstat -f [-x | -Q | -B], qdel, pbsnodes -a."""
+"""PBS's commands after the manual of OpenPBS 23.
+
+qsub, qselect, qstat -f [-x | -Q | -B], qdel, pbsnodes -a, pbsdsh -n.
+"""
 
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import sys
 import time
@@ -28,6 +32,8 @@ def main() -> None:
                 print(f"{job['number']}.{SERVER}")
     elif command == "qdel":
         qdel(engine, arguments)
+    elif command == "pbsdsh":
+        pbsdsh(engine, arguments)
     elif command == "pbsnodes":
         nodes(engine)
     elif arguments[0] == "-Q":
@@ -51,12 +57,14 @@ def qsub(engine: Engine, script: str) -> None:
     if queue not in engine.settings["queues"]:
         refuse("qsub: Unknown queue", 170)
     chunk = dict(part.partition("=")[::2] for part in values["-l select"].split(":"))
-    cores = int(chunk["ncpus"])
+    cores, nodes = int(chunk["ncpus"]), int(chunk["select"])
+    if nodes > 1:
+        assert values["-l place"].startswith("place=scatter"), "else it may be one host"
     if cores > engine.settings["cores"]:
         refuse("qsub: Job violates queue and/or server resource limits", 188)
     after = values.get("-W depend", "").rpartition(":")[2]
     number = engine.submit(
-        script, name=name, queue=queue, cores=cores, walltime=seconds(values.get("-l walltime")),
+        script, name=name, queue=queue, cores=cores, nodes=nodes, walltime=seconds(values.get("-l walltime")),
         after=int(after.partition(".")[0]) if after else None,
     )  # fmt: skip
     print(f"{number}.{SERVER}")
@@ -100,7 +108,7 @@ def show(job: dict[str, Any]) -> None:
         "queue": job["queue"],
     }
     if job["started"]:
-        lines["exec_host"] = f"{job['host']}/0*{job['cores']}"
+        lines["exec_host"] = "+".join(f"{host}/0*{job['cores']}" for host in job["hosts"] or [job["host"]])
         used = int((job["ended"] or time.time()) - job["started"])
         lines["resources_used.walltime"] = clock(used + (job["cause"] == "walltime"))
         lines["stime"] = time.asctime(time.localtime(job["started"]))
@@ -146,6 +154,16 @@ def nodes(engine: Engine) -> None:
             f"{host}\n     Mom = {host}\n     ntype = PBS\n     state = free\n     resources_available.host = {host}\n"
             f"     resources_available.mem = 8388608kb\n     resources_available.ncpus = {cores}\n"
         )
+
+
+def pbsdsh(engine: Engine, arguments: list[str]) -> None:
+    """In a job: be the program on the host of that index, with as little of a job's environment as it has there."""
+    option, index, end, *program = arguments
+    assert (option, end) == ("-n", "--"), arguments
+    job = engine.read(int(os.environ["FAKE_JOB"]))
+    assert job is not None
+    path = f"{engine.folder / 'hosts' / job['hosts'][int(index)]}:/usr/bin:/bin"
+    os.execve(program[0], program, {"HOME": os.environ["HOME"], "PATH": path, "PBS_NODENUM": index})
 
 
 def qdel(engine: Engine, arguments: list[str]) -> None:

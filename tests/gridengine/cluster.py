@@ -11,14 +11,14 @@ NODES = ("sgenode1", "sgenode2")
 SLOTS = 4
 
 _PARALLEL = """
-pe_name            smp
+pe_name            {name}
 slots              999
 user_lists         NONE
 xuser_lists        NONE
 start_proc_args    NONE
 stop_proc_args     NONE
-allocation_rule    $pe_slots
-control_slaves     FALSE
+allocation_rule    {rule}
+control_slaves     {slaves}
 job_is_first_task  TRUE
 urgency_slots      min
 accounting_summary FALSE
@@ -37,7 +37,7 @@ min_cpu_interval      00:05:00
 processors            UNDEFINED
 qtype                 BATCH
 ckpt_list             NONE
-pe_list               smp
+pe_list               smp mpi
 rerun                 FALSE
 slots                 {slots}
 tmpdir                /tmp
@@ -90,7 +90,7 @@ report_variables      NONE
 
 
 class GridEngine(PrivateHosts):
-    """Queues ``all.q`` without limits and ``short.q`` with an hour, parallel environment ``smp``."""
+    """Queues ``all.q`` without limits and ``short.q`` with an hour, parallel environments ``smp`` and ``mpi``."""
 
     def __init__(self) -> None:
         super().__init__([MASTER, *NODES])
@@ -113,7 +113,8 @@ class GridEngine(PrivateHosts):
             # The hosts share their processes, and by these group ids Grid Engine knows which are a job's.
             self._configure("-Aconf", f"gid_range {65000 + 100 * number}-{65099 + 100 * number}\n", file=host)
         self._configure("-Ahgrp", f"group_name @allhosts\nhostlist {' '.join(NODES)}\n")
-        self._configure("-Ap", _PARALLEL)
+        self._configure("-Ap", _PARALLEL.format(name="smp", rule="$pe_slots", slaves="FALSE"))
+        self._configure("-Ap", _PARALLEL.format(name="mpi", rule="$fill_up", slaves="TRUE"))
         self._configure("-Aq", _QUEUE.format(name="all.q", slots=SLOTS, walltime="INFINITY"))
         self._configure("-Aq", _QUEUE.format(name="short.q", slots=SLOTS, walltime="1:00:00"))
         for host in NODES:

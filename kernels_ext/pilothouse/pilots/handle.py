@@ -135,8 +135,8 @@ class Pilot(Executes):
         self._ask("scale", nodes=None if nodes is None else _count(nodes, 0))
         return self
 
-    def extend(self, n: int = 1, *, kind: str = FIRST, walltime: str | timedelta | None = None) -> Pilot:
-        """Add `n` nodes; returns at once.
+    def extend(self, n: int | None = None, *, kind: str = FIRST, walltime: str | timedelta | None = None) -> Pilot:
+        """Add `n` nodes, by default one (where a job has several, those of one job); returns at once.
 
         Parameters
         ----------
@@ -146,12 +146,12 @@ class Pilot(Executes):
             Of the nodes of this kind that are submitted from now on: ``"2h"``, or as the site's users write it.
         """
         length = None if walltime is None else self._seconds("walltime", walltime)
-        self._ask("scale", by=_count(n, 1), kind=kind, walltime=length)
+        self._ask("scale", by=self._several(n), kind=kind, walltime=length)
         return self
 
-    def shrink(self, n: int = 1, *, kind: str = FIRST) -> Pilot:
-        """Give `n` nodes back: pending ones first; data on a running one moves to the others before it goes."""
-        self._ask("scale", by=-_count(n, 1), kind=kind)
+    def shrink(self, n: int | None = None, *, kind: str = FIRST) -> Pilot:
+        """Give `n` nodes back, by default as :meth:`extend`: pending ones first; data on a running one moves first."""
+        self._ask("scale", by=-self._several(n), kind=kind)
         return self
 
     def renew(self) -> Pilot:
@@ -362,6 +362,9 @@ class Pilot(Executes):
         """
         self.wait(nodes=0, timeout=ANSWER_S)
         return launch(self._read(), kind, parameters, name=name, files=files, exist=exist)
+
+    def _several(self, n: int | None) -> int:
+        return _count(self._read().settings.get("nodes_per_job", 1) if n is None else n, 1)
 
     def _seconds(self, field: str, value: object) -> float:
         from pilothouse.pilots.sites.description import seconds_of

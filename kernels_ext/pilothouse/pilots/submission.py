@@ -62,7 +62,8 @@ def submit(
         What happens when something that has ended has that name, which stays: ``"number"`` makes this one ``name-2``
         and warns, ``"error"`` refuses.
     nodes
-        How many nodes to keep running; each is one batch job and holds one Dask worker. 1.
+        How many nodes to keep running; each is one batch job and holds one Dask worker. 1; at a site whose jobs have
+        several nodes (``nodes_per_job``), those of one job, and whole jobs only.
     cores
         Cores of a node, and threads of its worker. 1.
     memory

@@ -19,7 +19,7 @@ UNIX = "unix:"
 
 
 class NodeRecord(BaseModel):
-    """One batch job of a pilot, with its Dask worker."""
+    """One batch job of a pilot, or its part on one host, with its Dask worker."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -28,6 +28,7 @@ class NodeRecord(BaseModel):
     state: State = State.PENDING
     reason: str = ""
     job: str = Field(default="", description="the batch system's id; empty while it has not answered")
+    rank: int = Field(default=0, description="its place among the nodes of its job, whose names follow one another")
     host: str = ""
     pid: int = 0
     address: str = ""
@@ -46,6 +47,12 @@ class NodeRecord(BaseModel):
         default="node",
         description="'first': its job holds the supervisor too; 'successor': its job will, when that one ends",
     )
+
+    @property
+    def first(self) -> str:
+        """The name of the first node of its job, which is the job's, too."""
+        stem, _, number = self.name.rpartition("-")
+        return f"{stem}-{int(number) - self.rank}" if self.rank else self.name
 
     @property
     def time_left(self) -> float | None:

@@ -20,7 +20,7 @@ def _execute(options: argparse.Namespace) -> Call:
     return call.then("wait") if options.wait else call
 
 
-_N = arg("n", nargs="?", type=int, metavar="N", help="how many (default: 1)")
+_N = arg("n", nargs="?", type=int, metavar="N", help="how many (default: one, or those of one job)")
 _KIND = arg("--kind", metavar="NAME", help="of which kind of the pilot's nodes (default: node)")
 
 

@@ -149,7 +149,7 @@ class PilotExtend(Answer):
     @web.authenticated
     @authorized
     async def post(self, name: str) -> None:
-        """Add ``{"nodes": 1, "kind": "node"}``: 202 and the record."""
+        """Add ``{"nodes": 1, "kind": "node"}``, without a number one or those of one job: 202 and the record."""
         await _resize(self, name, "extend")
 
 
@@ -159,7 +159,7 @@ class PilotShrink(Answer):
     @web.authenticated
     @authorized
     async def post(self, name: str) -> None:
-        """Take ``{"nodes": 1, "kind": "node"}`` away: 202 and the record."""
+        """Take ``{"nodes": 1, "kind": "node"}`` (as for more nodes) away: 202 and the record."""
         await _resize(self, name, "shrink")
 
 
@@ -281,7 +281,7 @@ def _shown(job: JobPreview) -> dict[str, Any]:
 
 async def _resize(handler: Answer, name: str, verb: str) -> None:
     body = handler.body("nodes", "kind")
-    nodes = within(body.get("nodes", 1), "nodes")
+    nodes = within(body["nodes"], "nodes") if "nodes" in body else None
     kind = {"kind": worded(body["kind"], "kind")} if "kind" in body else {}
 
     def resize() -> dict[str, Any]:

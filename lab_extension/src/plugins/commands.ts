@@ -64,23 +64,27 @@ export const commands: JupyterFrontEndPlugin<void> = {
     named(CommandIDs.extendPilot, {
       of: 'pilots',
       label: trans.__('Extend Pilot by One Node'),
-      caption: trans.__('Give the pilot one more node'),
+      caption: trans.__(
+        'Give the pilot one more node, or those of one more job where a job has several'
+      ),
       icon: addIcon,
       live: true,
       execute: name =>
         Private.forKind(model, name, trans.__('Add a node to %1', name), trans, kind =>
-          model.extendPilot(name, 1, kind)
+          model.extendPilot(name, kind)
         )
     });
     named(CommandIDs.shrinkPilot, {
       of: 'pilots',
       label: trans.__('Shrink Pilot by One Node'),
-      caption: trans.__('Take one node from the pilot, once its work has moved'),
+      caption: trans.__(
+        'Take a node (or the nodes of a job) from the pilot, once its work has moved'
+      ),
       icon: shrinkIcon,
       live: true,
       execute: name =>
         Private.forKind(model, name, trans.__('Remove a node from %1', name), trans, kind =>
-          model.shrinkPilot(name, 1, kind)
+          model.shrinkPilot(name, kind)
         )
     });
     named(CommandIDs.cancelPilot, {

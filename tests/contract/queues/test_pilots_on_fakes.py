@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,22 @@ def test_a_pilot_computes_grows_shrinks_heals_and_leaves_no_job(batch: FakeBatch
     assert pilot.state is State.FINISHED
     eventually(lambda: not batch.alive(), "no process is left", within=60)
     assert not going_on(batch)
+
+
+@on("pbs")
+def test_a_job_of_several_nodes_has_one_on_each_of_its_hosts(batch: FakeBatch, tmp_path: Path) -> None:
+    with (tmp_path / "site.toml").open("a") as site:
+        site.write("nodes_per_job = 2\n")
+    variables = {"FLAVOUR": "sweet & sour"}
+    pilot = submit(batch, 2, cores=CORES, exclusive=True, environment={"variables": variables}).wait(timeout=120)
+    (job,) = batch.jobs()
+    assert job["hosts"] == list(HOSTS)
+    names = ("PBS_NODENUM", "FLAVOUR")
+    found = pilot.client().run(lambda dask_worker: [dask_worker.name, *map(os.getenv, names)])
+    assert sorted(found.values()) == [["pbs-1-1", "0", "sweet & sour"], ["pbs-1-2", "1", "sweet & sour"]]
+    assert "Worker name:                    pbs-1-2" in pilot.logs("pbs-1-2")
+    pilot.cancel()
+    eventually(lambda: not batch.alive(), "no process is left", within=60)
 
 
 @on("lsf")

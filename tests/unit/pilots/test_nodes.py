@@ -76,11 +76,11 @@ class Clock:
 
 
 class Bench:
-    """A pilot called ``p`` of `wanted` nodes, and its batch system."""
+    """A pilot called ``p`` of `wanted` nodes, `size` of them a job, and its batch system."""
 
-    def __init__(self, wanted: int, **description: object) -> None:
+    def __init__(self, wanted: int, size: int = 1, **description: object) -> None:
         self.queue = FakeQueue()
-        site = local_site()
+        site = local_site().model_copy(update={"nodes_per_job": size})
         self.record = PilotRecord(
             name="p",
             site="local",

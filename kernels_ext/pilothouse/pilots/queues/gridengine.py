@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
@@ -15,20 +13,16 @@ from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
+from pilothouse.pilots.queues.gridengine_customs import MEMORY, Customs, ask_customs
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.queues.readable import readable
-from pilothouse.pilots.queues.surroundings import cleaned
+from pilothouse.pilots.queues.several_hosts import EACH, TRAP, WAIT
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
-#: Parallel environments of one host go by these names; others are told by their allocation rule.
-SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "serial")
-#: What sites call memory that is granted, the usual one first.
-MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
-GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
 #: What files of defaults (sge_request(5): the cluster's, the user's, the folder's) must not make of a job, which would
 #: be no script then, or waited for. Everything else that the script says wins over them by itself. ``-clear`` would
 #: drop what a cluster's own file has for all jobs, too: a project, or a resource that each needs.
@@ -54,50 +48,18 @@ MEANING = (
 _BESIDE_THE_POINT = re.compile(r"not contained in its hard queue list|Job is in error state")
 
 
-@dataclass(frozen=True)
-class Customs:
-    """What an installation calls things.
-
-    Attributes
-    ----------
-    environment
-        The parallel environment for several slots of one host.
-    resources
-        What can be asked for with ``-l``, and whether a request is "NO" reservation, counted for each slot ("YES")
-        or for the whole "JOB".
-    """
-
-    environment: str = "smp"
-    resources: dict[str, str] = field(default_factory=dict)
-
-    def memory(self, size: int, slots: int) -> str:
-        """The request for so many bytes; empty where memory can't be asked for."""
-        granted = [name for name in MEMORY if self.resources.get(name, "NO") != "NO"]
-        # Where none is granted, a host that has as much: what is free now may be so for a moment only, and -w e
-        # would refuse the job for it.
-        name = granted[0] if granted else "mem_total"
-        if name not in self.resources:
-            return ""
-        share = size // slots if self.resources[name] == "YES" else size
-        return f"-l {name}={max(share // 2**20, 1)}M"
-
-    def gpus(self, count: int) -> str:
-        """The request for so many GPUs."""
-        known = [name for name in GPUS if name in self.resources]
-        return f"-l {known[0] if known else GPUS[0]}={count}"
-
-
 class GridEngineQueue:
     """One Grid Engine: the one that the environment (``SGE_ROOT``, ``SGE_CELL``) means."""
 
     def __init__(self, site: Site) -> None:
         self._timeout = site.timeout
+        self._several = site.nodes_per_job > 1
         self._customs: Customs | None = None
         self._accounting = True
 
     def script(self, job: Job) -> str:
         """The script for qsub. What memory, GPUs and slots are called here is asked, where it is not known yet."""
-        return self._script(job, self._customs or _customs(self._timeout))
+        return self._script(job, self._customs or ask_customs(self._timeout, self._several))
 
     def _script(self, job: Job, customs: Customs) -> str:
         kind = job.kind
@@ -106,12 +68,12 @@ class GridEngineQueue:
         # -r n: a node that is started twice is none. -w e: what can never run is refused at once.
         log, below = logged(job)
         directives = [f"-o {log}", "-S /bin/bash", "-r n", "-w e"]
-        if slots > 1 and "-pe " not in own:
-            directives.append(f"-pe {customs.environment} {slots}")
+        if slots * job.nodes > 1 and "-pe " not in own:
+            directives.append(customs.slots(slots, job.nodes))
         if kind.memory and not any(f"{name}=" in own for name in (*MEMORY, "mem_total")):
-            directives.append(customs.memory(int(kind.memory), slots))
+            directives.append(customs.memory(int(kind.memory), slots, job.nodes))
         if kind.gpus:
-            directives.append(customs.gpus(kind.gpus))
+            directives.append(customs.gpus(kind.gpus, job.nodes))
         if kind.constraint:
             directives.append(f"-l {kind.constraint}")
         if kind.exclusive:
@@ -124,13 +86,13 @@ class GridEngineQueue:
             directives=[*filter(None, directives), *(kind.directives or [])],
             job_directives_skip=["-cwd"],  # a job whose folder a host lacks never starts; home is everywhere
         )  # fmt: skip
-        return job_script(job, written.job_header + below)
+        return job_script(job, written.job_header + below, _start(job))
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
         customs = self._customs
         if customs is None:
-            customs = await asyncio.to_thread(_customs, self._timeout)
+            customs = await asyncio.to_thread(ask_customs, self._timeout, self._several)
         self._customs = customs if customs.resources else None  # where nothing was answered, ask again the next time
         text = await self._ask(["qsub", "-terse", *NEUTRAL], text=self._script(job, customs))
         number = text.strip().rpartition("\n")[2]
@@ -191,29 +153,28 @@ class GridEngineQueue:
         return await output(argv, system="gridengine", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
-def _customs(timeout: float) -> Customs:
-    """Ask ``qconf``, as far as it answers."""
-
-    def ask(*options: str) -> str:
-        try:
-            done = subprocess.run(
-                ["qconf", *options], capture_output=True, text=True, timeout=timeout, check=True,
-                env=cleaned("gridengine"),
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError):
-            return ""
-        return done.stdout
-
-    names = ask("-spl").split()
-    names.sort(key=lambda name: SHARED_MEMORY.index(name) if name in SHARED_MEMORY else len(SHARED_MEMORY))
-    environments = (name for name in names if re.search(r"(?m)^allocation_rule\s+\$pe_slots", ask("-sp", name)))
-    return Customs(next(environments, "smp"), parse_resources(ask("-sc")))
-
-
-def parse_resources(text: str) -> dict[str, str]:
-    """``qconf -sc``: what can be asked for, and whether a request is counted (NO, YES for each slot, JOB)."""
-    rows = [line.split() for line in text.split("\n") if not line.startswith("#")]
-    return {row[0]: row[5] for row in rows if len(row) >= 8 and row[4] in ("YES", "FORCED")}
+def _start(job: Job) -> str:
+    """The lines that start each of a job's several nodes: on each of its hosts as many as it has slots for."""
+    return "\n".join([
+        "hosts=()",
+        "while read -r host slots _; do",
+        f"    for ((; slots >= {job.kind.cores or 1}; slots -= {job.kind.cores or 1})); do hosts+=(\"$host\"); done",
+        'done <"$PE_HOSTFILE"',
+        f'if [ "${{#hosts[@]}}" -lt {job.nodes} ]; then',
+        f'    echo "pilothouse: the slots of this job are for ${{#hosts[@]}} nodes, not {job.nodes}:" >&2',
+        '    cat "$PE_HOSTFILE" >&2',
+        "    exit 1",
+        "fi",
+        TRAP,
+        f"for ((rank = 0; rank < {job.nodes}; rank++)); do",
+        '    if [ "${hosts[rank]}" = "${hosts[0]}" ]; then',
+        f'        /bin/bash "${EACH}" "$rank" &',
+        "    else",
+        f'        qrsh -inherit -nostdin -V "${{hosts[rank]}}" /bin/bash "$(printf %q "${EACH}")" "$rank" &',
+        "    fi",
+        "done",
+        WAIT,
+    ])  # fmt: skip
 
 
 def parse_qstat(text: str) -> dict[str, JobStatus]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues.protocols import Job
+from pilothouse.pilots.queues.several_hosts import NAME, clear_up, on_each_host
 
 #: What no batch system takes for more than letters: ``%j``, ``$HOME``, ``host:path``, ``a,b`` and quotes are to some.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@-]+")
@@ -28,33 +29,47 @@ start_line=$LINENO"""
 _LOADED = 'module_is_loaded() { [[ -n ${LMOD_CMD-}${MODULES_CMD-} || ":${LOADEDMODULES-}:" == *":$1"[:/]* ]]; }'
 
 
-def job_script(job: Job, header: str) -> str:
+def job_script(job: Job, header: str, start: str = "") -> str:
     """The script of `job` below `header`: set up the environment, be the node, clean up.
 
     Each line of the set-up (the site's prologue, modules, the environment to activate, in this order) that fails ends
     the job with that line in its log. Without an epilogue the node takes the shell's place, so that signals of the
     batch system reach it. The script holds paths of keys, never keys.
+
+    Parameters
+    ----------
+    start
+        For a job of several nodes: as for :func:`~pilothouse.pilots.queues.several_hosts.on_each_host`.
     """
+    lines = _node(job) if job.nodes == 1 else on_each_host(job, _node(job), start)
+    return "\n".join(["#!/bin/bash", *(header.split("\n") if header else []), "", *lines, ""])
+
+
+def _node(job: Job) -> list[str]:
+    """The lines that are one node."""
     own = dict(job.environment)
     python_path = own.pop("PYTHONPATH", "")
-    lines = ["#!/bin/bash", *(header.split("\n") if header else []), "", *_exports(own), *_set_up(job)]
+    lines = [*_exports(own), *_set_up(job)]
     if python_path:  # before what modules have there
         lines.append(f'export PYTHONPATH={shlex.quote(python_path)}"${{PYTHONPATH:+:$PYTHONPATH}}"')
     lines += _exports(job.description.environment.variables)
-    command = shlex.join(job.command)
-    if not job.site.epilogue:
-        return "\n".join([*lines, f"exec {command}", ""])
-    return "\n".join([
+    words = [shlex.quote(word) for word in job.command]
+    if job.nodes > 1:
+        words[list(job.command).index(job.name)] = f'"${NAME}"'
+    command = " ".join(words)
+    if job.nodes == 1 and not job.site.epilogue:
+        return [*lines, f"exec {command}"]
+    return [
         *lines,
         f"{command} &",
         "node=$!",
         'trap \'kill -TERM "$node"\' TERM INT',
         'wait "$node"; code=$?',
         'while kill -0 "$node" 2>/dev/null; do wait "$node"; code=$?; done',  # the first was cut short by a signal
+        *([clear_up(job)] if job.nodes > 1 else []),
         *job.site.epilogue,
         'exit "$code"',
-        "",
-    ])  # fmt: skip
+    ]  # fmt: skip
 
 
 def _set_up(job: Job) -> list[str]:

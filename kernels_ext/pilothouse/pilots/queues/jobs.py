@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from pilothouse.pilots.queues.surroundings import carried
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.folders import SCHEDULER
+from pilothouse.registry.history import all_nodes
 from pilothouse.registry.line.tls import tls_files
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.naming import tag
@@ -49,9 +51,10 @@ def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:
 
 
 def node_job(record: PilotRecord, node: NodeRecord, kind: NodeKind) -> Job:
-    """The job of one node."""
+    """The job of a node, or of several the first of which it is, as the site has it."""
     site = Site.model_validate(record.settings)
-    return _job(record, node, kind, node_command(node_arguments(record, node.name, kind), site))
+    command = node_command(node_arguments(record, node.name, kind), site)
+    return dataclasses.replace(_job(record, node, kind, command), nodes=site.nodes_per_job)
 
 
 def supervisor_job(record: PilotRecord, node: NodeRecord, kind: NodeKind, after: str = "") -> Job:
@@ -85,10 +88,12 @@ def written(job: Job) -> str:
 def script_of(record: PilotRecord, node: str | None) -> str:
     """The script with which `node` was submitted, or the one for the next node."""
     if node is not None:
+        known = next((each for each in all_nodes(record) if each.name == node), None)
+        first = known.first if known is not None else node  # what is known of a node may be lost, with a full home
         try:
-            return (PILOTS.root / record.name / f"{node}.sh").read_text(encoding="utf-8")
+            return (PILOTS.root / record.name / f"{first}.sh").read_text(encoding="utf-8")
         except FileNotFoundError:
-            waiting = next((each for each in record.nodes if each.name == node and not each.job), None)
+            waiting = next((each for each in record.nodes if each.name == first and not each.job), None)
         if waiting is None or waiting.role != "node":
             raise NotFound(f"node={node!r}: the pilot {record.name!r} has no such node", field="node")
         return written(node_job(record, waiting, _description(record).kind(waiting.kind)))  # not submitted yet

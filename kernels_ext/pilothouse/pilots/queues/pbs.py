@@ -20,6 +20,7 @@ from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, own_log
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.queues.readable import readable
+from pilothouse.pilots.queues.several_hosts import EACH, TRAP, WAIT
 from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
@@ -59,7 +60,9 @@ class PBSQueue:
     def script(self, job: Job) -> str:
         """The script for qsub. PBS keeps what a job prints until it ends, so the job writes its log itself."""
         kind = job.kind
-        chunk = [f"select=1:ncpus={kind.cores or 1}"]
+        chunk = [f"select={job.nodes}:ncpus={kind.cores or 1}"]
+        if job.nodes > 1:
+            chunk.append("mpiprocs=1")  # that many lines a host has in PBS_NODEFILE, which pbsdsh counts
         if kind.memory:
             chunk.append(f"mem={int(kind.memory) // 2**20}mb")
         if kind.gpus:
@@ -67,8 +70,9 @@ class PBSQueue:
         if kind.constraint:
             chunk.append(kind.constraint)
         directives = ["-j oe", "-o /dev/null", "-r n", "-S /bin/bash"]
-        if kind.exclusive:
-            directives.append("-l place=excl")
+        place = ["scatter"] * (job.nodes > 1) + ["excl"] * bool(kind.exclusive)
+        if place:
+            directives.append(f"-l place={':'.join(place)}")
         if job.after:
             directives.append(f"-W depend=afterany:{job.after}")
         written = dask_job(
@@ -77,7 +81,7 @@ class PBSQueue:
             walltime=clock(kind.walltime) if kind.walltime else None,
             directives=[*directives, *(kind.directives or [])],
         )  # fmt: skip
-        return job_script(job, f"{written.job_header}\n{own_log(job)}")
+        return job_script(job, f"{written.job_header}\n{own_log(job)}", _start(job))
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
@@ -142,6 +146,17 @@ class PBSQueue:
 
     async def _ask(self, argv: list[str], text: str = "") -> str:
         return await output(argv, system="pbs", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
+
+
+def _start(job: Job) -> str:
+    """The lines that start each of a job's several nodes. A login shell is what PBS gives to a job's script, too."""
+    return "\n".join([
+        TRAP,
+        f"for ((rank = 0; rank < {job.nodes}; rank++)); do",
+        f'    pbsdsh -n "$rank" -- /bin/bash -l "${EACH}" "$rank" &',
+        "done",
+        WAIT,
+    ])  # fmt: skip
 
 
 def parse_qstat(text: str) -> dict[str, JobStatus]:

@@ -19,18 +19,19 @@ ONE_BLAS_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS
 
 @dataclass(frozen=True)
 class Job:
-    """A batch job to be: one node of a pilot.
+    """A batch job to be: one node of a pilot, or several, whose numbers follow one another.
 
     Attributes
     ----------
     name
-        The node's name.
+        The node's name; the first one's of several.
     tag
         The job's name in the batch system, from :func:`pilothouse.registry.naming.tag`: by it orphans are known.
     command
-        What the job has to execute, from :func:`node_command` and the like.
+        What the job has to execute, from :func:`node_command` and the like. Of several nodes, each has its own name for
+        the first word that is `name`.
     log
-        The file for what it prints, on the shared file system.
+        The file for what it prints, on the shared file system; of several nodes, each one's is called after itself.
     description, kind, site
         What the pilot asked for, the kind of this node with everything filled in, and the site's customs.
     environment
@@ -39,6 +40,8 @@ class Job:
         Id of a job that must have ended, however, before this one starts; empty for none.
     scratch
         A folder of this host that goes with the job, where the job runs on this host.
+    nodes
+        How many nodes it has, each on a host of its own; what it asks for is for each of them.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     after: str = ""
     scratch: Path | None = None
+    nodes: int = 1
 
 
 def node_command(arguments: Sequence[str], site: Site) -> list[str]:

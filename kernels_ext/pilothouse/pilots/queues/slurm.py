@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.queues.readable import readable
+from pilothouse.pilots.queues.several_hosts import EACH
 from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
@@ -54,6 +56,12 @@ _SQUEUE = ("Name", "JobID", "State", "Reason", "StartTime", "EndTime", "NodeList
 _SACCT = ("JobName", "JobIDRaw", "State", "ExitCode", "NodeList")
 #: What stands behind each field: nobody can have given a job such a name, with bars and line breaks as it may be.
 SEPARATOR = f"|{secrets.token_hex(4)}|"
+#: How ``srun`` starts one node a host. All is said, for users' variables may say it otherwise. It lasts until the last
+#: of them has ended, however the others did, and holds nothing back from steps that are started inside of the nodes.
+_SRUN = (
+    "--ntasks-per-node=1", "--distribution=block", "--overlap", "--kill-on-bad-exit=0", "--wait=0", "--export=ALL",
+    "--cpu-bind=none", "--mpi=none", "--input=none",
+)  # fmt: skip
 #: Times as seconds since 1970, whatever the time zone of the host.
 _EPOCH = {"SLURM_TIME_FORMAT": "%s"}
 
@@ -73,7 +81,7 @@ class SlurmQueue:
         if kind.constraint:
             said.pop("--constraint", None)
         directives = [f"{option}={_word(value)}" for option, value in said.items() if option.startswith("--")]
-        directives += ["-N 1", f"-o {log}", "--open-mode=append", "--no-requeue"]
+        directives += [f"-N {job.nodes}", f"-o {log}", "--open-mode=append", "--no-requeue"]
         if kind.gpus:
             directives.append(f"--gpus-per-node={kind.gpus}")
         if kind.constraint:
@@ -82,15 +90,20 @@ class SlurmQueue:
             directives.append("--exclusive")
         if job.after:
             directives.append(f"--dependency=afterany:{job.after}")
+        skipped = [] if kind.memory else ["--mem="]
+        if job.nodes > 1:
+            skipped.append("-n 1")
+            directives += [f"-n {job.nodes}", "--ntasks-per-node=1"]
         # dask-jobqueue rounds memory up to whole GiB, which nodes may not have: say it in MiB.
-        options = {"job_mem": f"{int(kind.memory) // 2**20}M"} if kind.memory else {"job_directives_skip": ["--mem="]}
+        options = {"job_mem": f"{int(kind.memory) // 2**20}M"} if kind.memory else {}
         written = dask_job(
             "slurm", job, queue=kind.queue or said.get("queue"), account=job.description.account or said.get("account"),
             walltime=clock(kind.walltime) if kind.walltime else None,
             directives=[*directives, *(kind.directives or [])],
+            job_directives_skip=skipped,
             **options,
         )  # fmt: skip
-        return job_script(job, written.job_header + below)
+        return job_script(job, written.job_header + below, _start(job))
 
     async def submit(self, job: Job) -> str:
         """``sbatch``, the script on its standard input."""
@@ -148,6 +161,16 @@ class SlurmQueue:
             argv, system="slurm", text=text, timeout=self._timeout, environment=environment, errors=errors,
             unreachable=_UNREACHABLE,
         )  # fmt: skip
+
+
+def _start(job: Job) -> str:
+    """The line that starts each of a job's several nodes; the job's signals reach them by Slurm itself."""
+    kind = job.kind
+    options = [f"--nodes={job.nodes}", f"--ntasks={job.nodes}", f"--cpus-per-task={kind.cores or 1}", *_SRUN]
+    if kind.gpus:
+        options.append(f"--gpus-per-node={kind.gpus}")
+    run = shlex.quote('exec /bin/bash "$0" "$SLURM_PROCID"')
+    return f'exec srun {" ".join(options)} /bin/bash -c {run} "${EACH}"'
 
 
 def parse_squeue(text: str) -> dict[str, JobStatus]:

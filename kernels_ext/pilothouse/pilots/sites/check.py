@@ -10,6 +10,7 @@ from pydantic import ByteSize
 from pilothouse.errors import InvalidInput
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription, check, near
 from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.pilots.sites.whole_jobs import check_whole_jobs
 from pilothouse.registry.records import FIRST
 
 #: A Dask worker does not start with less.
@@ -42,6 +43,7 @@ def checked(description: PilotDescription, site: Site) -> PilotDescription:
     for name in description.wanted():
         _check_kind(description.kind(name), site, "" if name == FIRST else f"kinds.{name}.")
     check_nodes(description, site)
+    check_whole_jobs(description, site)
     for field in LEASES:
         _hold(field, getattr(description, field), site.limit(field), f"site {site.name!r}")
     return description
@@ -55,6 +57,8 @@ def value_of(field: str, site: Site) -> Any:
         return getattr(site, field) or None
     if field == "account" and len(site.accounts) == 1:
         return site.accounts[0]
+    if field == "nodes":
+        return site.nodes_per_job
     return getattr(PilotDescription.model_validate({}), field)
 
 
@@ -79,7 +83,10 @@ def _size(size: int) -> str:
 
 def _with_defaults(description: PilotDescription, site: Site) -> PilotDescription:
     given = description.model_dump(exclude_unset=True)
-    filled = {**site.defaults, **given}
+    one_job = {"nodes": site.nodes_per_job}
+    filled = {**one_job, **site.defaults, **given}
+    if "kinds" in filled:
+        filled["kinds"] = {name: {**one_job, **kind} for name, kind in filled["kinds"].items()}
     own, theirs = given.get("environment"), site.defaults.get("environment")
     if isinstance(own, dict) and isinstance(theirs, dict):
         filled["environment"] = {**theirs, **own}
@@ -96,7 +103,8 @@ def _lowered(description: PilotDescription, site: Site, said: set[str]) -> Pilot
     for field in (*LIMITED, *LEASES, "nodes"):
         limit, value = site.limit(field, queue), getattr(description, field)
         if field not in said and limit is not None and value is not None and value > limit:
-            changed[field] = _typed(field, limit)
+            jobs = limit // site.nodes_per_job if field == "nodes" else 0
+            changed[field] = _typed(field, jobs * site.nodes_per_job or limit)
     kinds = {}
     for name, kind in description.kinds.items():
         whole = description.kind(name)

@@ -36,7 +36,8 @@ class Sites(list[Site]):
         for site in self:
             accounts = f"accounts: {', '.join(site.accounts)}" if site.accounts else ""
             trouble = f"unavailable: {_line(site.trouble)}" if site.trouble else ""
-            about = trouble or "; ".join(filter(None, [site.title, accounts]))
+            several = f"{site.nodes_per_job} nodes a job" if site.nodes_per_job > 1 else ""
+            about = trouble or "; ".join(filter(None, [site.title, accounts, several]))
             found.append({"site": site.name, "queue": "", **_limits(site), "about": about})
             found += [
                 {"site": "", "queue": queue.name, **_limits(queue), "about": _of_queue(queue)} for queue in site.queues

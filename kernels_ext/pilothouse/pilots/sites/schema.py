@@ -37,6 +37,9 @@ def _narrow(fields: dict[str, dict[str, Any]], site: Site) -> None:
         most = _most(site, field)
         if most is not None and field in fields:
             _bound(fields[field], field, most)
+    if site.nodes_per_job > 1:
+        fields["nodes"] |= {"multipleOf": site.nodes_per_job, "default": site.nodes_per_job}
+        _note(fields["nodes"], f"A job has {site.nodes_per_job}.")
     for field, values in (("queue", _queues(site)), ("account", site.accounts)):
         for kind in fields[field]["anyOf"] if values and field in fields else ():
             if kind.get("type") == "string":

@@ -10,8 +10,9 @@ from typing import Any
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.supervisor.departing import Departing
+from pilothouse.pilots.supervisor.departing import LOOK_S, Departing
 from pilothouse.pilots.supervisor.node_book import NodeBook
+from pilothouse.pilots.supervisor.same_job import together
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
@@ -27,6 +28,8 @@ class GivingBack:
         self._record, self._queue, self._asking, self._journal, self._book = record, queue, asking, journal, book
         self._going: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()
+        self._emptied: set[str] = set()
+        self._told: dict[str, asyncio.Event] = {}
         self._departing: Departing | None = None
 
     def watch(self, scheduler: Any, host: NodeHost) -> None:
@@ -63,10 +66,21 @@ class GivingBack:
         self._spawn(self._bury(node))
 
     async def _bury(self, node: NodeRecord) -> None:
-        """End the node's job, and wait until nothing is left of it."""
-        await self._cancel(node.job)
+        """End the node's job, when all its other nodes are empty too, and wait until nothing is left of it."""
+        self._emptied.add(node.name)
+        while self._has_full(node):  # noqa: ASYNC110 - one may end by itself, too
+            await asyncio.sleep(LOOK_S)
+        if node.first not in self._told:
+            self._told[node.first] = asyncio.Event()
+            await self._cancel(node.job)
+            self._told[node.first].set()
+        await self._told[node.first].wait()
         if self._departing is not None:
             await self._departing.gone(node)
+
+    def _has_full(self, node: NodeRecord) -> bool:
+        """Whether another node of its job goes on, and is not empty."""
+        return any(not each.state.ended and each.name not in self._emptied for each in together(self._record, node))
 
     def end_orphan(self, job: str) -> None:
         """End a job that no node has; it is told to once."""
@@ -116,6 +130,7 @@ class GivingBack:
         jobs += [node.job for node in self._record.nodes if node.state is State.DRAINING and node.job not in jobs]
         try:
             jobs += await self._unanswered()
+            jobs = list(dict.fromkeys(jobs))
             await self._queue.cancel(jobs)
             await self._asking.gone(jobs, timeout=10.0)
         except (PilothouseError, OSError) as error:  # the sweep of a later pilot ends what is left
@@ -126,7 +141,7 @@ class GivingBack:
 
     async def _unanswered(self) -> list[str]:
         """Jobs in the queue of nodes whose submission was not answered."""
-        tags = {tag(node.name) for node in self._record.nodes if not node.job and not node.state.ended}
+        tags = {tag(node.first) for node in self._record.nodes if not node.job and not node.state.ended}
         found = await self._queue.poll() if tags else {}
         return [job for job, status in found.items() if status.tag in tags and not status.state.ended]
 

@@ -12,6 +12,7 @@ from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pilots.sites.check import check_nodes, checked, shown
 from pilothouse.pilots.sites.description import PilotDescription, check
 from pilothouse.pilots.sites.units import LONGEST_S
+from pilothouse.pilots.sites.whole_jobs import check_whole
 from pilothouse.registry.line.server import Answers, Handler
 from pilothouse.registry.records import FIRST, Adapt, State
 
@@ -92,6 +93,10 @@ class Requests:
             raise InvalidInput(f"kind={kind!r}: this pilot has no such kind of node; it has {there}", field="kind")
         own = record.wanted[kind]
         wanted = own + by if nodes is None else nodes
+        if nodes is None:
+            check_whole(abs(by), site, "n", 1)
+        else:
+            check_whole(nodes, site, "nodes", 0)
         if wanted < 0:
             raise InvalidInput(f"nodes={wanted}: there are {own}, so give at most {own} back", field="nodes")
         total = record.nodes_wanted - own + wanted
@@ -142,6 +147,8 @@ class Requests:
             raise InvalidInput(
                 f"maximum={maximum}: site {site.name!r} has 1 to {most} nodes for a pilot", field="maximum"
             )
+        check_whole(minimum, site, "minimum", 0)
+        check_whole(maximum, site, "maximum", 1)
         with self._all_or_nothing():
             record.adapt = Adapt(minimum=minimum, maximum=maximum)
         self._supervisor.journal.add("adapt", minimum=minimum, maximum=maximum)

@@ -113,6 +113,7 @@ def end_for_good(record: PilotRecord) -> None:
         queue = queue_for(site)
         # By their numbers too: a job may have been given another name than ours.
         jobs = [node.job for node in record.nodes if node.job and (node.state is State.LOST or not node.state.ended)]
+        jobs = list(dict.fromkeys(jobs))  # several nodes may have one
         blocking(queue.cancel(jobs))
         jobs += [orphan.job for orphan in blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))]
     alone = deciding(record) if record.state is State.LOST else contextlib.nullcontext(True)

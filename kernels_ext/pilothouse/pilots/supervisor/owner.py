@@ -30,6 +30,7 @@ from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_proce
 from pilothouse.pilots.queues.polling import Direct, Polling
 from pilothouse.pilots.queues.protocols import Queue
 from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.sites.whole_jobs import whole
 from pilothouse.pilots.supervisor.adaptive import Load
 from pilothouse.pilots.supervisor.deriving import derived
 from pilothouse.pilots.supervisor.first_node import FirstNode
@@ -235,7 +236,7 @@ class Supervisor:
                 return
             cores = self.nodes.description.cores
             busy = max(math.ceil(Cores.of(self.scheduler).demand() / cores), 1 if self.runs.live else 0)
-            wanted = load.wanted(self.record, self.scheduler, busy, loop.time())
+            wanted = whole(load.wanted(self.record, self.scheduler, busy, loop.time()), self.site)
             if wanted != self.record.nodes_wanted:
                 self.set_point(wanted, "load")
 

@@ -17,6 +17,7 @@ from pilothouse.pilots.supervisor import walltimes
 from pilothouse.pilots.supervisor.giving_back import GivingBack
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.supervisor.node_words import waiting, why_failed, without_nodes
+from pilothouse.pilots.supervisor.same_job import Processes, broken, by_job, came_up, fitting, together
 from pilothouse.pilots.supervisor.submitting import AT_ONCE, Submitting
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
@@ -63,6 +64,8 @@ class Nodes:
         self._submitting = Submitting(record, queue, asking, journal, make_job, self._accepted, changed)
         self._changed, self._wake = changed, wake
         self._site = Site.model_validate(record.settings)
+        self._processes = Processes(self._site.nodes_per_job, folder, asking.look_now)
+        self._failed: set[str] = set()
         self._failures = 0
         self._refusals = 0
         self._not_before = 0.0
@@ -112,9 +115,10 @@ class Nodes:
         """The worker of node `name` is there."""
         for node in self._record.nodes:
             if node.name == name and node.state in (State.PENDING, State.STARTING):
-                self._failures = 0
                 node.address = address
                 node.connected = node.connected or utcnow()
+                if node.first not in self._failed and came_up(self._record, node):
+                    self._failures = 0
                 node.started = node.started or node.connected
                 self.book.mark(node, State.RUNNING, "")
                 walltimes.tell(self._terms, self._record, self.description, self._site.drain)  # before it gets work
@@ -174,6 +178,9 @@ class Nodes:
         if self._record.next_node > 1:  # else there is nothing to ask for
             await self._ask()
         self._look_at_clocks()
+        if self.description.replace != "never":
+            for node in broken(self._record.nodes, self._site.nodes_per_job, ACTIVE):
+                self._renew(node)
         more = False
         for kind, wanted in self._record.wanted.items():
             active = [
@@ -206,11 +213,9 @@ class Nodes:
             if status is None or node.state.ended:
                 continue
             before = (node.host, node.reason, node.expected_start, node.ends)
-            node.host, node.pid = status.host or node.host, status.pid or node.pid
+            self._processes.learn(node, status)
             node.ends = status.ends or node.ends
             if status.state.ended:
-                cut_off = status.state is State.FAILED and status.exit_code == 0  # so batch systems write of those
-                node.exit_code = None if cut_off else status.exit_code
                 if node.state is not State.DRAINING:
                     self.failed(node, status)
             elif status.state is State.PENDING and node.state is State.PENDING:
@@ -231,20 +236,20 @@ class Nodes:
         mine = tag(f"{self._record.name}-")
         # a predecessor may have died between writing that a node has ended and ending its job
         known = {node.job for node in self._record.nodes if not node.state.ended or node.role == "first"}
-        unanswered = {tag(node.name): node for node in self._record.nodes if not node.job and not node.state.ended}
+        waits = by_job(node for node in self._record.nodes if not node.job and not node.state.ended)
+        unanswered = {tag(nodes[0].first): nodes for nodes in waits}
         for job, status in statuses.items():
             if not status.tag.startswith(mine) or job in known or status.state.ended:
                 continue
             if not status.tag.removeprefix(mine).isdecimal():  # of the pilot called mine-something
                 continue
-            node = unanswered.pop(status.tag, None)
-            if node is not None:
+            for node in unanswered.get(status.tag, ()):
                 node.job = job
                 self._journal.add("node submitted", node=node.name, job=job)
                 self._changed()
-            else:
+            if unanswered.pop(status.tag, None) is None:
                 self.giving_back.end_orphan(job)
-        for node in unanswered.values():
+        for node in (node for nodes in unanswered.values() for node in nodes):
             if node.submitted and utcnow() - node.submitted > timedelta(seconds=self._site.timeout):
                 self._record.nodes.remove(node)  # it was never submitted
                 self._changed()
@@ -253,11 +258,13 @@ class Nodes:
         now = utcnow()
         for node in list(self._record.nodes):
             late = node.since is not None and now - node.since > timedelta(seconds=self._site.start_timeout)
-            if node.state is State.STARTING and node.started is not None and late:
+            if node.state is State.STARTING and self._processes.has_ended(node):
+                self.failed(node, JobStatus(State.FAILED, f"its process ended with {node.exit_code}; its job goes on"))
+            elif node.state is State.STARTING and node.started is not None and late:
                 why = f"its worker did not connect within {self._site.start_timeout:g} s"
                 self.failed(node, JobStatus(State.FAILED, why), True)
                 if node.role != "first":  # whose job holds the supervisor, which ends the node
-                    self.giving_back.bury(node)
+                    self._end_job(node)
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
                 left = walltimes.left(node)
                 if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?
@@ -280,6 +287,15 @@ class Nodes:
             for node in self._record.nodes:
                 if node.name == name and node.state is State.RUNNING:
                     self._renew(node)
+
+    def _end_job(self, node: NodeRecord) -> None:
+        """End the job of a node that is not heard of and may be there, with all that it has."""
+        self.giving_back.bury(node)
+        for other in together(self._record, node):
+            if other.state in ACTIVE:
+                self._drain_soon(other, f"its job has {node.name}, which is not heard of")
+                if self.description.replace == "never":
+                    self._do_without(other)
 
     def _renew(self, node: NodeRecord) -> None:
         node.leaving = True
@@ -332,16 +348,18 @@ class Nodes:
     # ------------------------------------------------------------------ fewer
 
     def _let_go(self, active: list[NodeRecord], surplus: int) -> None:
-        """Pending ones before running ones, idle ones before those at work, the latest first."""
+        """Whole jobs: pending ones before running ones, idle ones before those at work, the latest first."""
         order = {State.PENDING: 0, State.STARTING: 1, State.RUNNING: 2}
         busy = self.giving_back.busy(node.name for node in active)
-        rest = [node for node in active[::-1] if node.role == "node"]
-        for node in sorted(rest, key=lambda node: (order[node.state], node.name in busy))[:surplus]:
+        jobs = by_job(node for node in active[::-1] if node.role == "node")
+        jobs.sort(key=lambda job: (max(order[node.state] for node in job), sum(node.name in busy for node in job)))
+        for node in fitting(jobs, surplus):
             self._drain_soon(node, "shrunk")
 
     def _let_leave(self, kind: str, wanted: int) -> None:
-        running = [node for node in self._record.nodes if node.kind == kind and node.state is State.RUNNING]
-        for node in walltimes.replaced([node for node in running if node.name not in self._told], wanted):
+        nodes = [node for node in self._record.nodes if node.kind == kind and node.name not in self._told]
+        active = [node for node in nodes if node.state in ACTIVE]
+        for node in walltimes.replaced(active, wanted, self._site.nodes_per_job):
             self._drain_soon(node, "renewed", may_finish=node.name not in self._asked)
 
     def _drain_soon(self, node: NodeRecord, why: str, *, may_finish: bool = False) -> None:
@@ -353,7 +371,8 @@ class Nodes:
 
     def failed(self, node: NodeRecord, status: JobStatus, is_there: bool = False) -> None:
         """A node's job has ended, which nobody asked for; or it is still there, and good for nothing."""
-        came_up = node.connected is not None
+        was_there, counted = came_up(self._record, node), node.first in self._failed
+        self._failed.add(node.first)
         self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
         if not is_there:
             self.giving_back.died(node)
@@ -361,7 +380,9 @@ class Nodes:
             if node.name not in self._told:
                 self._do_without(node)
             return
-        if came_up:
+        if counted:  # it is a failure of its job, not of each of its nodes
+            return
+        if was_there:
             self._failures, self._not_before = 0, 0.0
             return
         self._back_off()

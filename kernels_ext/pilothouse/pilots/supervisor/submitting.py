@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.jobs import keep_script
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Job, Queue
 from pilothouse.pilots.sites.description import NodeKind
+from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.supervisor.same_job import by_job
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.records import NodeRecord, PilotRecord
 from pilothouse.state import utcnow
@@ -27,7 +29,7 @@ class Submitting:
     Parameters
     ----------
     make_job
-        From a node's record and its kind to the job to submit.
+        From the record of a node, the first one of its job, and its kind to the job to submit.
     accepted
         Called when the batch system has taken a job.
     changed
@@ -46,9 +48,10 @@ class Submitting:
     ) -> None:
         self._record, self._queue, self._asking, self._journal = record, queue, asking, journal
         self._make_job, self._accepted, self._changed = make_job, accepted, changed
+        self._size = Site.model_validate(record.settings).nodes_per_job
 
     async def slice(self, kind: str, asked: NodeKind, missing: int, at_once: int = AT_ONCE) -> int:
-        """Submit `missing` nodes, or as many of them as a moment allows; how many are left to submit.
+        """Submit `missing` nodes in whole jobs, or as many as a moment allows; how many are left to submit.
 
         Raises
         ------
@@ -59,22 +62,23 @@ class Submitting:
         """
         until = time.monotonic() + SLICE_S
         while missing and time.monotonic() < until:
-            number = min(missing, at_once)
-            await self._some(kind, asked, number)
-            missing -= number
+            jobs = min(-(-missing // self._size), at_once)
+            await self._some(kind, asked, jobs)
+            missing = max(missing - jobs * self._size, 0)
         return missing
 
     async def _some(self, kind: str, asked: NodeKind, number: int) -> None:
-        fresh = self._write_down(kind, asked, number)
-        found = await asyncio.gather(*(self._submit(node, asked) for node in fresh), return_exceptions=True)
+        fresh = by_job(self._write_down(kind, asked, number * self._size))
+        found = await asyncio.gather(*(self._submit(nodes, asked) for nodes in fresh), return_exceptions=True)
         errors = []
-        for node, error in zip(fresh, found, strict=True):
+        for nodes, error in zip(fresh, found, strict=True):
             if error is None:
                 continue
             errors.append(error)
-            node.reason = str(error)
-            if not isinstance(error, Unavailable):  # else it may be in the queue: the next poll tells
-                self._record.nodes.remove(node)
+            for node in nodes:
+                node.reason = str(error)
+                if not isinstance(error, Unavailable):  # else it may be in the queue: the next poll tells
+                    self._record.nodes.remove(node)
         if errors:
             self._changed()
             raise next((error for error in errors if not isinstance(error, Refused)), errors[0])
@@ -85,7 +89,7 @@ class Submitting:
         fresh = [
             NodeRecord(
                 name=f"{record.name}-{first + i}", kind=kind, cores=asked.cores or 1, gpus=asked.gpus or 0,
-                since=now, submitted=now,
+                rank=i % self._size, since=now, submitted=now,
             )
             for i in range(number)
         ]  # fmt: skip
@@ -99,11 +103,14 @@ class Submitting:
             raise
         return fresh
 
-    async def _submit(self, node: NodeRecord, asked: NodeKind) -> None:
-        job = self._make_job(node, asked)
+    async def _submit(self, nodes: Sequence[NodeRecord], asked: NodeKind) -> None:
+        job = self._make_job(nodes[0], asked)
         keep_script(self._record, job, self._queue.script(job))
         self._asking.expect_change()
-        node.submitted = node.since = utcnow()
-        node.job = await self._queue.submit(job)
+        for node in nodes:
+            node.submitted = node.since = utcnow()
+        number = await self._queue.submit(job)
         self._accepted()
-        self._journal.add("node submitted", node=node.name, job=node.job)
+        for node in nodes:
+            node.job = number
+            self._journal.add("node submitted", node=node.name, job=number)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.supervisor.node_words import longest_wait
+from pilothouse.pilots.supervisor.same_job import by_job
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.cores import Capacity
 from pilothouse.runs.keeping import END_S
@@ -56,10 +57,19 @@ def to_finish(node: NodeRecord, drain: float) -> float:
     return max(to_hand_over(node, drain), most if most < math.inf else 0.0)
 
 
-def replaced(running: Sequence[NodeRecord], wanted: int) -> list[NodeRecord]:
-    """Of the nodes of a kind that run, those that leave and whose replacement runs, too: those that end first."""
-    leaving = sorted((node for node in running if node.leaving), key=left)
-    return leaving[: max(len(running) - wanted, 0)]
+def replaced(active: Sequence[NodeRecord], wanted: int, size: int) -> list[NodeRecord]:
+    """The nodes that leave and whose replacement runs: of jobs that have lost most, then of those that end first.
+
+    Parameters
+    ----------
+    active
+        The nodes of a kind that wait, start or run.
+    size
+        How many nodes a job has; those that have been lost are in no list.
+    """
+    there = [job for job in by_job(active) if all(node.state is State.RUNNING for node in job)]
+    leaving = sorted((job for job in there if job[0].leaving), key=lambda job: (len(job), left(job[0])))
+    return [node for job in leaving[: max(len(there) - -(-wanted // size), 0)] for node in job]
 
 
 def term(node: NodeRecord, asked: float, drain: float) -> Term | None:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.queues.gridengine import (
-    Customs,
-    GridEngineQueue,
-    parse_limits,
-    parse_qacct,
-    parse_qstat,
-    parse_reasons,
-    parse_resources,
-)
+from pilothouse.pilots.queues.gridengine import GridEngineQueue, parse_limits, parse_qacct, parse_qstat, parse_reasons
+from pilothouse.pilots.queues.gridengine_customs import Customs, parse_resources
 from pilothouse.pilots.queues.protocols import Job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
@@ -198,6 +193,34 @@ esac""")  # fmt: skip
         "-o /logs/p-1.log", "-S /bin/bash", "-r n", "-w e", "-pe threaded 4", "-l mem_total=2048M", "-l ngpus=1",
         "-l arch=lx-amd64", "-l exclusive=true", "-R y",
     ]  # fmt: skip
+
+
+def test_nodes_of_one_job_have_slots_of_hosts_on_which_it_may_start_them(commands: Path) -> None:
+    command(
+        commands,
+        "qconf",
+        """case "$1 $2" in
+  "-spl ") echo loose; echo mpi; echo eights;;
+  "-sp loose") printf 'allocation_rule $fill_up\\ncontrol_slaves FALSE\\n';;
+  "-sp mpi") printf 'allocation_rule $fill_up\\ncontrol_slaves TRUE\\n';;
+  "-sp eights") printf 'allocation_rule 8\\ncontrol_slaves TRUE\\n';;
+  "-sc ") echo 'h_vmem h MEMORY <= YES YES 0 0'; echo 'gpu g INT <= YES JOB 0 0';;
+esac""",
+    )
+    site = SITE.model_copy(update={"nodes_per_job": 3})
+
+    def asked(**fields: Any) -> list[str]:
+        several = dataclasses.replace(job(**fields), nodes=3, command=["true", "p-1"])
+        return [line for line in directives(GridEngineQueue(site), several) if line.startswith(("-pe", "-l h_vmem"))]
+
+    assert asked(cores=4, memory="2GiB") == ["-pe mpi 12", "-l h_vmem=512M"]
+    assert asked(cores=8) == ["-pe eights 24"], "so many on each host, and no fewer"
+    assert asked(cores=4, directives=["-pe own 12"]) == ["-pe own 12"]
+    with pytest.raises(Refused, match="gpu is counted once for a whole job here, on its first host"):
+        asked(cores=4, gpus=1)
+    command(commands, "qconf", "exit 1")
+    with pytest.raises(Refused, match="no parallel environment gives 4 slots of 3 hosts each to a job"):
+        asked(cores=4)
 
 
 def test_what_a_user_asks_for_in_directives_is_not_asked_for_twice(commands: Path) -> None:

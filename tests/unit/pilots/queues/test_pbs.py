@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -156,6 +157,14 @@ def test_its_script_asks_for_what_the_description_says(tmp_path: Path, state_hom
     ]  # fmt: skip
     assert f"exec >>'{wanted.log}' 2>&1" in lines
     assert lines[-1] == "exec /bin/true"
+
+
+def test_several_nodes_of_one_job_are_a_chunk_each_on_a_host_of_its_own(tmp_path: Path, state_home: Path) -> None:
+    wanted = dataclasses.replace(job("pbs", tmp_path, cores=4, exclusive=True), nodes=3, command=["true", "p-1"])
+    script = PBSQueue(wanted.site).script(wanted)
+    assert "#PBS -l select=3:ncpus=4:mpiprocs=1\n" in script
+    assert "#PBS -l place=scatter:excl\n" in script
+    assert 'pbsdsh -n "$rank" -- /bin/bash -l "$pilothouse_each" "$rank" &\n' in script
 
 
 def test_without_wishes_its_script_leaves_them_to_pbs(tmp_path: Path, state_home: Path) -> None:
