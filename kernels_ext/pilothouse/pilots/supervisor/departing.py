@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
+from distributed.comm import CommClosedError
 from distributed.core import Status
 
 from pilothouse.errors import PilothouseError
@@ -70,7 +71,8 @@ class Departing:
         worker = self._scheduler.workers.get(address)
         while worker is not None and self._scheduler.workers.get(address) is worker:
             if self._staying() or not more:
-                await self._scheduler.retire_workers([address], close_workers=False, remove=False)
+                with contextlib.suppress(CommClosedError):  # it has just gone by itself, which is heard of in a moment
+                    await self._scheduler.retire_workers([address], close_workers=False, remove=False)
             if not worker.processing and not self._has_alone(worker, more):
                 return
             await asyncio.sleep(LOOK_S)

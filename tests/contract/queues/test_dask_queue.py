@@ -1,0 +1,110 @@
+"""A real Dask cluster keeps the contract of queues, as far as one can: it has no walltimes, queues, or commands."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from distributed import Client, LocalCluster, Security
+
+from pilothouse.errors import Unavailable
+from pilothouse.pilots.queues import dask as dask_queue
+from pilothouse.pilots.queues.dask import GONE, Cluster, DaskQueue
+from pilothouse.pilots.queues.protocols import JobStatus, Lent
+from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.records import State
+from pilothouse.testing.queues import Bench, QueueContract
+from tests.waiting import eventually_async
+
+
+class TestDask(QueueContract):
+    system = "dask"
+    hosts = (socket.gethostname(),)
+    cores = 2
+    file: ClassVar[Path]
+    made: ClassVar[Any]
+
+    @classmethod
+    def make(cls, site: Site) -> DaskQueue:  # type: ignore[override]
+        return DaskQueue(site.model_copy(update={"source": str(cls.file)}))
+
+    @pytest.fixture(scope="class", autouse=True)
+    def cluster(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+        with (
+            LocalCluster(
+                n_workers=1, threads_per_worker=2, dashboard_address=None, host="127.0.0.1",
+                security=Security.temporary(),
+            ) as made,
+            Client(made, set_as_default=False) as client,
+        ):  # fmt: skip
+            request.cls.made, request.cls.file = made, tmp_path_factory.mktemp("cluster") / "cluster.json"
+            Cluster.of(made.scheduler_address, made.scheduler.id, client.security).write(request.cls.file)
+            yield
+
+    def check_waiting(self, status: JobStatus) -> None:
+        assert status.reason == "the Dask cluster has no worker for it"
+
+    # Whose jobs last for as long as their workers, and are as large as these.
+    test_a_running_job_has_its_host_and_its_end = None  # type: ignore[assignment]
+    test_a_job_waits_for_another_to_end_however_it_ends = None  # type: ignore[assignment]
+    test_a_job_past_its_walltime_is_ended = None  # type: ignore[assignment]
+    test_what_no_host_has_is_refused = None  # type: ignore[assignment]
+    test_a_queue_that_is_not_there_is_refused_in_the_batch_systems_words = None  # type: ignore[assignment]
+    test_its_queues_have_what_its_hosts_have = None  # type: ignore[assignment]
+    test_without_its_commands_it_is_unavailable = None  # type: ignore[assignment]
+
+    def test_the_file_with_the_keys_is_the_users_alone_and_nobody_else_shows_them(self, bench: Bench) -> None:
+        assert self.file.stat().st_mode & 0o777 == 0o600
+        assert "PRIVATE KEY" in self.file.read_text()
+        assert "PRIVATE KEY" not in repr(Cluster.read(self.file))
+
+    def test_places_are_its_workers_and_a_job_goes_with_its_own(self, bench: Bench) -> None:
+        async def steps() -> None:
+            queue = bench.queue
+            assert isinstance(queue, Lent)
+            assert queue.places is None
+            number = await bench.submit("sleep 600")
+            await bench.until(number, lambda status: status.state is State.RUNNING and status.pid and status.host)
+            assert (queue.places, queue.silent_s) == (1, 0.0)
+            await asyncio.to_thread(lambda: self.made.scale(0))
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.state, status.reason, status.exit_code) == (State.FINISHED, GONE, None)
+            assert queue.places == 1
+            second = await bench.submit("sleep 600")
+            waits = await bench.until(second, lambda status: status.state is State.PENDING)
+            assert waits.reason == "the Dask cluster has no workers"
+            await asyncio.to_thread(lambda: self.made.scale(1))
+            await bench.until(second, lambda status: status.state is State.RUNNING)
+
+        asyncio.run(steps())
+
+    def test_a_worker_with_another_version_gets_no_job_and_says_why(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dask_queue, "installed", lambda _: "0.0.1")
+
+        async def steps() -> None:
+            number = await bench.submit("sleep 600")
+            status = await bench.until(number, lambda status: status.state is State.PENDING)
+            assert "the pilot 0.0.1: install the same there" in status.reason
+
+        asyncio.run(steps())
+
+    def test_another_scheduler_at_the_address_is_another_cluster(self, bench: Bench, tmp_path: Path) -> None:
+        known = Cluster.read(self.file)
+        Cluster(known.address, "Scheduler-before", known.security).write(tmp_path / "other.json")
+        queue = DaskQueue(bench.site.model_copy(update={"source": str(tmp_path / "other.json")}))
+
+        async def steps() -> None:
+            async def silent() -> bool:
+                with pytest.raises(Unavailable, match="another Dask scheduler is at"):
+                    await queue.poll()
+                return queue.silent_s > 0
+
+            assert await eventually_async(silent)
+
+        asyncio.run(steps())
