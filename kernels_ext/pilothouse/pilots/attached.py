@@ -39,7 +39,7 @@ class AttachedPilot:
 
         from pilothouse.pilots.companion import find
 
-        self.name = name
+        self.name = self._asked = name
         self.scheduler = address
         self._closed = False
         self._description = description
@@ -172,8 +172,14 @@ class AttachedPilot:
 
         client = self.client()
         if self.companion is None or self.companion.state.ended:
-            found = find(self.name, str(client.scheduler_info(n_workers=0)["id"]))
-            self.companion = found or start(client, self.scheduler, self.name, self._description)
+            number = str(client.scheduler_info(n_workers=0)["id"])
+            found = find(self._asked, number)
+            try:
+                self.companion = found or start(client, self.scheduler, self._asked, self._description)
+            except Conflict:  # another process may have been quicker
+                self.companion = find(self._asked, number)
+                if self.companion is None:
+                    raise
             self.name = self.companion.name
         return self.companion
 

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 #: Seconds in which a scheduler has to take a connection.
-ANSWER_S = 5.0
+ANSWER_S = 3.0
 #: Seconds after which a worker has told of a job that it was given.
 TOLD_S = 30.0
+#: Seconds after which a job has ended whose worker has left, though nothing says so: its host is down.
+ENDED_S = 90.0
 #: What a node may use of its worker's memory: the worker's own tasks need the rest.
 SHARE = 0.5
 #: How a job ended whose worker is no longer there.
@@ -100,7 +102,6 @@ class _Worker:
 @dataclass
 class _Begun:
     worker: str
-    tag: str
     at: float
     told: dict[str, Any]
 
@@ -116,7 +117,8 @@ class DaskQueue:
     Attributes
     ----------
     places
-        How many jobs of a pilot there can be, and one where there can be none at the moment; None while not known.
+        How many jobs the pilot is to have: one beside each worker, and those that end since their worker has left;
+        one where there are none; None while not known.
     """
 
     def __init__(self, site: Site) -> None:
@@ -124,6 +126,8 @@ class DaskQueue:
         self._workers: dict[str, _Worker] = {}
         self._waiting: dict[str, Job] = {}
         self._begun: dict[str, _Begun] = {}
+        self._ending: dict[str, _Begun] = {}
+        self._ended: set[str] = set()
         self._unfit: dict[str, str] = {}
         self._silent_since: float | None = None
         self._placing = asyncio.Lock()
@@ -159,17 +163,23 @@ class DaskQueue:
         found = {
             number: JobStatus(State.PENDING, self._why_waiting(), tag=job.tag) for number, job in self._waiting.items()
         }
-        found |= {number: _status({**begun.told, "tag": begun.tag}) for number, begun in self._begun.items()}
+        for jobs in (self._begun, self._ending):
+            found |= {number: _status(begun.told) for number, begun in jobs.items()}
         for worker in self._workers.values():
             found |= {number: _status(told) for number, told in worker.jobs.items()}
         return found
 
     async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """A job that no worker tells of went with its worker."""
+        """A job that no worker tells of any more ends, or has ended."""
         if self.places is None:
             await self._look()
-        here = {*self._waiting, *self._begun, *(number for worker in self._workers.values() for number in worker.jobs)}
-        return {number: JobStatus(State.FINISHED, GONE) for number in ids if number not in here}
+        told = {number for worker in self._workers.values() for number in worker.jobs}
+        unknown = [number for number in ids if number not in {*self._waiting, *self._begun, *told, *self._ended}]
+        for number in unknown:  # of an earlier supervisor
+            self._ending.setdefault(number, _Begun("", time.monotonic(), {"tag": ""}))
+        await self._look_at_ends()
+        ended = {number: JobStatus(State.FINISHED, GONE) for number in ids if number in self._ended}
+        return ended | {number: _status(self._ending[number].told) for number in unknown if number in self._ending}
 
     async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
         """Tell the jobs to end; what is left of one after half a minute is ended."""
@@ -203,32 +213,57 @@ class DaskQueue:
         from pilothouse.pilots.queues.dask_worker import NAME
 
         cluster = self.cluster
-        begun, arguments = time.monotonic(), cluster.keys().get_connection_args("client")
+        asked, arguments = time.monotonic(), cluster.keys().get_connection_args("client")
         try:
             async with asyncio.timeout(self._site.timeout):
                 async with rpc(cluster.address, timeout=ANSWER_S, connection_args=arguments) as scheduler:
                     said = await scheduler.identity(n_workers=-1)
         except (OSError, TimeoutError) as error:
-            self._silence(begun, f"the Dask scheduler at {cluster.address} does not answer ({error})")
+            self._silence(asked, f"the Dask scheduler at {cluster.address} does not answer ({error})")
         if said["id"] != cluster.id:
-            self._silence(begun, f"another Dask scheduler is at {cluster.address} by now")
+            self._silence(asked, f"another Dask scheduler is at {cluster.address} by now")
         self._silent_since = None
+        before = {
+            number: _Begun(address, asked, told)
+            for address, worker in self._workers.items()
+            for number, told in worker.jobs.items()
+            if told["code"] is None and Path(told["script"]).parent == self._folder
+        }
         self._workers = {
             address: _Worker(each["nthreads"], each["memory_limit"] or 0, each["metrics"].get(NAME) or {})
             for address, each in said["workers"].items()
         }
         told = {number for worker in self._workers.values() for number in worker.jobs}
         now = time.monotonic()
-        self._begun = {
-            number: begun
-            for number, begun in self._begun.items()
-            if number not in told and begun.worker in self._workers and now - begun.at < TOLD_S
-        }
+        for number, begun in {**before, **self._begun}.items():
+            if number not in told and (begun.worker not in self._workers or now - begun.at > TOLD_S):
+                self._ending.setdefault(number, _Begun(begun.worker, now, begun.told))
+        self._begun = {number: begun for number, begun in self._begun.items() if number not in {*told, *self._ending}}
+        self._ending = {number: begun for number, begun in self._ending.items() if number not in told}
+        await self._look_at_ends()
         self._unfit = {address: why for address, why in self._unfit.items() if address in self._workers}
-        self.places = max(len(self._workers) - len(self._unfit), 1)
+        self.places = max(len(self._workers) - len(self._unfit) + len(self._ending), 1)
 
-    def _silence(self, begun: float, why: str) -> NoReturn:
-        self._silent_since = self._silent_since or begun
+    async def _look_at_ends(self) -> None:
+        """Learn which jobs have ended whose worker has left."""
+        ended = {
+            number
+            for number, begun in self._ending.items()
+            if time.monotonic() - begun.at > ENDED_S or await asyncio.to_thread(_taken_away, self._end(number))
+        }
+        self._ended |= ended
+        self._ending = {number: begun for number, begun in self._ending.items() if number not in ended}
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self._site.source).parent
+
+    def _end(self, number: str) -> Path:
+        """The file that says that nothing is left of a job."""
+        return self._folder / f"{number}.ended"
+
+    def _silence(self, asked: float, why: str) -> NoReturn:
+        self._silent_since = self._silent_since or asked
         raise Unavailable(why)
 
     @contextlib.asynccontextmanager
@@ -267,7 +302,7 @@ class DaskQueue:
     def _free(self, job: Job) -> Iterator[str]:
         """The workers beside which there is no job of the pilot."""
         pilot = job.tag.rpartition("-")[0]
-        begun = {begun.worker for begun in self._begun.values() if begun.tag.rpartition("-")[0] == pilot}
+        begun = {begun.worker for begun in self._begun.values() if begun.told["tag"].rpartition("-")[0] == pilot}
         for address, worker in self._workers.items():
             tags = {told["tag"].rpartition("-")[0] for told in worker.jobs.values() if told["code"] is None}
             if address not in begun and address not in self._unfit and pilot not in tags:
@@ -279,21 +314,29 @@ class DaskQueue:
         job, version = self._waiting[number], installed("pilothouse")
         script = job.log.with_suffix(".sh")
         await write_program(script, self.script(_fitted(job, address, self._workers[address])))
-        self._begun[number] = _Begun(address, job.tag, time.monotonic(), {})
+        self._begun[number] = _Begun(address, time.monotonic(), {"tag": job.tag})
+        del self._waiting[number]  # without an answer it may have begun: the worker will tell, or is gone
         answers = await client.run(
-            dask_worker.begin, number, job.tag, job.name, str(script), str(job.log), job.command[0], version,
+            dask_worker.begin, number, job.tag, job.name, str(script), str(job.log), str(self._end(number)),
+            job.command[0], version,
             workers=[address], on_error="return",
         )  # fmt: skip
         told = answers.get(address)
         if isinstance(told, (ImportError, AttributeError)):
             told = {"unfit": f"it can't import what the pilot has ({told}): install Pilothouse {version} there"}
         if isinstance(told, dict) and "unfit" in told:
-            self._unfit[address] = told["unfit"]
+            self._unfit[address], self._waiting[number] = told["unfit"], job
             del self._begun[number]
-            return
-        if isinstance(told, dict):
+        elif isinstance(told, dict):
             self._begun[number].told = told
-        self._waiting.pop(number, None)  # without an answer it may have begun: the worker will tell, or is gone
+
+
+def _taken_away(path: Path) -> bool:
+    """Whether the file is there, which it is no longer."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        return True
+    return False
 
 
 def _fitted(job: Job, address: str, worker: _Worker) -> Job:

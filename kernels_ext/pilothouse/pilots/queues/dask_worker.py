@@ -33,11 +33,13 @@ _DASKS_OWN = ("DASK_INTERNAL_INHERIT_CONFIG",)
 @dataclass
 class _Job:
     tag: str
+    script: str
     pid: int
     keeper: subprocess.Popen[str]
 
     def told(self) -> dict[str, Any]:
-        return {"tag": self.tag, "pid": self.pid, "host": socket.gethostname(), "code": self.keeper.poll()}
+        known = {"tag": self.tag, "script": self.script, "pid": self.pid}
+        return {**known, "host": socket.gethostname(), "code": self.keeper.poll()}
 
     def end(self) -> None:
         assert self.keeper.stdin is not None  # noqa: S101  # it was started with one
@@ -62,21 +64,21 @@ class Jobs(WorkerPlugin):  # type: ignore[misc,unused-ignore]
         return found
 
     def told(self) -> dict[str, dict[str, Any]]:
-        """Each job by its id: ``tag``, ``pid``, ``host``, and its exit ``code`` once it has ended."""
+        """Each job by its id: ``tag``, ``script``, ``pid``, ``host``, and its exit ``code`` once it has ended."""
         ended = [number for number, job in self._jobs.items() if job.keeper.poll() is not None]
         for number in ended[:-MEMORY]:
             del self._jobs[number]
         return {number: job.told() for number, job in self._jobs.items()}
 
-    async def begin(self, number: str, tag: str, node: str, script: str, log: str) -> dict[str, Any]:
+    async def begin(self, number: str, tag: str, node: str, script: str, log: str, end: str) -> dict[str, Any]:
         """Start a job; what :meth:`told` says of it."""
-        keeper = await asyncio.to_thread(_keeper, node, script, log)
+        keeper = await asyncio.to_thread(_keeper, node, script, log, end)
         assert keeper.stdout is not None  # noqa: S101  # it was started with one
         with keeper.stdout:
             said = await asyncio.to_thread(keeper.stdout.readline)
         if not said.strip().isdecimal():
             return {"unfit": f"a process that was started there ended with exit code {keeper.wait()}: see {log}"}
-        self._jobs[number] = _Job(tag, int(said), keeper)
+        self._jobs[number] = _Job(tag, script, int(said), keeper)
         return self._jobs[number].told()
 
     def end(self, numbers: list[str]) -> None:
@@ -91,8 +93,9 @@ class Jobs(WorkerPlugin):  # type: ignore[misc,unused-ignore]
 
 
 async def begin(
-    number: str, tag: str, node: str, script: str, log: str, python: str, version: str, dask_worker: Any = None
-) -> dict[str, Any]:
+    number: str, tag: str, node: str, script: str, log: str, end: str, python: str, version: str,
+    dask_worker: Any = None,
+) -> dict[str, Any]:  # fmt: skip
     """Start a job beside this worker; or say, as ``unfit``, why there can be none."""
     if (own := installed("pilothouse")) != version:
         return {"unfit": f"it has Pilothouse {own}, and the pilot {version}: install the same there"}
@@ -100,7 +103,7 @@ async def begin(
         return {"unfit": f"{script} is not to be seen there: its host has to share the state folder, PILOTHOUSE_HOME"}
     if not os.access(python, os.X_OK):
         return {"unfit": f"there is no {python} there; the worker's own is {sys.executable}"}
-    return await (await Jobs.of(dask_worker)).begin(number, tag, node, script, log)
+    return await (await Jobs.of(dask_worker)).begin(number, tag, node, script, log, end)
 
 
 async def end(numbers: list[str], dask_worker: Any = None) -> None:
@@ -118,13 +121,13 @@ def _is_seen(script: Path) -> bool:
     return True
 
 
-def _keeper(node: str, script: str, log: str) -> subprocess.Popen[str]:
+def _keeper(node: str, script: str, log: str, end: str) -> subprocess.Popen[str]:
     root = str(Path(__file__).parents[3])
     environment = {name: value for name, value in os.environ.items() if name not in _DASKS_OWN}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
     with open(log, "ab") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "pilothouse.pilots.node.keeper", node, script],
+            [sys.executable, "-m", "pilothouse.pilots.node.keeper", node, script, end],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,

@@ -56,7 +56,7 @@ TICK = 0.5
 #: Seconds between two heartbeats in the record.
 HEARTBEAT = 30.0
 #: Seconds after which a cluster that does not answer has gone, where no node is left in it.
-GONE_S = 8.0
+GONE_S = 6.0
 #: Seconds by which the first submissions are ahead of the scheduler, whose start holds up everything else.
 AHEAD_S = 0.05
 
