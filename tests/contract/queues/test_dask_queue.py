@@ -75,6 +75,8 @@ class TestDask(QueueContract):
             status = await bench.until(number, lambda status: status.state.ended)
             assert (status.state, status.reason, status.exit_code) == (State.FINISHED, GONE, None)
             assert queue.places == 1
+            assert await queue.history([number, "never"]) == {number: status, "never": status}
+            assert not list(bench.folder.glob("*.begun"))
             second = await bench.submit("sleep 600")
             waits = await bench.until(second, lambda status: status.state is State.PENDING)
             assert waits.reason == "the Dask cluster has no workers"

@@ -14,6 +14,7 @@ from distributed.security import Security
 from pilothouse.errors import Refused
 from pilothouse.pilots import companion
 from pilothouse.pilots.queues.dask import Cluster
+from pilothouse.pilots.sites.files import systems
 from pilothouse.state import home
 
 ADDRESS = "tls://10.0.0.7:4321"
@@ -93,3 +94,7 @@ def test_how_a_cluster_is_reached_is_kept_whole_and_for_its_user_alone(tmp_path:
     assert found.keys().tls_min_version == security.tls_min_version
     plain = Cluster.of("tcp://10.0.0.7:1", "Scheduler-2", Security())
     assert not plain.keys().require_encryption
+
+
+def test_no_site_file_can_name_an_attached_cluster() -> None:
+    assert "dask" not in systems()

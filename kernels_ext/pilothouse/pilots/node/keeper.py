@@ -1,8 +1,8 @@
-"""``python -m pilothouse.pilots.node.keeper NODE SCRIPT END``: a node's job beside a Dask worker, and nothing after it.
+"""``python -m pilothouse.pilots.node.keeper NODE SCRIPT MARK``: a node's job beside a Dask worker, and no more.
 
 The worker has the other end of this process's standard input. When that is closed, by the worker or with it, however
 it ends, the job is told to end, and then ended with all that it has started. A batch system would do that. The worker
-hears of the job's end; where it has gone before, a file says that nothing is left.
+hears of the job's end; for who can't ask it any more, a file that was made for the job goes when nothing is left.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def main(node: str, script: str, end: str) -> int:
+def main(node: str, script: str, mark: str) -> int:
     """Run the job script of `node` until it ends, or is to; its exit code, of a signal 128 and its number.
 
     Parameters
     ----------
-    end
-        The file to write when nothing is left, where the worker may not be there to hear of it.
+    mark
+        The file to remove when nothing is left.
     """
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
@@ -53,17 +53,13 @@ def main(node: str, script: str, end: str) -> int:
     # The worker's forks may have its end of the pipe: then it is not closed when the worker is killed.
     while job.poll() is None and not told and os.getppid() == worker and not _closed(LOOK_S):
         pass
-    by_itself = job.poll() is not None
     _end(job)
     from pilothouse.pilots.node.node import after_death
-    from pilothouse.state import write_atomic
 
     asyncio.run(after_death(node, job.pid))
-    code = job.returncode if job.returncode >= 0 else 128 - job.returncode
-    if not by_itself or os.getppid() != worker:
-        with contextlib.suppress(OSError):  # a full disk, or a pilot that was removed
-            write_atomic(Path(end), f"{code}\n".encode())
-    return code
+    with contextlib.suppress(OSError):  # the pilot was removed, or its file system is not there
+        Path(mark).unlink()
+    return job.returncode if job.returncode >= 0 else 128 - job.returncode
 
 
 def _closed(seconds: float) -> bool:

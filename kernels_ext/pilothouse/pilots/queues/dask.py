@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import json
 import secrets
 import ssl
@@ -249,7 +250,7 @@ class DaskQueue:
         ended = {
             number
             for number, begun in self._ending.items()
-            if time.monotonic() - begun.at > ENDED_S or await asyncio.to_thread(_taken_away, self._end(number))
+            if time.monotonic() - begun.at > ENDED_S or not await asyncio.to_thread(_is_there, self._mark(number))
         }
         self._ended |= ended
         self._ending = {number: begun for number, begun in self._ending.items() if number not in ended}
@@ -258,9 +259,9 @@ class DaskQueue:
     def _folder(self) -> Path:
         return Path(self._site.source).parent
 
-    def _end(self, number: str) -> Path:
-        """The file that says that nothing is left of a job."""
-        return self._folder / f"{number}.ended"
+    def _mark(self, number: str) -> Path:
+        """The file that is there from when a job begins until nothing is left of it."""
+        return self._folder / f"{number}.begun"
 
     def _silence(self, asked: float, why: str) -> NoReturn:
         self._silent_since = self._silent_since or asked
@@ -297,7 +298,10 @@ class DaskQueue:
                     pairs.append((number, free))
             if pairs:
                 async with self._client() as client:
-                    await asyncio.gather(*(self._begin(client, number, address) for number, address in pairs))
+                    begun = (self._begin(client, number, address) for number, address in pairs)
+                    for error in await asyncio.gather(*begun, return_exceptions=True):
+                        if isinstance(error, BaseException):
+                            raise error
 
     def _free(self, job: Job) -> Iterator[str]:
         """The workers beside which there is no job of the pilot."""
@@ -312,31 +316,35 @@ class DaskQueue:
         from pilothouse.pilots.queues import dask_worker
 
         job, version = self._waiting[number], installed("pilothouse")
-        script = job.log.with_suffix(".sh")
+        script, mark = job.log.with_suffix(".sh"), self._mark(number)
         await write_program(script, self.script(_fitted(job, address, self._workers[address])))
+        await write_program(mark, "")
+        if self._waiting.pop(number, None) is None:  # it was cancelled
+            await asyncio.to_thread(mark.unlink)
+            return
         self._begun[number] = _Begun(address, time.monotonic(), {"tag": job.tag})
-        del self._waiting[number]  # without an answer it may have begun: the worker will tell, or is gone
         answers = await client.run(
-            dask_worker.begin, number, job.tag, job.name, str(script), str(job.log), str(self._end(number)),
-            job.command[0], version,
+            dask_worker.begin, number, job.tag, job.name, str(script), str(job.log), str(mark), job.command[0], version,
             workers=[address], on_error="return",
         )  # fmt: skip
-        told = answers.get(address)
-        if isinstance(told, (ImportError, AttributeError)):
-            told = {"unfit": f"it can't import what the pilot has ({told}): install Pilothouse {version} there"}
+        told = answers.get(address)  # without an answer it may have begun: the worker will tell, or is gone
+        if isinstance(told, Exception) and not isinstance(told, OSError):  # it has no Pilothouse, or another one
+            told = {"unfit": f"{type(told).__name__}: {told}; install Pilothouse {version} there"}
         if isinstance(told, dict) and "unfit" in told:
             self._unfit[address], self._waiting[number] = told["unfit"], job
             del self._begun[number]
+            await asyncio.to_thread(mark.unlink)
         elif isinstance(told, dict):
             self._begun[number].told = told
 
 
-def _taken_away(path: Path) -> bool:
-    """Whether the file is there, which it is no longer."""
-    with contextlib.suppress(OSError):
-        path.unlink()
-        return True
-    return False
+def _is_there(path: Path) -> bool:
+    """Whether the file is there, for all that is known; to open it has NFS ask, while to look for it may not."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ESTALE)
+    return True
 
 
 def _fitted(job: Job, address: str, worker: _Worker) -> Job:

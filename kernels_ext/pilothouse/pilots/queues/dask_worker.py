@@ -70,9 +70,9 @@ class Jobs(WorkerPlugin):  # type: ignore[misc,unused-ignore]
             del self._jobs[number]
         return {number: job.told() for number, job in self._jobs.items()}
 
-    async def begin(self, number: str, tag: str, node: str, script: str, log: str, end: str) -> dict[str, Any]:
+    async def begin(self, number: str, tag: str, node: str, script: str, log: str, mark: str) -> dict[str, Any]:
         """Start a job; what :meth:`told` says of it."""
-        keeper = await asyncio.to_thread(_keeper, node, script, log, end)
+        keeper = await asyncio.to_thread(_keeper, node, script, log, mark)
         assert keeper.stdout is not None  # noqa: S101  # it was started with one
         with keeper.stdout:
             said = await asyncio.to_thread(keeper.stdout.readline)
@@ -93,7 +93,7 @@ class Jobs(WorkerPlugin):  # type: ignore[misc,unused-ignore]
 
 
 async def begin(
-    number: str, tag: str, node: str, script: str, log: str, end: str, python: str, version: str,
+    number: str, tag: str, node: str, script: str, log: str, mark: str, python: str, version: str,
     dask_worker: Any = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Start a job beside this worker; or say, as ``unfit``, why there can be none."""
@@ -103,7 +103,7 @@ async def begin(
         return {"unfit": f"{script} is not to be seen there: its host has to share the state folder, PILOTHOUSE_HOME"}
     if not os.access(python, os.X_OK):
         return {"unfit": f"there is no {python} there; the worker's own is {sys.executable}"}
-    return await (await Jobs.of(dask_worker)).begin(number, tag, node, script, log, end)
+    return await (await Jobs.of(dask_worker)).begin(number, tag, node, script, log, mark)
 
 
 async def end(numbers: list[str], dask_worker: Any = None) -> None:
@@ -121,13 +121,14 @@ def _is_seen(script: Path) -> bool:
     return True
 
 
-def _keeper(node: str, script: str, log: str, end: str) -> subprocess.Popen[str]:
+def _keeper(node: str, script: str, log: str, mark: str) -> subprocess.Popen[str]:
     root = str(Path(__file__).parents[3])
     environment = {name: value for name, value in os.environ.items() if name not in _DASKS_OWN}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
+    if not root.startswith((sys.prefix, sys.base_prefix)):  # not installed, but found by this worker
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
     with open(log, "ab") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "pilothouse.pilots.node.keeper", node, script, end],
+            [sys.executable, "-m", "pilothouse.pilots.node.keeper", node, script, mark],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,
