@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pilothouse.errors import Conflict, InvalidInput, Lost, Refused, Unavailable
+from pilothouse.errors import Conflict, InvalidInput, Lost, NotFound, Refused, Unavailable
 from pilothouse.pictures import mimebundle
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.state import check_name, utcnow
@@ -171,7 +171,7 @@ class AttachedPilot:
         from pilothouse.pilots.companion import find, start
 
         client = self.client()
-        if self.companion is None or self.companion.state.ended:
+        if not self._goes_on():
             number = str(client.scheduler_info(n_workers=0)["id"])
             found = find(self._asked, number)
             try:
@@ -181,7 +181,13 @@ class AttachedPilot:
                 if self.companion is None:
                     raise
             self.name = self.companion.name
-        return self.companion
+        return self._started("supervisor")
+
+    def _goes_on(self) -> bool:
+        try:
+            return self.companion is not None and not self.companion.state.ended
+        except NotFound:  # somebody removed it
+            return False
 
     def execute(self, *arguments: Any, **options: Any) -> Task:
         """Run an executable beside a worker: :meth:`pilothouse.Pilot.execute`."""
@@ -213,7 +219,7 @@ class AttachedPilot:
 
     def timeline(self) -> Timeline:
         """What nodes and runs here did when: :meth:`pilothouse.Pilot.timeline`."""
-        return self._started("a timeline").timeline()
+        return self._started("timeline").timeline()
 
     def script(self, node: str | None = None) -> str:
         """The job script of a node beside a worker: :meth:`pilothouse.Pilot.script`."""
@@ -221,16 +227,16 @@ class AttachedPilot:
 
     def cost(self) -> dict[str, float]:
         """What the nodes beside the workers have used; what the workers cost is the cluster's to know."""
-        return self._started("a cost").cost()
+        return self._started("cost").cost()
 
     def recover(self) -> AttachedPilot:
         """Go on with the runs here after their supervisor was lost: :meth:`pilothouse.Pilot.recover`."""
-        self._started("a supervisor").recover()
+        self._started("supervisor").recover()
         return self
 
     def prolong(self, lease: str | timedelta) -> AttachedPilot:
         """Have the lease of the runs' pilot end later; how long workers last is the cluster's."""
-        self._started("a lease").prolong(lease)
+        self._started("lease").prolong(lease)
         return self
 
     def _started(self, what: str) -> Pilot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,6 @@ from pilothouse.pilots.queues.protocols import JobStatus, Lent
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.records import State
 from pilothouse.testing.queues import Bench, QueueContract
-from tests.waiting import eventually_async
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ class TestDask(QueueContract):
             assert queue.places is None
             number = await bench.submit("sleep 600")
             await bench.until(number, lambda status: status.state is State.RUNNING and status.pid and status.host)
-            assert (queue.places, queue.silent_s) == (1, 0.0)
+            assert (queue.places, queue.gone) == (1, "")
             await asyncio.to_thread(lambda: self.made.scale(0))
             status = await bench.until(number, lambda status: status.state.ended)
             assert (status.state, status.reason, status.exit_code) == (State.FINISHED, GONE, None)
@@ -97,17 +97,28 @@ class TestDask(QueueContract):
 
         asyncio.run(steps())
 
-    def test_another_scheduler_at_the_address_is_another_cluster(self, bench: Bench, tmp_path: Path) -> None:
-        known = Cluster.read(self.file)
-        Cluster(known.address, "Scheduler-before", known.security).write(tmp_path / "other.json")
-        queue = DaskQueue(bench.site.model_copy(update={"source": str(tmp_path / "other.json")}))
+    def other(self, bench: Bench, **differs: str) -> DaskQueue:
+        """The queue of a cluster that is reached in another way."""
+        file = bench.folder / "other.json"
+        dataclasses.replace(Cluster.read(self.file), **differs).write(file)  # type: ignore[arg-type]
+        return DaskQueue(bench.site.model_copy(update={"source": str(file)}))
 
-        async def steps() -> None:
-            async def silent() -> bool:
-                with pytest.raises(Unavailable, match="another Dask scheduler is at"):
-                    await queue.poll()
-                return queue.silent_s > 0
+    def test_another_scheduler_at_the_address_is_another_cluster(self, bench: Bench) -> None:
+        queue = self.other(bench, id="Scheduler-before")
+        with pytest.raises(Unavailable, match="another Dask scheduler is at"):
+            asyncio.run(queue.poll())
+        assert "another Dask scheduler is at" in queue.gone
 
-            assert await eventually_async(silent)
-
-        asyncio.run(steps())
+    def test_a_scheduler_has_gone_where_nobody_listens_and_may_be_busy_where_somebody_does(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dask_queue, "ANSWER_S", 0.2)
+        monkeypatch.setattr(dask_queue, "REFUSED_S", 0.0)
+        with socket.create_server(("127.0.0.1", 0)) as listening:  # and says nothing
+            queue = self.other(bench, address=f"tls://127.0.0.1:{listening.getsockname()[1]}")
+            with pytest.raises(Unavailable, match="does not answer"):
+                asyncio.run(queue.poll())
+            assert queue.gone == ""
+        with pytest.raises(Unavailable, match="does not answer"):
+            asyncio.run(queue.poll())
+        assert "does not answer" in queue.gone

@@ -112,7 +112,7 @@ def test_a_run_outlives_its_kernel_and_is_found_again(cluster: Any, tmp_path: Pa
         assert ph.attach("theirs").record == pilot.supervised().record
         supervisor = pilot.supervised().record.supervisor
         assert supervisor is not None
-        eventually(lambda: ph.attach("long").state == "running")
+        eventually(lambda: len(running(pilot)) == 2, "a node beside each worker")
         psutil.Process(supervisor.pid).kill()
         eventually(lambda: pilot.supervised().state == "lost")
         before = {node.name for node in PILOTS.read("theirs").nodes}

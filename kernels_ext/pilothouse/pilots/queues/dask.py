@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.queues.job_script import job_script, write_program
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Seconds in which a scheduler has to take a connection.
 ANSWER_S = 3.0
+#: Seconds after which a scheduler has gone whose host refuses connections, and one that says nothing: it may be busy.
+REFUSED_S, SILENT_S = 2.0, 300.0
 #: Seconds after which a worker has told of a job that it was given.
 TOLD_S = 30.0
 #: Seconds after which a job has ended whose worker has left, though nothing says so: its host is down.
@@ -107,6 +110,13 @@ class _Begun:
     told: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Silence:
+    since: float
+    patience: float
+    why: str
+
+
 class DaskQueue:
     """Jobs beside the workers of one Dask cluster, one of a pilot at each.
 
@@ -130,7 +140,7 @@ class DaskQueue:
         self._ending: dict[str, _Begun] = {}
         self._ended: set[str] = set()
         self._unfit: dict[str, str] = {}
-        self._silent_since: float | None = None
+        self._silence: _Silence | None = None
         self._placing = asyncio.Lock()
         self.places: int | None = None
 
@@ -140,9 +150,10 @@ class DaskQueue:
         return Cluster.read(Path(self._site.source))
 
     @property
-    def silent_s(self) -> float:
-        """For how many seconds the scheduler has not answered; 0 while it does."""
-        return 0.0 if self._silent_since is None else time.monotonic() - self._silent_since
+    def gone(self) -> str:
+        """Why the cluster has gone; empty while it has not, and may only be busy or out of reach."""
+        silence = self._silence
+        return silence.why if silence and time.monotonic() - silence.since > silence.patience else ""
 
     def script(self, job: Job) -> str:
         """What is started; its cores and memory are those of the worker that it will be beside."""
@@ -220,10 +231,14 @@ class DaskQueue:
                 async with rpc(cluster.address, timeout=ANSWER_S, connection_args=arguments) as scheduler:
                     said = await scheduler.identity(n_workers=-1)
         except (OSError, TimeoutError) as error:
-            self._silence(asked, f"the Dask scheduler at {cluster.address} does not answer ({error})")
+            patience = REFUSED_S if await _refuses(cluster.address) else SILENT_S
+            why = f"the Dask scheduler at {cluster.address} does not answer ({error})"
+            self._silence = _Silence(self._silence.since if self._silence else asked, patience, why)
+            raise Unavailable(why) from None
         if said["id"] != cluster.id:
-            self._silence(asked, f"another Dask scheduler is at {cluster.address} by now")
-        self._silent_since = None
+            self._silence = _Silence(asked, 0.0, f"another Dask scheduler is at {cluster.address} by now")
+            raise Unavailable(self._silence.why)
+        self._silence = None
         before = {
             number: _Begun(address, asked, told)
             for address, worker in self._workers.items()
@@ -262,10 +277,6 @@ class DaskQueue:
     def _mark(self, number: str) -> Path:
         """The file that is there from when a job begins until nothing is left of it."""
         return self._folder / f"{number}.begun"
-
-    def _silence(self, asked: float, why: str) -> NoReturn:
-        self._silent_since = self._silent_since or asked
-        raise Unavailable(why)
 
     @contextlib.asynccontextmanager
     async def _client(self) -> AsyncIterator[Client]:
@@ -336,6 +347,20 @@ class DaskQueue:
             await asyncio.to_thread(mark.unlink)
         elif isinstance(told, dict):
             self._begun[number].told = told
+
+
+async def _refuses(address: str) -> bool:
+    """Whether nobody listens there any more, as opposed to one that is busy, or not to be reached."""
+    where = urlsplit(address)
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            _, writer = await asyncio.open_connection(where.hostname, where.port)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    writer.close()
+    return False
 
 
 def _is_there(path: Path) -> bool:

@@ -134,12 +134,12 @@ class Lent(Protocol):
     ----------
     places
         How many nodes the pilot is to have; one, which waits, where there is no place; None while that is not known.
-    silent_s
-        For how many seconds it has not answered.
+    gone
+        Why it has gone for good, as far as can be told from outside; empty while it has not.
     """
 
     @property
     def places(self) -> int | None: ...  # noqa: D102
 
     @property
-    def silent_s(self) -> float: ...  # noqa: D102
+    def gone(self) -> str: ...  # noqa: D102

@@ -55,8 +55,6 @@ logger = logging.getLogger(__name__)
 TICK = 0.5
 #: Seconds between two heartbeats in the record.
 HEARTBEAT = 30.0
-#: Seconds after which a cluster that does not answer has gone, where no node is left in it.
-GONE_S = 6.0
 #: Seconds by which the first submissions are ahead of the scheduler, whose start holds up everything else.
 AHEAD_S = 0.05
 
@@ -205,21 +203,19 @@ class Supervisor:
                 logger.warning("%s", error)
             self.nodes.trouble = str(error)
             self.changed()
-            self._end_with_cluster(str(error))
+            self._end_with_lender()
         self.record.gave_up = self.nodes.exhausted
         gone = not any(not node.state.ended for node in self.record.nodes)
         if self.nodes.exhausted and gone:
             self.end(State.FAILED, self.nodes.exhausted)
         return more
 
-    def _end_with_cluster(self, why: str) -> None:
-        """End where places are lent, and who lent them has gone with all that was there: a silence alone is no end."""
-        there = any(node.state is State.RUNNING for node in self.record.nodes)
-        if isinstance(self.queue, Lent) and self.queue.silent_s > GONE_S and not there:
-            live = self.ready.is_set() and self.runs.live
-            self.end(
-                State.FAILED if live else State.FINISHED, f"the cluster has gone: no node is left there, and {why}"
-            )
+    def _end_with_lender(self) -> None:
+        """End where places are lent, and who lent them has gone with all that was there."""
+        why = self.queue.gone if isinstance(self.queue, Lent) else ""
+        if why and not any(node.state is State.RUNNING for node in self.record.nodes):
+            state = State.FAILED if self.ready.is_set() and self.runs.live else State.FINISHED
+            self.end(state, f"the cluster has gone: no node is left there, and {why}")
 
     def _adapting(self) -> Callable[[], None]:
         load, loop = Load(), asyncio.get_running_loop()
