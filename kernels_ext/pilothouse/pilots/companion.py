@@ -16,6 +16,7 @@ import psutil
 from pilothouse.errors import PilothouseError, Refused
 from pilothouse.pilots.handle import Pilot
 from pilothouse.pilots.queues.dask import Cluster
+from pilothouse.pilots.sites.check import checked
 from pilothouse.pilots.sites.description import PilotDescription, check
 from pilothouse.pilots.sites.site import DASK, Site
 from pilothouse.pilots.supervisor.launching import launch_here
@@ -37,12 +38,13 @@ ALIKE = ("python", "dask", "distributed")
 def describe(**asked: object) -> PilotDescription:
     """What a companion is asked to be; :class:`InvalidInput` names the field at fault."""
     given = {field: value for field, value in asked.items() if value is not None}
-    found: PilotDescription = check(PilotDescription, {**given, "replace": "failed"}, DASK, bare=False)
-    return found
+    description: PilotDescription = check(PilotDescription, {**given, "replace": "failed"}, DASK, bare=False)
+    return checked(description, Site(name=DASK, system=DASK))
 
 
 def find(name: str, scheduler: str) -> Pilot | None:
     """The companion called `name`, or that and a number, of the cluster whose scheduler has that id; or None."""
+    lost: Pilot | None = None
     for record in PILOTS:
         if not isinstance(record, PilotRecord) or record.settings.get("system") != DASK:
             continue
@@ -53,9 +55,11 @@ def find(name: str, scheduler: str) -> Pilot | None:
             cluster = Cluster.read(PILOTS.folder(record.name) / CLUSTER)
         except PilothouseError:  # it ended for good
             continue
-        if cluster.id == scheduler and (not record.state.ended or may_be_recovered(record)):
+        if cluster.id == scheduler and not record.state.ended:
             return Pilot(record.name)
-    return None
+        if cluster.id == scheduler and may_be_recovered(record):
+            lost = Pilot(record.name)
+    return lost
 
 
 def start(client: Client, address: str, name: str, description: PilotDescription) -> Pilot:

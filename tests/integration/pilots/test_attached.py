@@ -67,8 +67,9 @@ def test_what_it_can_not_do_says_why(cluster: Any) -> None:
         assert caught.value.field == "address"
         assert "dask" not in [each.name for each in pilots()], "nothing was started"
         assert pilot.cancel().state == "running", "the cluster is not ours to end"
-    with pytest.raises(InvalidInput, match="memory='much'"):
-        ph.attach_dask(cluster, memory="much")
+    for memory in ("much", "1 MiB"):
+        with pytest.raises(InvalidInput, match=f"memory='?{memory}"):
+            ph.attach_dask(cluster, memory=memory)
 
 
 def test_it_is_lost_with_its_scheduler(tcp_cluster: Any) -> None:
