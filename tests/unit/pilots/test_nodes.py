@@ -78,8 +78,8 @@ class Clock:
 class Bench:
     """A pilot called ``p`` of `wanted` nodes, and its batch system."""
 
-    def __init__(self, wanted: int, **description: object) -> None:
-        self.queue = FakeQueue()
+    def __init__(self, wanted: int, queue: FakeQueue | None = None, **description: object) -> None:
+        self.queue = queue or FakeQueue()
         site = local_site()
         self.record = PilotRecord(
             name="p",
