@@ -36,8 +36,9 @@ def pilot_mimebundle(pilot: Pilot | AttachedPilot) -> dict[str, Any]:
 
 
 def _cost(pilot: Pilot | AttachedPilot) -> dict[str, float] | None:
-    """What it has cost; nobody here knows that of a cluster that others started."""
-    return pilot.cost() if hasattr(pilot, "cost") else None
+    """What it has cost; of a cluster that others started, what our nodes there have."""
+    ours = getattr(pilot, "companion", pilot)
+    return None if ours is None else ours.cost()
 
 
 def view_part(view: RunView) -> dict[str, Any]:

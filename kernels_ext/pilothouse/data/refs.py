@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proxystore.proxy import Proxy
 
     from pilothouse.pilots import Pilot
+    from pilothouse.pilots.attached import AttachedPilot
 
 
 class Ref(BaseModel):
@@ -118,7 +119,7 @@ class Ref(BaseModel):
         return self._store().read(self.id)
 
 
-def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
+def put(obj: Any, pilot: Pilot | AttachedPilot | str | None = None) -> Ref:
     """Put `obj` into the memory of this node, in one copy, and return a reference to it.
 
     Large buffers (numpy arrays, also inside of dictionaries or `xarray` objects) are written from where they
@@ -147,7 +148,7 @@ def put(obj: Any, pilot: Pilot | str | None = None) -> Ref:
     >>> ref = ph.data.put(positions, pilot=pilot)  # doctest: +SKIP
     >>> client.submit(lambda ref: ref.view().mean(), ref).result()  # doctest: +SKIP
     """
-    name = pilot if isinstance(pilot, str) else pilot.name if pilot is not None else _pilot_here()
+    name = pilot if isinstance(pilot, str) else _pilot_here() if pilot is None else _pilot_of(pilot)
     place = place_of(name)
     _check_host(name)
     pieces = codec.encode(obj, check_room)
@@ -174,6 +175,12 @@ def _pilot_here() -> str:
     from pilothouse.pilots import pilot_for  # saves start-up time: it is for starting one
 
     return pilot_for(None).name
+
+
+def _pilot_of(handle: Pilot | AttachedPilot) -> str:
+    from pilothouse.pilots import pilot_for  # as above
+
+    return pilot_for(handle).name
 
 
 def _check_host(pilot: str) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pilothouse.market.lab_market.admission import Admission, ListedKey
     from pilothouse.market.nostr.session import Session
     from pilothouse.pilots import Pilot
+    from pilothouse.pilots.attached import AttachedPilot
 
 #: Seconds that a lab market has to open.
 OPEN_S = 30.0
@@ -38,7 +39,7 @@ def connect(
     relays: Sequence[str] | str | None = None,
     *,
     blobs: str | None = None,
-    pilot: Pilot | None = None,
+    pilot: Pilot | AttachedPilot | None = None,
     start: bool = True,
 ) -> Market:
     """Open a market.
@@ -87,7 +88,9 @@ class Market:
         The lab market's run, where this is one.
     """
 
-    def __init__(self, relays: list[str], blobs: str | None, pilot: Pilot | None, run: Run | None) -> None:
+    def __init__(
+        self, relays: list[str], blobs: str | None, pilot: Pilot | AttachedPilot | None, run: Run | None
+    ) -> None:
         self.relays = relays
         self.blobs = blobs
         self.run = run
@@ -262,7 +265,7 @@ class Market:
 
     def provide(
         self, name: str | None = None, *, price: int = 100, algorithms: Sequence[str] = ALGORITHMS,
-        capacity: int = 8, pilot: Pilot | None = None, exist: Exist = "number",
+        capacity: int = 8, pilot: Pilot | AttachedPilot | None = None, exist: Exist = "number",
     ) -> Run:  # fmt: skip
         """Sell training from a node until the run is stopped; returns at once with its handle.
 
@@ -329,7 +332,7 @@ class Market:
 
         return Admission(self.run.folder)
 
-    def _where(self) -> Pilot:
+    def _where(self) -> Pilot | AttachedPilot:
         if self._pilot is None:
             from pilothouse.pilots import pilot_for
 
@@ -363,7 +366,7 @@ def ledger() -> Accounts:
     return Accounts.read(sorted(ledgers().glob("*.jsonl")))
 
 
-def _lab_market(pilot: Pilot | None, start: bool) -> tuple[Run, dict[str, str]]:
+def _lab_market(pilot: Pilot | AttachedPilot | None, start: bool) -> tuple[Run, dict[str, str]]:
     """The user's lab market, the one that runs or a new one, and where it listens."""
     live = [run for run in runs() if run.kind == "market" and not run.state.ended and run.state != "stopping"]
     if live:

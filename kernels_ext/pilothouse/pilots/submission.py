@@ -206,7 +206,7 @@ def pilot_for(pilot: Pilot | AttachedPilot | str | None, run: str | None = None,
     if isinstance(pilot, Pilot):
         return pilot
     if isinstance(pilot, AttachedPilot):
-        raise pilot.no_runs()
+        return pilot.supervised()
     raise InvalidInput(f"pilot={pilot!r}: give a pilot, its name, or leave it out", field="pilot")
 
 

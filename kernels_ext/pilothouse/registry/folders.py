@@ -12,6 +12,8 @@ SUPERVISOR_LOG = "supervisor.log"
 SCHEDULER = "scheduler.json"
 #: The pilot's secrets, each of mode 0600: its key, its certificate, and the word that a request must have.
 KEY, CERTIFICATE, TOKEN = "tls.key", "tls.pem", "token"
+#: How the Dask cluster is reached that the pilot is attached to, keys and all; of mode 0600.
+CLUSTER = "cluster.json"
 #: Folders on nodes that go with the pilot, a path a line.
 LEFTOVERS = "leftovers"
 #: A run's samples.

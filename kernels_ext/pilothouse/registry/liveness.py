@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pilothouse.errors import PilothouseError
 from pilothouse.registry import questions
-from pilothouse.registry.folders import CERTIFICATE, EVENTS, KEY, LEFTOVERS, SCHEDULER, SUPERVISOR_LOG, TOKEN
+from pilothouse.registry.folders import CERTIFICATE, CLUSTER, EVENTS, KEY, LEFTOVERS, SCHEDULER, SUPERVISOR_LOG, TOKEN
 from pilothouse.registry.journal import Journal, last_error
 from pilothouse.registry.line.client import answers
 from pilothouse.registry.owning import change
@@ -200,6 +200,7 @@ def clear_away(record: PilotRecord) -> None:
     """
     remove_addresses(record)
     remove_leftovers(PILOTS.folder(record.name))
+    (PILOTS.folder(record.name) / CLUSTER).unlink(missing_ok=True)
     if record.scratch:
         shutil.rmtree(record.scratch, ignore_errors=True)
 

@@ -169,6 +169,7 @@ class RunHost:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unwritten: list[Context] = []
         self._handing_over = False
+        self._cut_short = ""
 
     @property
     def live(self) -> list[str]:
@@ -202,8 +203,9 @@ class RunHost:
         context.stopping.set()
         asyncio.get_running_loop().call_later(STOP_GRACE, self._tasks[name].cancel)  # it, not what has its name by then
 
-    async def close(self, reason: str) -> None:
-        """Stop all runs, for the pilot ends."""
+    async def close(self, reason: str, *, failed: bool = False) -> None:
+        """Stop all runs, for the pilot ends; where it has failed, so have they."""
+        self._cut_short = reason if failed else ""
         for name in self.live:
             self._live[name].event("pilot ends", reason=reason)
             await self.stop(name)
@@ -247,6 +249,8 @@ class RunHost:
             text = str(error) if isinstance(error, PilothouseError) else f"{type(error).__name__}: {error}"
             record.reason = "\n".join(part for part in (text, context.log_tail()) if part)
         finally:
+            if self._cut_short and context.stopping.is_set():
+                record.state, record.reason = State.FAILED, f"its pilot failed: {self._cut_short}"
             saver.cancel()
             context.close()
             await asyncio.gather(*(process.stop() for process in context.processes), return_exceptions=True)

@@ -8,6 +8,7 @@ from pilothouse.streams.description import StreamDescription
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
+    from pilothouse.pilots.attached import AttachedPilot
     from pilothouse.registry.naming import Exist
     from pilothouse.runs.handle import Run
 
@@ -16,7 +17,7 @@ def run(
     source: str = "kmeans-random",
     processor: str = "kmeans",
     broker: str = "log",
-    pilot: Pilot | None = None,
+    pilot: Pilot | AttachedPilot | None = None,
     *,
     name: str | None = None,
     exist: Exist = "number",

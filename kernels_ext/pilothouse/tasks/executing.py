@@ -286,14 +286,14 @@ def _warn_of_walltime(timeout: float | None, need: Need, record: PilotRecord) ->
 
 def _kinds(record: PilotRecord) -> list[tuple[Any, int, float]]:
     """The pilot's kinds of nodes, how many of each it keeps, and their walltime (s; 0 where it is not known)."""
+    from pilothouse.pilots.sites.site import DASK
     from pilothouse.registry.records import FIRST
     from pilothouse.runs.cores import Capacity
 
     own = record.description
-    if not own.get("cores"):  # nodes that somebody else started
-        return [(Capacity(node.cores, node.gpus), 1, 0.0) for node in record.nodes if not node.state.ended] or [
-            (Capacity(0), 0, 0.0)
-        ]
+    there = [(Capacity(node.cores, node.gpus), 1, 0.0) for node in record.nodes if not node.state.ended]
+    if record.settings.get("system") == DASK and there:  # nodes as large as the workers beside which they are
+        return there
     kinds = {FIRST: own, **(own.get("kinds") or {})}
     found = []
     for name, kind in kinds.items():

@@ -10,7 +10,7 @@ import pytest
 from distributed import Client, LocalCluster, default_client
 
 import pilothouse as ph
-from pilothouse.errors import InvalidInput, Lost, Unavailable, WaitTimeout
+from pilothouse.errors import Conflict, InvalidInput, Lost, Refused, Unavailable, WaitTimeout
 from pilothouse.pilots import attached
 from pilothouse.pilots.submission import pilots
 from tests.waiting import eventually
@@ -55,13 +55,21 @@ def test_a_cluster_object_brings_its_address(cluster: Any) -> None:
 
 def test_what_it_can_not_do_says_why(cluster: Any) -> None:
     with ph.attach_dask(cluster) as pilot:
-        with pytest.raises(InvalidInput, match="need a supervisor") as caught:
-            ph.streams.run(rate=1, seconds=1, pilot=pilot)  # type: ignore[arg-type]
-        assert caught.value.field == "pilot"
-        for name in ("execute", "extend", "recover"):
-            assert not hasattr(pilot, name)
-            with pytest.raises(AttributeError, match=r"ph\.submit\(\) a pilot"):
-                getattr(pilot, name)
+        for name in ("scale", "extend", "shrink", "adapt", "renew"):
+            with pytest.raises(Refused, match=r"Scale the cluster itself, such as cluster\.scale\(4\)"):
+                getattr(pilot, name)()
+        for name in ("logs", "timeline", "script", "cost", "recover"):
+            with pytest.raises(Conflict, match="its first run brings a supervisor"):
+                getattr(pilot, name)()
+        assert (pilot.runs(), pilot.events(), pilot.companion) == ([], [], None)
+        with pytest.raises(Refused, match=r"inside of one process\. Make the cluster with") as caught:
+            ph.streams.run(rate=1, seconds=1, pilot=pilot)
+        assert caught.value.field == "address"
+        assert "dask" not in [each.name for each in pilots()], "nothing was started"
+        assert pilot.cancel().state == "running", "the cluster is not ours to end"
+    for memory in ("much", "1 MiB"):
+        with pytest.raises(InvalidInput, match=f"memory='?{memory}"):
+            ph.attach_dask(cluster, memory=memory)
 
 
 def test_it_is_lost_with_its_scheduler(tcp_cluster: Any) -> None:

@@ -78,8 +78,8 @@ class Clock:
 class Bench:
     """A pilot called ``p`` of `wanted` nodes, `size` of them a job, and its batch system."""
 
-    def __init__(self, wanted: int, size: int = 1, **description: object) -> None:
-        self.queue = FakeQueue()
+    def __init__(self, wanted: int, size: int = 1, queue: FakeQueue | None = None, **description: object) -> None:
+        self.queue = queue or FakeQueue()
         site = local_site().model_copy(update={"nodes_per_job": size})
         self.record = PilotRecord(
             name="p",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.pilots import Pilot
+    from pilothouse.pilots.attached import AttachedPilot
     from pilothouse.registry.naming import Exist
     from pilothouse.runs.handle import Run
 
@@ -30,7 +31,7 @@ class Analyse:
         self,
         analysis: type[Any],
         *args: Any,
-        pilot: Pilot | None = None,
+        pilot: Pilot | AttachedPilot | None = None,
         start: int | None = None,
         stop: int | None = None,
         step: int | None = None,
@@ -102,7 +103,7 @@ class Analyse:
         self,
         analysis: type[Any],
         *args: Any,
-        pilot: Pilot | None = None,
+        pilot: Pilot | AttachedPilot | None = None,
         start: int | None = None,
         stop: int | None = None,
         step: int | None = None,

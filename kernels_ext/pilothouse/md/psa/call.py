@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray
 
     from pilothouse.pilots import Pilot
+    from pilothouse.pilots.attached import AttachedPilot
     from pilothouse.registry.naming import Exist
     from pilothouse.runs.handle import Run
 
@@ -56,7 +57,7 @@ class PSA:
         trajectories: Sequence[Any],
         select: str | None = None,
         *,
-        pilot: Pilot | None = None,
+        pilot: Pilot | AttachedPilot | None = None,
         labels: Sequence[str] | None = None,
         metric: str = "hausdorff",
         align: Any = None,
@@ -140,7 +141,7 @@ class PSA:
         trajectories: Sequence[Any],
         select: str | None = None,
         *,
-        pilot: Pilot | None = None,
+        pilot: Pilot | AttachedPilot | None = None,
         labels: Sequence[str] | None = None,
         metric: str = "hausdorff",
         align: Any = None,

@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pilots.sites.site import DASK
 
 if TYPE_CHECKING:
     from pilothouse.pilots.queues.protocols import Queue
@@ -20,6 +21,10 @@ def queue_for(site: Site) -> Queue:
     InvalidInput
         Nothing installed knows it.
     """
+    if site.system == DASK:  # of attached clusters alone: nothing registers it, so no site file can name it
+        from pilothouse.pilots.queues.dask import DaskQueue
+
+        return DaskQueue(site)
     for point in entry_points(group="pilothouse.queues", name=site.system.partition(":")[0]):
         queue: Queue = point.load()(site)
         return queue

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from pilothouse.pilots.queues.protocols import JobStatus, Queue
 from pilothouse.pilots.queues.surroundings import cleaned
 from pilothouse.pilots.queues.turns import Turn
-from pilothouse.pilots.sites.site import MEANT_BY, Site
+from pilothouse.pilots.sites.site import DASK, MEANT_BY, Site
 from pilothouse.registry.line.client import runtime_folder
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
@@ -94,7 +94,8 @@ class Polling:
         self._missing: dict[str, int] = {}
         self._eager = 0
         mine = sorted(f"{name}={value}" for name, value in cleaned(site.system).items() if name.startswith(MEANT_BY))
-        digest = hashlib.sha256("\n".join([site.system, site.name, *mine]).encode()).hexdigest()[:12]
+        own = site.source if site.system == DASK else ""  # each pilot has a cluster of its own
+        digest = hashlib.sha256("\n".join([site.system, site.name, own, *mine]).encode()).hexdigest()[:12]
         self._name = f"poll-{digest}.json"
         self.asked = 0
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import QueueLimits, Site
@@ -126,3 +126,24 @@ class Queue(Protocol):
 
     async def estimate(self, job: Job) -> datetime | None:
         """When the job would start if it were submitted now (UTC); None when the batch system can't tell."""
+
+
+@runtime_checkable
+class Lent(Protocol):
+    """What a queue tells besides whose places are lent: others make them and take them away, with what is there.
+
+    A pilot then has a node for each place, and nothing replaces one that went with its place.
+
+    Attributes
+    ----------
+    places
+        How many nodes the pilot is to have; one, which waits, where there is no place; None while that is not known.
+    gone
+        Why it has gone for good, as far as can be told from outside; empty while it has not.
+    """
+
+    @property
+    def places(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def gone(self) -> str: ...  # noqa: D102

@@ -10,6 +10,8 @@ from pilothouse.pilots.sites.description import Duration, Line, Size, Word
 
 #: One line, which may be empty.
 Text = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
+#: The system of the pilots that are attached to a Dask cluster. Nothing registers it: no site file can name it.
+DASK = "dask"
 #: Variables that say which installation of a batch system its commands mean.
 MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_", "_CONDOR_")
 

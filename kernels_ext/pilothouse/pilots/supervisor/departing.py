@@ -69,7 +69,8 @@ class Departing:
         worker = self._scheduler.workers.get(address)
         while worker is not None and self._scheduler.workers.get(address) is worker:
             if self._staying() or not more:
-                await self._scheduler.retire_workers([address], close_workers=False, remove=False)
+                with contextlib.suppress(OSError):  # it has just gone by itself, which is heard of in a moment
+                    await self._scheduler.retire_workers([address], close_workers=False, remove=False)
             if not worker.processing and not self._has_alone(worker, more):
                 return
             await asyncio.sleep(LOOK_S)

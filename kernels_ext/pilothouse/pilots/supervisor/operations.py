@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import Conflict, InvalidInput
+from pilothouse.errors import Conflict, InvalidInput, Refused
+from pilothouse.pilots.queues.protocols import Lent
 from pilothouse.pilots.sites.check import check_nodes, checked, shown
 from pilothouse.pilots.sites.description import PilotDescription, check
 from pilothouse.pilots.sites.units import LONGEST_S
@@ -84,9 +85,19 @@ class Requests:
             self._supervisor.nodes.redescribe()
             raise
 
+    def _check_own(self, what: str) -> None:
+        """Refuse to change the number of nodes, and how long they last, where places are lent."""
+        if isinstance(self._supervisor.queue, Lent):
+            raise Refused(
+                f"{what}: the pilot {self._record.name!r} has a node beside each worker of a Dask cluster that it is "
+                "attached to, and how many there are is the cluster's: scale that itself, such as cluster.scale(4)",
+                field="nodes",
+            )
+
     def _scale(
         self, nodes: int | None = None, by: int = 0, kind: str = FIRST, walltime: float | str | None = None
     ) -> int:
+        self._check_own("scale")
         record, site = self._record, self._supervisor.site
         if kind not in record.wanted:
             there = ", ".join(map(repr, record.wanted))
@@ -139,6 +150,7 @@ class Requests:
         self._supervisor.nodes.redescribe()
 
     def _adapt(self, minimum: int, maximum: int) -> None:
+        self._check_own("adapt")
         record, site = self._record, self._supervisor.site
         if not 0 <= minimum <= maximum:
             raise InvalidInput(f"minimum={minimum}: from 0 up to maximum={maximum}", field="minimum")
@@ -154,6 +166,7 @@ class Requests:
         self._supervisor.journal.add("adapt", minimum=minimum, maximum=maximum)
 
     def _renew(self) -> list[str]:
+        self._check_own("renew")
         names = self._supervisor.nodes.renew()
         self._supervisor.journal.add("renew", nodes=names)
         self._supervisor.wake.set()

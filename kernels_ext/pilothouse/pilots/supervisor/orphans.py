@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pilothouse.errors import Unavailable
 from pilothouse.pilots.node.own_folder import folders, remove_left
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.sites.site import Site
+from pilothouse.pilots.sites.site import DASK, Site
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.line.client import runtime_folders
@@ -114,8 +115,10 @@ def end_for_good(record: PilotRecord) -> None:
         # By their numbers too: a job may have been given another name than ours.
         jobs = [node.job for node in record.nodes if node.job and (node.state is State.LOST or not node.state.ended)]
         jobs = list(dict.fromkeys(jobs))  # several nodes may have one
-        blocking(queue.cancel(jobs))
-        jobs += [orphan.job for orphan in blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))]
+        # An attached cluster that has gone took its jobs along; what it has not, ends when nobody recovers the pilot.
+        with contextlib.suppress(Unavailable) if site.system == DASK else contextlib.nullcontext():
+            blocking(queue.cancel(jobs))
+            jobs += [orphan.job for orphan in blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))]
     alone = deciding(record) if record.state is State.LOST else contextlib.nullcontext(True)
     with writing(PILOTS.path(record.name)), alone as mine:
         if mine:

@@ -28,7 +28,7 @@ from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
 from pilothouse.pilots.queues.polling import Direct, Polling
-from pilothouse.pilots.queues.protocols import Queue
+from pilothouse.pilots.queues.protocols import Lent, Queue
 from pilothouse.pilots.sites.site import Site
 from pilothouse.pilots.sites.whole_jobs import whole
 from pilothouse.pilots.supervisor.adaptive import Load
@@ -222,11 +222,19 @@ class Supervisor:
                 logger.warning("%s", error)
             self.nodes.trouble = str(error)
             self.changed()
+            self._end_with_lender()
         self.record.gave_up = self.nodes.exhausted
         gone = not any(not node.state.ended for node in self.record.nodes)
         if self.nodes.exhausted and gone:
             self.end(State.FAILED, self.nodes.exhausted)
         return more
+
+    def _end_with_lender(self) -> None:
+        """End where places are lent, and who lent them has gone with all that was there."""
+        why = self.queue.gone if isinstance(self.queue, Lent) else ""
+        if why and not any(node.state is State.RUNNING for node in self.record.nodes):
+            state = State.FAILED if self.ready.is_set() and self.runs.live else State.FINISHED
+            self.end(state, f"the cluster has gone: no node is left there, and {why}")
 
     def _adapting(self) -> Callable[[], None]:
         load, loop = Load(), asyncio.get_running_loop()
@@ -291,7 +299,7 @@ class Supervisor:
         self.writing.write()
         if self.ready.is_set():
             with _going_on():
-                await self.runs.close(reason)
+                await self.runs.close(reason, failed=state is State.FAILED)
         with _going_on():
             await self.nodes.giving_back.cancel_all()
         with _going_on():

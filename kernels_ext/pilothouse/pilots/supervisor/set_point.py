@@ -10,7 +10,7 @@ from typing import Any
 
 from pilothouse.errors import Refused
 from pilothouse.pilots.queues.polling import Asking
-from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
+from pilothouse.pilots.queues.protocols import Job, JobStatus, Lent, Queue
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
 from pilothouse.pilots.supervisor import walltimes
@@ -21,7 +21,7 @@ from pilothouse.pilots.supervisor.same_job import Processes, broken, by_job, cam
 from pilothouse.pilots.supervisor.submitting import AT_ONCE, Submitting
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
-from pilothouse.registry.records import NodeRecord, PilotRecord, State
+from pilothouse.registry.records import FIRST, NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
 from pilothouse.runs.terms import Terms
 from pilothouse.state import utcnow
@@ -63,6 +63,7 @@ class Nodes:
         self.giving_back = GivingBack(record, queue, asking, journal, self.book)
         self._submitting = Submitting(record, queue, asking, journal, make_job, self._accepted, changed)
         self._changed, self._wake = changed, wake
+        self._lent = queue if isinstance(queue, Lent) else None
         self._site = Site.model_validate(record.settings)
         self._processes = Processes(self._site.nodes_per_job, folder, asking.look_now)
         self._failed: set[str] = set()
@@ -95,7 +96,8 @@ class Nodes:
             name = "pilothouse-nodes"
 
             def add_worker(self, scheduler: Any, worker: str) -> None:
-                nodes.connected(str(scheduler.workers[worker].name), worker)
+                state = scheduler.workers[worker]
+                nodes.connected(str(state.name), worker, state.nthreads)
 
             def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:  # noqa: ARG002 - Dask's hook
                 node = next((n for n in nodes._record.nodes if n.address == worker), None)
@@ -109,13 +111,13 @@ class Nodes:
         host.without_nodes = lambda: without_nodes(self._record, self.summary)
         scheduler.add_plugin(Watcher())
         for worker in scheduler.workers.values():
-            self.connected(str(worker.name), worker.address)
+            self.connected(str(worker.name), worker.address, worker.nthreads)
 
-    def connected(self, name: str, address: str) -> None:
-        """The worker of node `name` is there."""
+    def connected(self, name: str, address: str, cores: int = 0) -> None:
+        """The worker of node `name` is there; so many cores are what it was given, where that was left open."""
         for node in self._record.nodes:
             if node.name == name and node.state in (State.PENDING, State.STARTING):
-                node.address = address
+                node.address, node.cores = address, cores or node.cores
                 node.connected = node.connected or utcnow()
                 if node.first not in self._failed and came_up(self._record, node):
                     self._failures = 0
@@ -139,7 +141,7 @@ class Nodes:
             self._journal.add("node told to end", node=name, seconds=seconds)
             if self.description.replace == "never":
                 self._do_without(node)
-            elif node.role == "node":
+            elif node.role == "node" and self._lent is None:
                 node.leaving = True
             self._changed()
             self._wake()
@@ -177,6 +179,7 @@ class Nodes:
         """
         if self._record.next_node > 1:  # else there is nothing to ask for
             await self._ask()
+        self._follow()
         self._look_at_clocks()
         if self.description.replace != "never":
             for node in broken(self._record.nodes, self._site.nodes_per_job, ACTIVE):
@@ -196,6 +199,15 @@ class Nodes:
             self._let_leave(kind, wanted)
         walltimes.tell(self._terms, self._record, self.description, self._site.drain)
         return more
+
+    def _follow(self) -> None:
+        """Where places are lent: want a node for each."""
+        places = self._lent.places if self._lent is not None else None
+        if places is not None and places != self._record.nodes_wanted:
+            self._record.wanted, self._record.nodes_wanted = {FIRST: places}, places
+            self._journal.add("scale", nodes=places, why="as many places are there")
+            self.reset_limit()
+            self._changed()
 
     async def _ask(self) -> None:
         statuses = await self._asking.statuses([node.job for node in self._record.nodes if node.job])
@@ -371,6 +383,10 @@ class Nodes:
 
     def failed(self, node: NodeRecord, status: JobStatus, is_there: bool = False) -> None:
         """A node's job has ended, which nobody asked for; or it is still there, and good for nothing."""
+        if self._lent is not None and status.state is State.FINISHED and status.exit_code is None:  # so did its place
+            self.book.end(node, State.FINISHED, status.reason)
+            self.giving_back.died(node)
+            return
         was_there, counted = came_up(self._record, node), node.first in self._failed
         self._failed.add(node.first)
         self.book.end(node, State.FAILED, why_failed(status.reason, self.book.log(node.name)))
