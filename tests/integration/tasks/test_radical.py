@@ -68,6 +68,14 @@ def pilot(radical: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield found
 
 
+@pytest.fixture
+def pair(radical: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pilot]:
+    """A pilot with two nodes of one core."""
+    monkeypatch.setenv("PILOTHOUSE_RADICAL", str(radical))
+    with submit("local", nodes=2, cores=1, memory="1 GiB").wait(timeout=60) as found:
+        yield found
+
+
 def processes(home: Path) -> list[psutil.Process]:
     """What RADICAL-Pilot has started with this home, and what that has started."""
     found = []
@@ -87,20 +95,23 @@ def traces() -> set[Path]:
     return {path for root in roots for name in names for path in root.glob(name)}
 
 
-def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot, tmp_path: Path) -> None:
+def test_executables_run_through_radical_pilot_on_two_nodes_and_nothing_is_left(pair: Pilot, tmp_path: Path) -> None:
     before = traces()
     start = tmp_path / "start=1.xyz"
     start.write_text("C 0 0 0\n")
     greeting = """it's "$HOME" `x`"""
-    tasks = pilot.map_execute(
+    meet = "touch up; until test -e ../*1/up && test -e ../*0/up; do sleep 0.2; done"
+    say = 'cat start* "$0" > end.xyz; echo "$GREETING $OMP_NUM_THREADS $HOME"; echo warned >&2'
+    tasks = pair.map_execute(
         [
-            ["sh", "-c", 'cat start* "$0" > end.xyz; echo "$GREETING $OMP_NUM_THREADS $HOME"; echo warned >&2', start],
-            ["sh", "-c", "echo no such molecule >&2; rm -f end.xyz; exit 3"],
+            ["sh", "-c", f"{meet}; {say}", start],
+            ["sh", "-c", f"{meet}; echo no such molecule >&2; rm -f end.xyz; exit 3"],
         ],
         env={"GREETING": greeting}, inputs=[start], outputs=["end.xyz"], through="radical",
     )  # fmt: skip
     home = tasks.folder / "radical"
     eventually(lambda: "RADICAL-Pilot is up" in tasks.logs(), "RADICAL-Pilot", within=250)
+    assert {path.name for path in home.iterdir()} == {node.name for node in pair.nodes}
     assert processes(home)  # what is to be gone later is seen now
     table = tasks.result(timeout=120)
     assert table["state"].values.tolist() == ["finished", "failed"]
@@ -111,6 +122,7 @@ def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot,
     assert tasks.outputs_of(0)["end.xyz"].read_text() == "C 0 0 0\n" * 2
     assert tasks.stderr(task=1) == "no such molecule"
     assert tasks.failed == [1]
+    assert {str(node) for node in table["node"].values} == {node.name for node in pair.nodes}
     assert float(tasks.telemetry["running"].max()) >= 1
     assert float(tasks.telemetry["done"][-1]) == 1
     assert not home.exists()
