@@ -217,6 +217,38 @@ def test_what_is_killed_leaves_nothing_and_a_run_can_be_stopped_while_it_starts(
     assert not home.exists()
 
 
+@pytest.mark.nightly
+def test_what_a_node_had_that_leaves_or_whose_radical_pilot_dies_runs_again(pair: Pilot, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    tasks = pair.map_execute(
+        [["sh", "-c", f"echo begun >> {tmp_path}/$PILOTHOUSE_TASK; until test -e {go}; do sleep 0.2; done"]] * 3,
+        through="radical",
+    )
+
+    def begun() -> list[int]:
+        return [path.read_text().count("begun") for path in sorted(tmp_path.glob("[0-2]"))]
+
+    def left() -> list[str]:
+        return [node.name for node in pair.nodes if not node.state.ended]
+
+    eventually(lambda: begun() == [1, 1], "a task on each node", within=250)
+    pair.shrink(1)
+    eventually(lambda: "when " in tasks.logs(), "one is cut off", within=60)
+    eventually(lambda: len(left()) == 1)
+    [node] = left()
+    bridges = [each for each in processes(tasks.folder / "radical" / node) if "bridge.py" in " ".join(each.cmdline())]
+    for bridge in bridges:
+        bridge.kill()
+    eventually(lambda: tasks.logs().count(f"RADICAL-Pilot is up on {node}") == 2, "another one", within=250)
+    eventually(lambda: sum(begun()) == 3)
+    go.touch()
+    table = tasks.result(timeout=120)
+    assert table["state"].values.tolist() == ["finished"] * 3
+    assert {str(each) for each in table["node"].values} == {node}
+    assert table["attempts"].values.tolist() == [1] * 3
+    assert f"{node} is gone (RADICAL-Pilot ended with -9" in tasks.logs()
+
+
 def test_an_environment_without_it_is_refused(pilot: Pilot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILOTHOUSE_RADICAL", str(tmp_path))
     with pytest.raises(InvalidInput, match="is no environment with RADICAL-Pilot") as caught:

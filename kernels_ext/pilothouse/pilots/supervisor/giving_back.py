@@ -10,7 +10,7 @@ from typing import Any
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.supervisor.departing import Departing
+from pilothouse.pilots.supervisor.departing import END_S, Departing
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
@@ -27,6 +27,7 @@ class GivingBack:
         self._record, self._queue, self._asking, self._journal, self._book = record, queue, asking, journal, book
         self._going: set[asyncio.Task[None]] = set()
         self._cancelled: set[str] = set()
+        self._unheard: set[str] = set()
         self._departing: Departing | None = None
 
     def watch(self, scheduler: Any, host: NodeHost) -> None:
@@ -59,14 +60,28 @@ class GivingBack:
         self._asking.look_now()
 
     def bury(self, node: NodeRecord) -> None:
-        """Have the job ended of a node that is good for nothing."""
+        """Have the job ended of a node that is good for nothing; if it once came up, something may go on there."""
+        if node.connected is not None:
+            self._unheard.add(node.name)
         self._spawn(self._bury(node))
+
+    def is_unheard(self, node: NodeRecord) -> bool:
+        """Whether the job of a node is being ended on which something may go on that is not heard of."""
+        return node.name in self._unheard
 
     async def _bury(self, node: NodeRecord) -> None:
         """End the node's job, and wait until nothing is left of it."""
         await self._cancel(node.job)
         if self._departing is not None:
-            await self._departing.gone(node)
+            await self._departing.gone(node, lambda: self._goes_on(node), unheard=node.name in self._unheard)
+        self._unheard.discard(node.name)
+
+    def _goes_on(self, node: NodeRecord) -> None:
+        """Say that the node's job does not end: what was on it can't begin elsewhere."""
+        self._journal.add("node's job goes on", node=node.name, job=node.job, seconds=END_S)
+        told = f"its job {node.job} was told to end and has not for {END_S:g} s"
+        if told not in node.reason:
+            self._book.mark(node, node.state, f"{node.reason}; {told}")
 
     def end_orphan(self, job: str) -> None:
         """End a job that no node has; it is told to once."""
