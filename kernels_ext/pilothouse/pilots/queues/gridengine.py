@@ -7,7 +7,7 @@ import getpass
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
@@ -233,13 +233,15 @@ def _job(listed: ElementTree.Element | str) -> tuple[str, JobStatus]:
     state = _state(word)
     started = _text(job, "JAT_start_time")
     walltime = _limit(next((each.text or "" for each in job.iter("hard_request") if each.get("name") == "h_rt"), ""))
+    submitted = _text(job, "JB_submission_time")  # of those that wait
     ends = None
     if state is State.RUNNING and started and walltime:
         ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=walltime)
     # Of two jobs with one number (tasks of an array), one is enough: ours have none.
     return _text(job, "JB_job_number"), JobStatus(
-        state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends
-    )
+        state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends,
+        submitted=datetime.fromisoformat(submitted).astimezone(UTC) if submitted else None,
+    )  # fmt: skip
 
 
 def _shown(listed: ElementTree.Element | str) -> str:
@@ -351,7 +353,7 @@ def _because(status: JobStatus, reason: str) -> JobStatus:
     if not reason:
         return status
     failed = status.state is State.FAILED
-    return JobStatus(status.state, f"{status.reason}: {reason}" if failed else reason, tag=status.tag)
+    return replace(status, reason=f"{status.reason}: {reason}" if failed else reason)
 
 
 def _meaning(messages: Iterable[str]) -> str:

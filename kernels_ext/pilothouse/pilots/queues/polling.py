@@ -208,7 +208,7 @@ def _plain(status: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in status.items():
         if name == "state":
             yield name, State(value)
-        elif name in ("expected_start", "ends") and value is not None:
+        elif name in ("expected_start", "ends", "submitted") and value is not None:
             yield name, datetime.fromisoformat(value)
         else:
             yield name, value

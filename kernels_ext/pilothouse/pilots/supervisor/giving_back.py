@@ -16,6 +16,7 @@ from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
+from pilothouse.state import utcnow
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +122,14 @@ class GivingBack:
             else:
                 return
 
-    async def cancel_all(self) -> None:
-        """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
+    async def cancel_all(self) -> str:
+        """End every node and every job of ours; returns when the batch system has let them go, or after seconds.
+
+        Returns
+        -------
+        str
+            What to add to the reason of the pilot's end: which jobs may be left, and why; empty when it ends all.
+        """
         for task in list(self._going):
             task.cancel()
         for node in list(self._record.nodes):
@@ -133,11 +140,24 @@ class GivingBack:
             jobs += await self._unanswered()
             await self._queue.cancel(jobs)
             await self._asking.gone(jobs, timeout=10.0)
-        except (PilothouseError, OSError) as error:  # the sweep of a later pilot ends what is left
-            self._journal.add("trouble", reason=str(error))
+        except (PilothouseError, OSError) as error:
+            trouble = str(error)
+            self._journal.add("trouble", reason=trouble, jobs=jobs)
+        else:
+            jobs, trouble = [], ""
+        left = [node for node in self._record.nodes if node.job in jobs]
         for node in list(self._record.nodes):
-            if not node.state.ended:
+            if not node.state.ended and node not in left:
                 self._book.end(node, State.FINISHED, "the pilot ended")
+        for node in left:  # not by the book, which keeps a few of those that have ended
+            node.state, node.ended, node.reason = State.LOST, utcnow(), f"its job may be left: {trouble}"
+        if not jobs:
+            return ""
+        name = self._record.name
+        return (
+            f"; its jobs ({', '.join(jobs)}) may be left, for they could not be ended: {trouble}; "
+            f"ph.attach({name!r}).cancel() or ph.sweep() tells them again"
+        )
 
     async def _unanswered(self) -> list[str]:
         """Jobs in the queue of nodes whose submission was not answered."""
