@@ -98,6 +98,7 @@ def show(job: dict[str, Any]) -> None:
         "Job_Owner": f"{getpass.getuser()}@login",
         "job_state": letter,
         "queue": job["queue"],
+        "ctime": time.asctime(time.localtime(job["submitted"])),
     }
     if job["started"]:
         lines["exec_host"] = f"{job['host']}/0*{job['cores']}"

@@ -77,6 +77,7 @@ def test_waiting_held_and_broken_jobs_are_told_apart() -> None:
         "7": (State.PENDING, ""),
         "8": (State.PENDING, ""),
     }
+    assert found["7"].submitted == datetime(2026, 11, 22, 21, 31, 41, tzinfo=UTC)
     assert found["4"].state is State.FAILED
 
 
