@@ -15,6 +15,7 @@ from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
+from pilothouse.pilots.queues.gridengine_defaults import defaults
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
 from pilothouse.pilots.queues.protocols import Job, JobStatus
@@ -30,8 +31,8 @@ SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "seria
 MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
 GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
 #: What files of defaults (sge_request(5): the cluster's, the user's, the folder's) must not make of a job, which would
-#: be no script then, or waited for. Everything else that the script says wins over them by itself. ``-clear`` would
-#: drop what a cluster's own file has for all jobs, too: a project, or a resource that each needs.
+#: be no script then, or waited for. What no option takes back is left out of them
+#: (:mod:`.gridengine_defaults`); everything else that the script says wins over them by itself.
 NEUTRAL = ("-C", "#$", "-b", "n", "-sync", "n", "-now", "n")
 #: What an answer has in it when it is the master that can't be reached.
 _GONE = re.compile(r"does not exist|deletion|deleted")
@@ -124,7 +125,8 @@ class GridEngineQueue:
             directives=[*filter(None, directives), *(kind.directives or [])],
             job_directives_skip=["-cwd"],  # a job whose folder a host lacks never starts; home is everywhere
         )  # fmt: skip
-        return job_script(job, written.job_header + below)
+        said = "".join(f"#$ {options}\n" for options in defaults())
+        return job_script(job, said + written.job_header + below)
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""

@@ -166,6 +166,27 @@ def test_files_of_defaults_make_no_other_job_of_it(commands: Path) -> None:
     assert (commands / "asked").read_text() == "-terse -C #$ -b n -sync n -now n "
 
 
+def test_arrays_and_holds_are_left_out_of_files_of_defaults(
+    commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(commands, "qconf", "exit 1")
+    command(commands, "qsub", f"cat >{commands}/script; echo 17")
+    common = tmp_path / "root" / "default" / "common"
+    common.mkdir(parents=True)
+    (common / "sge_request").write_text("-P physics  # who pays\n")
+    monkeypatch.setenv("SGE_ROOT", str(tmp_path / "root"))
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / ".sge_request"
+    own.write_text("-l fast -m n\n")
+    assert asyncio.run(GridEngineQueue(SITE).submit(job())) == "17"
+    assert "fast" not in (commands / "script").read_text()
+    own.write_text("-t 1-3 -tc 2\n-l fast -h\n-hold_jid 5,6 -p -10\n")
+    assert asyncio.run(GridEngineQueue(SITE).submit(job())) == "17"
+    lines = (commands / "script").read_text().split("\n")
+    assert lines[1:5] == ["#$ -clear", "#$ -P physics", "#$ -l fast", "#$ -p -10"]
+    assert not any(word in line.split() for line in lines for word in ("-t", "-h", "-hold_jid"))
+
+
 def test_garbage_is_no_empty_queue() -> None:
     for parse in (parse_qstat, parse_reasons):
         with pytest.raises(Unavailable, match="something else than XML"):
