@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
@@ -139,11 +140,12 @@ class GivingBack:
         try:
             jobs += await self._unanswered()
             await self._queue.cancel(jobs)
-            await self._asking.gone(jobs, timeout=10.0)
         except (PilothouseError, OSError) as error:
             trouble = str(error)
             self._journal.add("trouble", reason=trouble, jobs=jobs)
         else:
+            with contextlib.suppress(PilothouseError, OSError):  # they were told
+                await self._asking.gone(jobs, timeout=10.0)
             jobs, trouble = [], ""
         left = [node for node in self._record.nodes if node.job in jobs]
         for node in list(self._record.nodes):

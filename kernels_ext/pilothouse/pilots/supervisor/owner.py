@@ -232,6 +232,8 @@ class Supervisor:
                 swept = await sweep_queue(self.queue, self.site)
                 for orphan in swept.orphans:
                     self.journal.add("orphan ended", job=orphan.job, pilot=orphan.pilot)
+                for text in swept.doubtful:
+                    self.journal.add("orphan not ended", reason=text)
             except PilothouseError as error:
                 logger.warning("no sweep: %s", error)
 

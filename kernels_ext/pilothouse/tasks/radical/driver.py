@@ -51,7 +51,7 @@ class RadicalDriver(TaskDriver):
         used = self.cores.used
         self._next = max(free, key=lambda name: (name not in used, nodes[name].cores), default="")
         self.need = Need(nodes[self._next].cores, nodes[self._next].gpus) if self._next else self.each
-        super().wanted()
+        super().wanted()  # which says that none will do
         return -(-self._left_over() // (self._places(nodes[self._next]) if self._next else 1))
 
     @property
@@ -174,6 +174,7 @@ class RadicalDriver(TaskDriver):
             self.context.log(f"RADICAL-Pilot is up on {node}")
         elif "executing" in message:
             self._executing[node] = message["executing"]
+            return
         self._deal()
 
     def _gone(self, station: Station, why: str) -> None:

@@ -153,7 +153,9 @@ class Radical:
         self._take_back()
 
     def _take_back(self) -> None:
-        returned = [uid for uid in self._tasks if uid not in self._executing and self._claim(uid, "returned")]
+        returned = [uid for uid in self._tasks if self._was_returned(uid)]
+        for uid in returned:
+            self._executing.pop(uid, None)  # its script was not there yet
         self._return([self._tasks.pop(uid)["task"] for uid in returned])
         self._over = self._over or not self._tasks
 
@@ -162,11 +164,11 @@ class Radical:
             with contextlib.suppress(OSError):  # its node is gone, too
                 self._channel.send({"ended": [], "free": [], "returned": numbers})
 
-    def _claim(self, uid: str, word: str) -> bool:
-        """Whether this was the first to say what becomes of a task: it has "begun", or was "returned"."""
+    def _was_returned(self, uid: str) -> bool:
+        """Whether a task could be taken back; else it has begun, or may have."""
         try:
-            self._link(uid).symlink_to(word)
-        except FileExistsError:
+            self._link(uid).symlink_to("returned")
+        except OSError:
             return False
         return True
 
@@ -216,8 +218,12 @@ class Radical:
     def _script(self, task: dict[str, Any], uid: str, folder: Path, out: Path, err: Path) -> str:
         own = {name: os.environ[name] for name in _OWN if name in os.environ}
         link = shlex.quote(str(self._link(uid)))
+        unmade = f"echo the link {link} can not be made >> {shlex.quote(str(err))}; exit 75"
         # each rank runs this: the first one makes the link
-        lines = [f'ln -s begun {link} 2> /dev/null || test "$(readlink {link})" = begun || exit 0']
+        lines = [
+            f"ln -s begun {link} 2> /dev/null || "
+            f"case $(readlink {link}) in begun) ;; returned) exit 0;; *) {unmade};; esac"
+        ]
         lines += [f"unset {name}" for name in _OWN if name not in own]
         variables = {
             **own,
