@@ -94,10 +94,8 @@ class RadicalDriver(TaskDriver):
 
     def _may_begin(self, node: str, needs: float) -> bool:
         start = 0.0 if node in self._took else self._start_s
-        expected = self.board.expected + start
-        return self.terms.may_begin(
-            node, needs + start if needs else 0.0, expected, self._longest, self._prepared(node)
-        )  # fmt: skip
+        needs = needs + start if needs else 0.0
+        return self.terms.may_begin(node, needs, self.board.expected + start, self._longest, self._prepared(node))
 
     def place(self, allocation: Allocation) -> None:
         """Start RADICAL-Pilot on this node."""
