@@ -69,6 +69,7 @@ def show(job: dict[str, Any]) -> dict[str, Any]:
         "JobStatus": status,
         "JobBatchName": job["name"],
         "PilothouseWalltime": int(job["walltime"]),
+        "QDate": int(job["submitted"]),
         "EnteredCurrentStatus": int(job["ended"] or job["started"] or job["submitted"]) + (job["cause"] == "walltime"),
     }
     if job["started"]:

@@ -106,6 +106,7 @@ def show(job: dict[str, Any]) -> None:
         "Job_Owner": f"{getpass.getuser()}@login",
         "job_state": letter,
         "queue": job["queue"],
+        "ctime": time.asctime(time.localtime(job["submitted"])),
     }
     if job["started"]:
         lines["exec_host"] = "+".join(f"{host}/0*{job['cores']}" for host in job["hosts"] or [job["host"]])

@@ -239,9 +239,12 @@ class Pilot(Executes):
         """End the pilot and its runs; returns when everything has ended. Ending an ended pilot is no error.
 
         Of a lost pilot, the jobs that it has left are ended and what it had is removed: it can't be recovered then.
+        Jobs that an ended one could not end are told again.
 
         Raises
         ------
+        Refused
+            The batch system does not end such jobs.
         Unavailable
             Its supervisor could not be told, as far as is known, and it has not ended by itself.
         WaitTimeout
@@ -249,7 +252,8 @@ class Pilot(Executes):
         """
         self._close_client()
         record = reconcile(self._read())
-        if record.state is State.LOST or (record.supervisor is None and record.awaited):
+        lost = record.state is State.LOST or (record.state.ended and record.left)
+        if lost or (record.supervisor is None and record.awaited):
             from pilothouse.pilots.supervisor.orphans import end_for_good
 
             end_for_good(record)

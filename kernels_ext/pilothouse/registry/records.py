@@ -113,6 +113,11 @@ class PilotRecord(Record):
         return [node for node in self.nodes if node.role != "node" and not node.state.ended]
 
     @property
+    def left(self) -> list[NodeRecord]:
+        """Of one that has ended: the nodes whose jobs may be left, for they could not be ended."""
+        return [node for node in self.nodes if self.state is not State.LOST and node.state is State.LOST]
+
+    @property
     def answers(self) -> bool:
         """Whether its supervisor can be asked."""
         return bool(self.socket or self.control)

@@ -113,7 +113,9 @@ class Terms:
         is_over = term is not None and term.left < BEGIN_S
         return ran * GROWTH if is_over and self._replaced else ran
 
-    def may_begin(self, node: str, needs: float, expected: float = 0.0, longest: float = 0.0) -> bool:
+    def may_begin(
+        self, node: str, needs: float, expected: float = 0.0, longest: float = 0.0, slack: float = 0.0
+    ) -> bool:
         """Whether work may begin on `node`.
 
         On a node that is being renewed, what is expected to take longer than that lasts begins no more. What was cut
@@ -127,6 +129,8 @@ class Terms:
             How many seconds it is likely to take; 0 when that is not known.
         longest
             Of the nodes that can hold it (:meth:`longest`).
+        slack
+            How many seconds went into making a node that had just come ready for it.
         """
         term = self._terms.get(node)
         if term is None or not (needs or (expected and term.renewed)):
@@ -134,15 +138,18 @@ class Terms:
         left = term.left
         if term.renewed and left < expected:
             return False
-        return left >= needs or (term.walltime >= SAME * longest and term.was_new(left))
+        return left >= needs or (term.walltime >= SAME * longest and term.was_new(left, slack))
 
-    def was_too_short(self, node: str, ran: float, longest: float = 0.0) -> bool:
-        """Whether what `node` has just cut off, after so many seconds, had all the time that any node gives."""
+    def was_too_short(self, node: str, ran: float, longest: float = 0.0, slack: float = 0.0) -> bool:
+        """Whether what `node` has just cut off, after so many seconds, had all the time that any node gives.
+
+        `longest` and `slack` are those of :meth:`may_begin`.
+        """
         term = self._terms.get(node)
         if term is None or term.walltime < SAME * longest:
             return False
         left = term.left
-        return term.was_new(left + ran, BEGIN_S) and left < max(NEW_SHARE * term.whole, BEGIN_S)
+        return term.was_new(left + ran, BEGIN_S + slack) and left < max(NEW_SHARE * term.whole, BEGIN_S)
 
 
 def too_long(ran: float, node: str, term: Term) -> str:

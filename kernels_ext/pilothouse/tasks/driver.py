@@ -47,7 +47,7 @@ class TaskDriver:
     async def drive(self, context: RunContext, spec: dict[str, Any]) -> None:
         """Drive the run with this specification to its end."""
         self.context, self.specification = context, spec
-        self.need = Need(spec["cores"], spec["gpus"], spec["ranks"] or 1)
+        self.need = self.each = Need(spec["cores"], spec["gpus"], spec["ranks"] or 1)
         self.board = Board(spec["tasks"], spec["retries"], Ends(context.folder), context.log)
         self.cores, self.terms = Cores.of(context.scheduler), Terms.of(context.scheduler)
         self.stations: dict[str, Station] = {}
@@ -116,18 +116,29 @@ class TaskDriver:
     @property
     def avoid(self) -> set[str]:
         """Nodes on which launchers crash, and those that do not last long enough for any of its tasks."""
+        return self._bad | self._ending()
+
+    def _ending(self) -> set[str]:
+        """The nodes that do not last long enough for any of its tasks."""
         least = self.board.least_needed
         if not least and self.board.expected <= self.terms.least:  # most often
-            return self._bad
-        return self._bad | {node for node in self.cores.nodes() if not self._may_begin(node, least)}
+            return set()
+        return {node for node in self.cores.nodes() if not self._may_begin(node, least)}
 
     def _may_begin(self, node: str, needs: float) -> bool:
         return self.terms.may_begin(node, needs, self.board.expected, self._longest)
 
+    def _prepared(self, node: str) -> float:  # noqa: ARG002 - for what is not ready at once
+        """Seconds that went by on `node` before a task could begin there."""
+        return 0.0
+
     @property
     def _longest(self) -> float:
         """The longest walltime of the nodes that can hold a task, or a part of it."""
-        return self.terms.longest(lambda node: self.need.ranks_on(node) > 0)
+        return self.terms.longest(self._holds)
+
+    def _holds(self, node: Capacity) -> bool:
+        return self.each.ranks_on(node) > 0
 
     def _warn(self) -> None:
         """Say once when none of the nodes that are there will do."""
@@ -138,7 +149,7 @@ class TaskDriver:
 
     def _large(self, nodes: dict[str, Capacity]) -> set[str]:
         """Those of these nodes that can hold a task, or a part of it."""
-        return {name for name, node in nodes.items() if self.need.ranks_on(node)}
+        return {name for name, node in nodes.items() if self._holds(node)}
 
     def _waits_for(self) -> str:
         """What it waits for, when nothing of it runs."""
@@ -150,12 +161,12 @@ class TaskDriver:
         if not (large := self._large(nodes)):
             most = max(nodes.values(), key=lambda node: (node.cores, node.gpus))
             return (
-                f"waits for a node of {self.need.cores} cores and {self.need.gpus} GPUs; "
+                f"waits for a node of {self.each.cores} cores and {self.each.gpus} GPUs; "
                 f"the largest one has {most.cores} and {most.gpus}"
             )
-        if large <= self.avoid - self._bad:
+        if large <= self._ending():
             return "waits for a node that lasts longer than those that are there"
-        return "waits for free cores and GPUs" if self.need.gpus else "waits for free cores"
+        return "waits for free cores and GPUs" if self.each.gpus else "waits for free cores"
 
     def place(self, allocation: Allocation) -> None:
         """Give this allocation a batch."""
@@ -250,7 +261,7 @@ class TaskDriver:
         if node not in self.terms.given_back:
             self.board.lose([number], node, TOLD)
             return
-        too_short = term is not None and self.terms.was_too_short(node, ran, self._longest)
+        too_short = term is not None and self.terms.was_too_short(node, ran, self._longest, self._prepared(node))
         error = too_long(ran, node, term) if term is not None and too_short else ""
         self.board.cut_off(number, node, ran, self.terms.needs(node, ran), error)
 
@@ -354,13 +365,12 @@ class TaskDriver:
 
     def _blame(self, station: Station, why: str) -> None:
         """Avoid a node that is there but on which launchers end before anything has run."""
-        node = station.node
-        there = self.cores.nodes()
+        node, there = station.node, self.cores.nodes()
         self._crashed[node] += 1
         if node in there and not station.useful and self._crashed[node] >= CRASHES:
             self._bad.add(node)
             self.context.log(f"{node} is avoided from now on: {why}")
-            if self._bad >= there.keys():
+            if self._bad >= self._large(there):
                 self._trouble = f"nothing can be started on {', '.join(sorted(self._bad))}: {why}"
                 self.complete.set()
 

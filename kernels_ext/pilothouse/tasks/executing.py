@@ -78,8 +78,8 @@ class Executes:
         launcher
             The command that starts MPI programs; ``$PILOTHOUSE_MPIEXEC`` on the node, or mpich's, when left out.
         through
-            ``"radical"`` has RADICAL-Pilot run it, in the environment that ``$PILOTHOUSE_RADICAL`` names. While it
-            runs, RADICAL-Pilot listens on all interfaces of the node.
+            ``"radical"`` has RADICAL-Pilot run it, in the environment that ``$PILOTHOUSE_RADICAL`` names, one on each
+            node that there are tasks for. While it runs, RADICAL-Pilot listens on all interfaces of its node.
         name
             Of the run, one that no other pilot or run of the user has; made up when left out.
         exist

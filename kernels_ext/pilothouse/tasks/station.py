@@ -98,7 +98,7 @@ class Station(Kept):
 
     async def hear(self, message: dict[str, Any]) -> bool:
         """What has become of tasks goes to the driver."""
-        self.useful = self.useful or "ended" in message
+        self.useful = self.useful or bool(message.get("ended"))
         self._news.set()
         self._heard(self, message)
         return False

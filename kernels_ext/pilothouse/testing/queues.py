@@ -140,6 +140,7 @@ class QueueContract:
             assert sorted(hosts) == sorted(self.hosts)
             status = await bench.until(waiting, lambda status: status.reason)
             assert status.state is State.PENDING
+            assert status.submitted is None or abs(status.submitted - utcnow()) < timedelta(minutes=2)
             self.check_waiting(status)
             await bench.queue.cancel(first[:1])
             await bench.until(waiting, lambda status: status.state is State.RUNNING)

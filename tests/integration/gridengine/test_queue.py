@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.gridengine import GridEngineQueue
 from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 from pilothouse.testing.queues import Bench, QueueContract
 from tests.gridengine.cluster import NODES, SLOTS
@@ -31,6 +33,19 @@ class TestGridEngine(QueueContract):
         bench.folder = bench.folder / "a b:%j,\"'#$HOME\\n"
         bench.folder.mkdir()
         super().test_a_job_that_fails_has_its_exit_code_and_its_log(bench)
+
+    def test_a_file_of_defaults_makes_no_array_of_it_and_holds_it_not(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / ".sge_request").write_text("# mine\n-t 1-3 -N mine\n-h -v KEPT='a b' -S /bin/false\n-hold_jid 1\n")
+        monkeypatch.chdir(tmp_path)
+
+        async def steps() -> None:
+            number = await bench.submit('test "$KEPT" = "a b" && exit 7')
+            status = await bench.until(number, lambda status: status.state.ended)
+            assert (status.exit_code, status.tag) == (7, tag("p-1"))
+
+        asyncio.run(steps())
 
     def test_memory_that_no_host_has_is_refused(self, bench: Bench) -> None:
         with pytest.raises(Refused, match="no suitable queues"):

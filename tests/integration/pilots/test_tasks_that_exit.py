@@ -73,13 +73,15 @@ def test_a_function_that_exits_fails_and_its_node_goes_on(
     assert pids(pilot) == before
 
 
-def test_a_method_of_an_actor_and_a_function_for_all_nodes_that_exit_end_no_node(pilot: ph.Pilot) -> None:
+def test_a_method_of_an_actor_and_a_function_for_nodes_or_the_supervisor_that_exit_end_none(pilot: ph.Pilot) -> None:
     before, client = pids(pilot), pilot.client()
     actor = client.submit(Actor, actor=True).result(timeout=30)
     with pytest.raises(Failed, match=r"called sys\.exit\(5\)"):
         actor.leave().result()
     with pytest.raises(Failed, match=r"called sys\.exit\(6\)"):
         client.run(sys.exit, 6)
+    with pytest.raises(Failed, match=r"called sys\.exit\(7\). The supervisor goes on"):
+        client.run_on_scheduler(sys.exit, 7)
     del actor
     assert pids(pilot) == before
 

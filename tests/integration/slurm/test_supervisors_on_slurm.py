@@ -48,6 +48,7 @@ def test_jobs_of_a_killed_supervisor_are_known_and_swept_and_nobody_elses(
     pilot = login.submit(nodes=6, name="doomed").wait(nodes=2, timeout=60)
     eventually(lambda: len(login.alive()) == 9)
     mine = {node.job for node in pilot.nodes}
+    login.cluster.run("scontrol", "update", f"JobId={pilot.nodes[-1].job}", "JobName=renamed")
     kill_supervisor(pilot)
     assert "was killed or crashed" in pilot.reason
     assert {node.state for node in pilot.nodes} == {"lost"}

@@ -68,6 +68,14 @@ def pilot(radical: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield found
 
 
+@pytest.fixture
+def pair(radical: Path, state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pilot]:
+    """A pilot with two nodes of one core."""
+    monkeypatch.setenv("PILOTHOUSE_RADICAL", str(radical))
+    with submit("local", nodes=2, cores=1, memory="1 GiB").wait(timeout=60) as found:
+        yield found
+
+
 def processes(home: Path) -> list[psutil.Process]:
     """What RADICAL-Pilot has started with this home, and what that has started."""
     found = []
@@ -87,20 +95,23 @@ def traces() -> set[Path]:
     return {path for root in roots for name in names for path in root.glob(name)}
 
 
-def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot, tmp_path: Path) -> None:
+def test_executables_run_through_radical_pilot_on_two_nodes_and_nothing_is_left(pair: Pilot, tmp_path: Path) -> None:
     before = traces()
     start = tmp_path / "start=1.xyz"
     start.write_text("C 0 0 0\n")
     greeting = """it's "$HOME" `x`"""
-    tasks = pilot.map_execute(
+    meet = "touch up; until test -e ../*1/up && test -e ../*0/up; do sleep 0.2; done"
+    say = 'cat start* "$0" > end.xyz; echo "$GREETING $OMP_NUM_THREADS $HOME"; echo warned >&2'
+    tasks = pair.map_execute(
         [
-            ["sh", "-c", 'cat start* "$0" > end.xyz; echo "$GREETING $OMP_NUM_THREADS $HOME"; echo warned >&2', start],
-            ["sh", "-c", "echo no such molecule >&2; rm -f end.xyz; exit 3"],
+            ["sh", "-c", f"{meet}; {say}", start],
+            ["sh", "-c", f"{meet}; echo no such molecule >&2; rm -f end.xyz; exit 3"],
         ],
         env={"GREETING": greeting}, inputs=[start], outputs=["end.xyz"], through="radical",
     )  # fmt: skip
     home = tasks.folder / "radical"
     eventually(lambda: "RADICAL-Pilot is up" in tasks.logs(), "RADICAL-Pilot", within=250)
+    assert {path.name for path in home.iterdir()} == {node.name for node in pair.nodes}
     assert processes(home)  # what is to be gone later is seen now
     table = tasks.result(timeout=120)
     assert table["state"].values.tolist() == ["finished", "failed"]
@@ -111,6 +122,7 @@ def test_executables_run_through_radical_pilot_and_nothing_is_left(pilot: Pilot,
     assert tasks.outputs_of(0)["end.xyz"].read_text() == "C 0 0 0\n" * 2
     assert tasks.stderr(task=1) == "no such molecule"
     assert tasks.failed == [1]
+    assert {str(node) for node in table["node"].values} == {node.name for node in pair.nodes}
     assert float(tasks.telemetry["running"].max()) >= 1
     assert float(tasks.telemetry["done"][-1]) == 1
     assert not home.exists()
@@ -203,6 +215,38 @@ def test_what_is_killed_leaves_nothing_and_a_run_can_be_stopped_while_it_starts(
     assert task.exit_code is None
     assert not processes(home)
     assert not home.exists()
+
+
+@pytest.mark.nightly
+def test_what_a_node_had_that_leaves_or_whose_radical_pilot_dies_runs_again(pair: Pilot, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    tasks = pair.map_execute(
+        [["sh", "-c", f"echo begun >> {tmp_path}/$PILOTHOUSE_TASK; until test -e {go}; do sleep 0.2; done"]] * 3,
+        through="radical",
+    )
+
+    def begun() -> list[int]:
+        return [path.read_text().count("begun") for path in sorted(tmp_path.glob("[0-2]"))]
+
+    def left() -> list[str]:
+        return [node.name for node in pair.nodes if not node.state.ended]
+
+    eventually(lambda: begun() == [1, 1], "a task on each node", within=250)
+    pair.shrink(1)
+    eventually(lambda: "when " in tasks.logs(), "one is cut off", within=60)
+    eventually(lambda: len(left()) == 1)
+    [node] = left()
+    bridges = [each for each in processes(tasks.folder / "radical" / node) if "bridge.py" in " ".join(each.cmdline())]
+    for bridge in bridges:
+        bridge.kill()
+    eventually(lambda: tasks.logs().count(f"RADICAL-Pilot is up on {node}") == 2, "another one", within=250)
+    eventually(lambda: sum(begun()) == 3)
+    go.touch()
+    table = tasks.result(timeout=120)
+    assert table["state"].values.tolist() == ["finished"] * 3
+    assert {str(each) for each in table["node"].values} == {node}
+    assert table["attempts"].values.tolist() == [1] * 3
+    assert f"{node} is gone (RADICAL-Pilot ended with -9" in tasks.logs()
 
 
 def test_an_environment_without_it_is_refused(pilot: Pilot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

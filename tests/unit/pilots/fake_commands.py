@@ -29,8 +29,9 @@ class FakeCommands:
         self._write(name, f'echo >> "{self.folder / name}.calls"\n/bin/cat "{said}"\nexit {code}')
 
     def lists(self, *jobs: tuple[object, ...]) -> None:
-        """squeue has these jobs: name, number, state, reason, start, end, host, exit code."""
-        self.prints("squeue", "".join("".join(f"{field}{SEPARATOR}" for field in job) + "\n" for job in jobs))
+        """squeue has these jobs: name, number, state, reason, start, end, host, exit code, submitted (if at all)."""
+        rows = [(*job, "N/A")[:9] for job in jobs]
+        self.prints("squeue", "".join("".join(f"{field}{SEPARATOR}" for field in row) + "\n" for row in rows))
 
     def hangs(self, name: str) -> None:
         """The command does not end; it counts how often it was called."""

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State
 from pilothouse.state import utcnow
 from tests.unit.conftest import Disk
-from tests.unit.pilots.fake_commands import FakeCommands
+from tests.unit.pilots.fake_commands import SINFO, FakeCommands
 
 
 @pytest.fixture
@@ -120,21 +120,49 @@ def test_cancelling_a_lost_pilot_ends_its_jobs_and_says_so(
     had: Callable[..., list[Path]], host: FakeCommands, capsys: pytest.CaptureFixture[str]
 ) -> None:
     had()
-    record = PILOTS.read("frail")
-    record.settings = {"name": "slurm", "system": "slurm"}
-    record.nodes = [
-        NodeRecord(name="frail-1", state=State.FAILED, job="11"),
-        NodeRecord(name="frail-2", state=State.RUNNING, job="12"),
-    ]
-    PILOTS.write(record)
+    submitted = utcnow()
+    _had_jobs(submitted)
     host.lists(
-        ("called otherwise", 12, "RUNNING", "None", "N/A", "N/A", "c1", 0),
+        ("called otherwise", 12, "RUNNING", "None", "N/A", "N/A", "c1", 0, int(submitted.timestamp()) + 2),
         (tag("frail-3"), 13, "PENDING", "Resources", "N/A", "N/A", "", 0),  # its record never heard of it
     )
     host.prints("scancel", "")
     assert main(["cancel", "frail"]) == 0
     assert "cancelled, and told its jobs (12, 13) to end; it was lost: the supervisor" in capsys.readouterr().out
     assert host.calls("scancel") == 2
+
+
+def _had_jobs(submitted: datetime) -> None:
+    record = PILOTS.read("frail")
+    record.settings = {"name": "slurm", "system": "slurm"}
+    record.nodes = [
+        NodeRecord(name="frail-1", state=State.FAILED, job="11", submitted=submitted),
+        NodeRecord(name="frail-2", state=State.RUNNING, job="12", submitted=submitted),
+    ]
+    PILOTS.write(record)
+
+
+@pytest.mark.filterwarnings("ignore:jobs at site")  # other batch systems may be installed here
+def test_a_number_that_is_another_job_s_by_now_is_not_told_to_end(
+    had: Callable[..., list[Path]], host: FakeCommands
+) -> None:
+    had()
+    submitted = utcnow() - timedelta(days=30)
+    _had_jobs(submitted)
+    renamed = ("called otherwise", 12, "RUNNING", "None", "N/A", "N/A", "c1", 0)
+    host.prints("scancel", "")
+    host.prints("sinfo", SINFO)
+    for time in (int(utcnow().timestamp()), "N/A"):  # it is another's; nobody knows
+        host.lists((*renamed, time))
+        with pytest.warns(UserWarning, match=r"job 12 at .* was not ended: .* frail-2 .*called 'called otherwise'"):
+            assert ph.sweep() == []
+    host.lists((*renamed, int(submitted.timestamp()) + 2))
+    assert [(orphan.job, orphan.node) for orphan in ph.sweep(end=False)] == [("12", "frail-2")]
+    assert host.calls("scancel") == 0
+    host.lists((*renamed, "N/A"))
+    with pytest.warns(UserWarning, match="job 12 at"):
+        assert "to end" not in ph.attach("frail").cancel().reason
+    assert host.calls("scancel") == 0
 
 
 def test_a_pilot_that_is_being_recovered_is_not_cleared_away(had: Callable[..., list[Path]]) -> None:

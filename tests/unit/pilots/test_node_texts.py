@@ -8,6 +8,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.errors import NotFound
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import utcnow
 from tests.unit.pilots.fake_commands import SINFO, FakeCommands
@@ -76,7 +77,7 @@ def test_a_node_that_is_not_submitted_yet_has_the_script_of_its_kind(pilot: ph.P
 def test_the_supervisors_own_job_has_a_script_and_says_that_it_waits(state_home: Path, host: FakeCommands) -> None:
     host.prints("sinfo", SINFO)
     host.prints("sbatch", "7\n")
-    host.lists(("x", 7, "PENDING", "Resources", "N/A", "N/A", "", 0))
+    host.lists((tag("inside-1"), 7, "PENDING", "Resources", "N/A", "N/A", "", 0))
     host.prints("scancel", "")
     pilot = ph.submit("slurm", name="inside", nodes=2, placement="job", directives=["#SBATCH --qos=x"])
     script = pilot.script("supervisor")

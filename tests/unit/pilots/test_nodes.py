@@ -23,6 +23,7 @@ from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
 from pilothouse.state import utcnow
+from tests.waiting import eventually_async
 
 
 class FakeQueue:
@@ -32,6 +33,7 @@ class FakeQueue:
         self.jobs: dict[str, JobStatus] = {}
         self.submitted: list[str] = []
         self.cancelled: list[str] = []
+        self.lasting: set[str] = set()
         self.error: Exception | None = None
         self.then_error: Exception | None = None
 
@@ -57,8 +59,9 @@ class FakeQueue:
     async def poll(self) -> dict[str, JobStatus]:
         return dict(self.jobs)
 
-    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - the protocol's
-        """They are."""
+    async def gone(self, ids: Sequence[str], timeout: float) -> list[str]:  # noqa: ASYNC109 - the protocol's
+        await asyncio.sleep(0)
+        return [job for job in ids if job in self.lasting]
 
     def expect_change(self) -> None:
         """It shows at once."""
@@ -438,5 +441,29 @@ def test_a_node_of_an_earlier_supervisor_is_unheard_of_until_it_connects_or_ends
         bench.end("p-2")
         await bench.keep()
         assert not host.unheard(), "the third never came up"
+
+    run(steps)
+
+
+def test_a_node_that_is_not_heard_of_in_time_has_ended_only_when_the_batch_system_says_so(clock: Clock) -> None:
+    async def steps() -> None:
+        bench = Bench(1)
+        bench.queue.jobs["1"] = JobStatus(State.RUNNING, tag=tag("p-1"))
+        node = NodeRecord(name="p-1", job="1", connected=utcnow(), started=utcnow(), since=utcnow())
+        bench.record.nodes.append(node)
+        bench.record.generation, bench.record.next_node = 2, 2
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={}, add_plugin=lambda _: None)
+        host = NodeHost(scheduler)
+        bench.nodes.watch(scheduler, host)
+        await bench.keep()
+        node.since = utcnow() - timedelta(hours=1)
+        bench.queue.lasting = {"1"}
+        await bench.keep()
+        assert node.state is State.FAILED
+        await eventually_async(lambda: "has not for 600 s" in node.reason, "it is said that it goes on")
+        assert bench.queue.cancelled == ["1"]
+        assert host.unheard()
+        bench.queue.lasting.clear()
+        await eventually_async(lambda: not host.unheard())
 
     run(steps)

@@ -235,7 +235,10 @@ def test_waiting_for_ends_asks_until_they_have_come(
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
     queue.listed = {"1": RUNNING, "2": RUNNING}
-    wait(poller(queue).gone(["1"], timeout=60))
+    assert wait(poller(queue).gone(["1"], timeout=60)) == []
     assert queue.asked == 4
-    wait(poller(queue).gone(["2"], timeout=5))  # in vain, but not for ever
+    assert wait(poller(queue).gone(["2"], timeout=5)) == ["2"]  # in vain, but not for ever
     assert queue.asked < 20
+    queue.ended["2"] = JobStatus(State.FAILED, "cancelled")
+    assert wait(poller(queue).gone(["2"], timeout=600)) == [], "the listing is behind, the history knows"
+    assert queue.asked < 80, "less often as time goes by"

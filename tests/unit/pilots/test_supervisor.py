@@ -14,15 +14,18 @@ from typing import Any
 
 import pytest
 
-from pilothouse.errors import Conflict, InvalidInput, Unavailable
+import pilothouse as ph
+from pilothouse.errors import Conflict, InvalidInput, Refused, Unavailable
 from pilothouse.pilots.queues.discovery import local_site
 from pilothouse.pilots.queues.protocols import Job, JobStatus
 from pilothouse.pilots.supervisor import submitting, writing
 from pilothouse.pilots.supervisor.owner import Supervisor
 from pilothouse.registry.line import client as control
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, PilotRecord, State
 from pilothouse.state import utcnow
 from tests.unit.conftest import Disk
+from tests.unit.pilots.fake_commands import FakeCommands
 from tests.waiting import eventually_async
 
 
@@ -194,3 +197,37 @@ def test_a_supervisor_that_fails_says_so_and_leaves_no_job(state_home: Path, mon
         )  # fmt: skip
 
     asyncio.run(steps())
+
+
+def test_jobs_that_the_batch_system_does_not_end_are_in_the_reason(state_home: Path, host: FakeCommands) -> None:
+    async def steps() -> None:
+        async def refuse(ids: Sequence[str], grace: float = 2.0) -> None:
+            raise Refused("scancel: error: Kill job error on job id 1: Access/permission denied")
+
+        queue = SlowQueue()
+        queue.cancel = refuse  # type: ignore[method-assign]
+        async with supervised(queue, 8) as supervisor:
+            await eventually_async(lambda: len(queue.jobs) == 8)
+            supervisor.end(State.FINISHED, "ended by SIGTERM")
+
+    asyncio.run(steps())
+    record = PILOTS.read("p")
+    assert record.state is State.FINISHED
+    numbers = [str(number) for number in range(1, 9)]
+    told = f"ended by SIGTERM; its jobs ({', '.join(numbers)}) may be left, for they could not be ended: scancel: error"
+    assert record.reason.startswith(told)
+    assert "denied; ph.attach('p').cancel() or ph.sweep() tells them again" in record.reason
+    assert [node.job for node in record.left] == numbers
+    record.settings |= {"name": "slurm", "system": "slurm"}
+    PILOTS.write(record)
+    host.lists((tag("p-1"), 1, "RUNNING", "None", "N/A", "N/A", "c1", 0))
+    host.fails("scancel", "still not")
+    with pytest.raises(Refused, match="still not"):
+        ph.attach("p").cancel()
+    host.prints("scancel", "")
+    pilot = ph.attach("p").cancel()
+    assert pilot.reason.startswith(told)
+    assert pilot.reason.endswith(f"cancelled again, which told its jobs ({', '.join(numbers)}) to end")
+    assert pilot.record.left == []
+    ph.attach("p").cancel()
+    assert host.calls("scancel") == 2, "once for its nodes, once for what the sweep finds"

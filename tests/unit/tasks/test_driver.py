@@ -113,13 +113,13 @@ class Bench:
         """The tasks that a node was given."""
         return [task["task"] for task in self.launchers[node].given] if node in self.launchers else []
 
-    def drive(self, tasks: int = 1, **options: Any) -> asyncio.Task[None]:
+    def drive(self, tasks: int = 1, *, driver: TaskDriver | None = None, **options: Any) -> asyncio.Task[None]:
         spec = {
             "tasks": [{"argv": ["run", str(number)]} for number in range(tasks)], "cores": 1, "gpus": 0, "ranks": None,
             "retries": 0, "timeout": None, "launcher": None, "stage": "link", "after": [], "holder": "", "many": True,
             "work": str(self.folder), **options,
         }  # fmt: skip
-        return asyncio.create_task(TaskDriver().drive(self, spec))  # type: ignore[arg-type]
+        return asyncio.create_task((driver or TaskDriver()).drive(self, spec))  # type: ignore[arg-type]
 
 
 def run(folder: Path, steps: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:

@@ -188,6 +188,14 @@ class Blaming:
             task.add_done_callback(self._judging.discard)
         return done
 
+    async def run_function(self: Any, comm: Any, function: bytes, **options: Any) -> Any:
+        """What ``client.run_on_scheduler`` sends: here, in the supervisor."""
+        try:
+            return await super().run_function(comm, function, **options)  # type: ignore[misc]
+        except (SystemExit, KeyboardInterrupt) as error:
+            did = _did(error, "supervisor")
+            return error_message(Failed(f"the function given to client.run_on_scheduler() {did}"))
+
     async def _judge(self: Any, node: str, held: dict[TaskState, tuple[Any, bool]], stimulus_id: str) -> None:
         try:
             how = await self._ends.how(node)
@@ -272,6 +280,6 @@ class Guarding:
             return {"status": "error", "exception": to_serialize(Failed(f"a method of an actor {_did(error)}"))}
 
 
-def _did(error: BaseException) -> str:
+def _did(error: BaseException, where: str = "node") -> str:
     what = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else "raised KeyboardInterrupt"
-    return f"{what}. The node goes on: return, or raise an error, to end a function."
+    return f"{what}. The {where} goes on: return, or raise an error, to end a function."

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.gridengine_customs import MEMORY, Customs, ask_customs
+from pilothouse.pilots.queues.gridengine_defaults import defaults
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
 from pilothouse.pilots.queues.protocols import Job, JobStatus
@@ -24,8 +26,8 @@ from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
 #: What files of defaults (sge_request(5): the cluster's, the user's, the folder's) must not make of a job, which would
-#: be no script then, or waited for. Everything else that the script says wins over them by itself. ``-clear`` would
-#: drop what a cluster's own file has for all jobs, too: a project, or a resource that each needs.
+#: be no script then, or waited for. What no option takes back is left out of them
+#: (:mod:`.gridengine_defaults`); everything else that the script says wins over them by itself.
 NEUTRAL = ("-C", "#$", "-b", "n", "-sync", "n", "-now", "n")
 #: What an answer has in it when it is the master that can't be reached.
 _GONE = re.compile(r"does not exist|deletion|deleted")
@@ -86,7 +88,8 @@ class GridEngineQueue:
             directives=[*filter(None, directives), *(kind.directives or [])],
             job_directives_skip=["-cwd"],  # a job whose folder a host lacks never starts; home is everywhere
         )  # fmt: skip
-        return job_script(job, written.job_header + below, _start(job))
+        said = "".join(f"#$ {options}\n" for options in defaults())
+        return job_script(job, said + written.job_header + below, _start(job))
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
@@ -194,13 +197,15 @@ def _job(listed: ElementTree.Element | str) -> tuple[str, JobStatus]:
     state = _state(word)
     started = _text(job, "JAT_start_time")
     walltime = _limit(next((each.text or "" for each in job.iter("hard_request") if each.get("name") == "h_rt"), ""))
+    submitted = _text(job, "JB_submission_time")  # of those that wait
     ends = None
     if state is State.RUNNING and started and walltime:
         ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=walltime)
     # Of two jobs with one number (tasks of an array), one is enough: ours have none.
     return _text(job, "JB_job_number"), JobStatus(
-        state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends
-    )
+        state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends,
+        submitted=datetime.fromisoformat(submitted).astimezone(UTC) if submitted else None,
+    )  # fmt: skip
 
 
 def _shown(listed: ElementTree.Element | str) -> str:
@@ -312,7 +317,7 @@ def _because(status: JobStatus, reason: str) -> JobStatus:
     if not reason:
         return status
     failed = status.state is State.FAILED
-    return JobStatus(status.state, f"{status.reason}: {reason}" if failed else reason, tag=status.tag)
+    return replace(status, reason=f"{status.reason}: {reason}" if failed else reason)
 
 
 def _meaning(messages: Iterable[str]) -> str:

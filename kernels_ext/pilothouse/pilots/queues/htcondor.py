@@ -33,7 +33,7 @@ POOL = "pool"
 ATTRIBUTES = (
     "ClusterId,ProcId,JobStatus,JobBatchName,RemoteHost,LastRemoteHost,JobCurrentStartDate,PilothouseWalltime,"
     "EnteredCurrentStatus,HoldReason,HoldReasonCode,LastHoldReason,LastRejMatchReason,RemoveReason,ExitCode,"
-    "ExitBySignal,ExitSignal"
+    "ExitBySignal,ExitSignal,QDate"
 )
 _MARK = "#CONDOR "
 _UNREACHABLE = re.compile(
@@ -213,6 +213,7 @@ def _status(ad: dict[str, Any]) -> JobStatus:
         tag=str(ad.get("JobBatchName") or ""),
         ends=ends if state is State.RUNNING else None,
         exit_code=exit_code if ad["JobStatus"] == COMPLETED else None,
+        submitted=datetime.fromtimestamp(ad["QDate"], UTC) if ad.get("QDate") else None,
     )
 
 

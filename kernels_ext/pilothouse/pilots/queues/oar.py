@@ -147,6 +147,7 @@ def _job(numbered: tuple[str, dict[str, Any]]) -> tuple[str, JobStatus]:
         expected_start=_time(job.get("scheduledStart")) if state is State.PENDING else None,
         ends=started + timedelta(seconds=float(walltime)) if state is State.RUNNING and started and walltime else None,
         exit_code=exit_code if state.ended else None,
+        submitted=_time(job.get("submissionTime")),
     )
 
 

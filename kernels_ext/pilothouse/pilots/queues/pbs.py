@@ -185,6 +185,7 @@ def _job(paragraph: tuple[str, dict[str, str]]) -> tuple[str, JobStatus]:
         expected_start=_time(job.get("estimated.start_time", "")) if state is State.PENDING else None,
         ends=started + timedelta(seconds=walltime) if state is State.RUNNING and started and walltime else None,
         exit_code=exit_code if state.ended else None,
+        submitted=_time(job.get("ctime", "")),
     )
 
 

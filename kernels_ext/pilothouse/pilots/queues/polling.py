@@ -43,8 +43,8 @@ class Asking(Protocol):
     def look_now(self) -> None:
         """Something happened that only the batch system can explain: ask at the next opportunity."""
 
-    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - a deadline: no error comes of it
-        """Wait until these jobs have ended, `timeout` seconds at most."""
+    async def gone(self, ids: Sequence[str], timeout: float) -> list[str]:  # noqa: ASYNC109 - a deadline, no error
+        """Wait until these jobs have ended, `timeout` seconds at most; those that have not by then."""
 
     def close(self) -> None:
         """The pilot ends: leave no files."""
@@ -68,8 +68,9 @@ class Direct:
     def look_now(self) -> None:
         """The next answer is not far."""
 
-    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - a deadline: no error comes of it
+    async def gone(self, ids: Sequence[str], timeout: float) -> list[str]:  # noqa: ASYNC109 - the protocol's
         """Such a queue has let them go when ``cancel`` returns."""
+        return []
 
     def close(self) -> None:
         """Nothing to take away."""
@@ -149,16 +150,18 @@ class Polling:
             self._due, self._newer = now + EAGER_S, time.time()
         return found
 
-    async def gone(self, ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109 - a deadline: no error comes of it
-        """Ask until they have ended, often at first."""
-        deadline, pause = time.monotonic() + timeout, 0.1
-        while ids and time.monotonic() < deadline:
+    async def gone(self, ids: Sequence[str], timeout: float) -> list[str]:  # noqa: ASYNC109 - a deadline, no error
+        """Ask until they have ended, often at first; at last what the history says of those that are still listed."""
+        begun, pause, left = time.monotonic(), 0.1, list(ids)
+        while left and (passed := time.monotonic() - begun) < timeout:
             self._newer = time.time()
             listed = await self._ask()
-            if all(job not in listed or listed[job].state.ended for job in ids):
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
+            left = [job for job in ids if job in listed and not listed[job].state.ended]
+            if left:
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, max(1.0, passed / 10))
+        said = await self._queue.history(left) if left else {}
+        return [job for job in left if job not in said or not said[job].state.ended]
 
     def close(self) -> None:
         """Take the shared answer away; other pilots of this host make it anew."""
@@ -206,7 +209,7 @@ def _plain(status: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in status.items():
         if name == "state":
             yield name, State(value)
-        elif name in ("expected_start", "ends") and value is not None:
+        elif name in ("expected_start", "ends", "submitted") and value is not None:
             yield name, datetime.fromisoformat(value)
         else:
             yield name, value

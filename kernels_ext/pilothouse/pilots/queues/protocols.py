@@ -78,6 +78,8 @@ class JobStatus:
         Where it runs.
     expected_start, ends
         When it should start; when its walltime is over. UTC.
+    submitted
+        When it was submitted (UTC); None where that is not said.
     exit_code
         Of an ended one, where known; negative: the signal.
     """
@@ -90,6 +92,7 @@ class JobStatus:
     expected_start: datetime | None = None
     ends: datetime | None = None
     exit_code: int | None = None
+    submitted: datetime | None = None
 
 
 class Queue(Protocol):

@@ -52,7 +52,7 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 #: What is asked for. The name comes first: it may begin with a line break, and behind the last field one means its end.
-_SQUEUE = ("Name", "JobID", "State", "Reason", "StartTime", "EndTime", "NodeList", "exit_code")
+_SQUEUE = ("Name", "JobID", "State", "Reason", "StartTime", "EndTime", "NodeList", "exit_code", "SubmitTime")
 _SACCT = ("JobName", "JobIDRaw", "State", "ExitCode", "NodeList")
 #: What stands behind each field: nobody can have given a job such a name, with bars and line breaks as it may be.
 SEPARATOR = f"|{secrets.token_hex(4)}|"
@@ -179,7 +179,7 @@ def parse_squeue(text: str) -> dict[str, JobStatus]:
 
 
 def _job(record: str) -> tuple[str, JobStatus]:
-    name, number, word, reason, start, end, nodes, code = (part.strip() for part in record.split(SEPARATOR))
+    name, number, word, reason, start, end, nodes, code, submitted = (part.strip() for part in record.split(SEPARATOR))
     if not re.fullmatch(r"\d+([_+]\S+)?", number):
         raise ValueError(number)
     state = _state(word)
@@ -187,7 +187,7 @@ def _job(record: str) -> tuple[str, JobStatus]:
     return number, JobStatus(
         state, _reason(word, reason, exit_code), host=_host(nodes), tag=name, exit_code=exit_code,
         expected_start=_time(start) if state is State.PENDING else None,
-        ends=_time(end) if state is State.RUNNING else None,
+        ends=_time(end) if state is State.RUNNING else None, submitted=_time(submitted),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pilothouse.errors import PilothouseError
@@ -15,7 +15,7 @@ from pilothouse.runs.processes import NodeHost
 
 #: Seconds between two looks at the tasks of a node that goes.
 LOOK_S = 0.1
-#: The most seconds that a job takes to end whose processes did not end by themselves.
+#: Seconds after which it is said that a job has not ended which was told to.
 END_S = 600.0
 #: What Dask calls a worker that goes.
 _GOING = "closing_gracefully"
@@ -90,13 +90,23 @@ class Departing:
         """The workers that are there and do not go."""
         return {worker for worker in self._scheduler.workers.values() if worker.status.name != _GOING}
 
-    async def gone(self, node: NodeRecord) -> None:
-        """Wait until nothing of a node is left whose job was told to end."""
-        while self._host.is_busy(node.name):
-            with contextlib.suppress(PilothouseError):  # the batch system does not answer
-                await self._asking.gone([node.job], timeout=END_S)
-                break
-            await asyncio.sleep(1.0)
+    async def gone(self, node: NodeRecord, late: Callable[[], None], *, unheard: bool = False) -> None:
+        """Wait until nothing of a node is left whose job was told to end: the batch system says so.
+
+        Parameters
+        ----------
+        late
+            Called each time that it does not for :data:`END_S` seconds.
+        unheard
+            There may be something of which nobody here knows.
+        """
+        while unheard or self._host.is_busy(node.name):
+            try:
+                if not await self._asking.gone([node.job], timeout=END_S):
+                    break
+                late()
+            except PilothouseError:  # the batch system does not answer
+                await asyncio.sleep(1.0)
         self.ended(node)
 
     def ended(self, node: NodeRecord) -> None:

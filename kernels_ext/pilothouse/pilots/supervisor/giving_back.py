@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.queues.polling import Asking
 from pilothouse.pilots.queues.protocols import Queue
-from pilothouse.pilots.supervisor.departing import LOOK_S, Departing
+from pilothouse.pilots.supervisor.departing import END_S, LOOK_S, Departing
 from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.supervisor.same_job import together
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
+from pilothouse.state import utcnow
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class GivingBack:
         self._cancelled: set[str] = set()
         self._emptied: set[str] = set()
         self._told: dict[str, asyncio.Event] = {}
+        self._unheard: set[str] = set()
         self._departing: Departing | None = None
 
     def watch(self, scheduler: Any, host: NodeHost) -> None:
@@ -62,8 +65,14 @@ class GivingBack:
         self._asking.look_now()
 
     def bury(self, node: NodeRecord) -> None:
-        """Have the job ended of a node that is good for nothing."""
+        """Have the job ended of a node that is good for nothing; if it once came up, something may go on there."""
+        if node.connected is not None:
+            self._unheard.add(node.name)
         self._spawn(self._bury(node))
+
+    def is_unheard(self, node: NodeRecord) -> bool:
+        """Whether the job of a node is being ended on which something may go on that is not heard of."""
+        return node.name in self._unheard
 
     async def _bury(self, node: NodeRecord) -> None:
         """End the node's job, when all its other nodes are empty too, and wait until nothing is left of it."""
@@ -76,7 +85,15 @@ class GivingBack:
             self._told[node.first].set()
         await self._told[node.first].wait()
         if self._departing is not None:
-            await self._departing.gone(node)
+            await self._departing.gone(node, lambda: self._goes_on(node), unheard=node.name in self._unheard)
+        self._unheard.discard(node.name)
+
+    def _goes_on(self, node: NodeRecord) -> None:
+        """Say that the node's job does not end: what was on it can't begin elsewhere."""
+        self._journal.add("node's job goes on", node=node.name, job=node.job, seconds=END_S)
+        told = f"its job {node.job} was told to end and has not for {END_S:g} s"
+        if told not in node.reason:
+            self._book.mark(node, node.state, f"{node.reason}; {told}")
 
     def _has_full(self, node: NodeRecord) -> bool:
         """Whether another node of its job goes on, and is not empty."""
@@ -120,8 +137,14 @@ class GivingBack:
             else:
                 return
 
-    async def cancel_all(self) -> None:
-        """End every node and every job of ours; returns when the batch system has let them go, or after seconds."""
+    async def cancel_all(self) -> str:
+        """End every node and every job of ours; returns when the batch system has let them go, or after seconds.
+
+        Returns
+        -------
+        str
+            What to add to the reason of the pilot's end: which jobs may be left, and why; empty when it ends all.
+        """
         for task in list(self._going):
             task.cancel()
         for node in list(self._record.nodes):
@@ -132,12 +155,26 @@ class GivingBack:
             jobs += await self._unanswered()
             jobs = list(dict.fromkeys(jobs))
             await self._queue.cancel(jobs)
-            await self._asking.gone(jobs, timeout=10.0)
-        except (PilothouseError, OSError) as error:  # the sweep of a later pilot ends what is left
-            self._journal.add("trouble", reason=str(error))
+        except (PilothouseError, OSError) as error:
+            trouble = str(error)
+            self._journal.add("trouble", reason=trouble, jobs=jobs)
+        else:
+            with contextlib.suppress(PilothouseError, OSError):  # they were told
+                await self._asking.gone(jobs, timeout=10.0)
+            jobs, trouble = [], ""
+        left = [node for node in self._record.nodes if node.job in jobs]
         for node in list(self._record.nodes):
-            if not node.state.ended:
+            if not node.state.ended and node not in left:
                 self._book.end(node, State.FINISHED, "the pilot ended")
+        for node in left:  # not by the book, which keeps a few of those that have ended
+            node.state, node.ended, node.reason = State.LOST, utcnow(), f"its job may be left: {trouble}"
+        if not jobs:
+            return ""
+        name = self._record.name
+        return (
+            f"; its jobs ({', '.join(jobs)}) may be left, for they could not be ended: {trouble}; "
+            f"ph.attach({name!r}).cancel() or ph.sweep() tells them again"
+        )
 
     async def _unanswered(self) -> list[str]:
         """Jobs in the queue of nodes whose submission was not answered."""

@@ -1,21 +1,26 @@
-"""Orphans: jobs with our tag and no live record. They are listed, and ended."""
+"""Orphans: jobs of ours that no live pilot has. They are listed, and ended.
+
+They are known by our tag, which is their name; one that was given another name since is known by its number, which a
+record has, and the time of its submission: numbers are used again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.node.own_folder import folders, remove_left
 from pilothouse.pilots.queues import queue_for
-from pilothouse.pilots.queues.protocols import Queue
+from pilothouse.pilots.queues.protocols import JobStatus, Queue
 from pilothouse.pilots.sites.site import DASK, Site
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal
@@ -23,7 +28,7 @@ from pilothouse.registry.line.client import runtime_folders
 from pilothouse.registry.liveness import clear_away, deciding, may_be_recovered, reconcile
 from pilothouse.registry.naming import remove_unused, tag
 from pilothouse.registry.owning import change
-from pilothouse.registry.records import PILOTS, RUNS, PilotRecord, State
+from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, State
 from pilothouse.registry.store import Unreadable
 from pilothouse.state import home, utcnow, writing
 from pilothouse.sync import blocking
@@ -33,6 +38,8 @@ _SOCKET = re.compile(r".+-(\d+)\.sock")
 _TORN = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}")
 #: Seconds after which nobody on any host goes on writing such a file.
 TORN_S = 3600.0
+#: Seconds by which a batch system's time of a submission may differ from ours: clocks do, and commands take a while.
+SAME_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,52 @@ class Orphan:
     why: str
 
 
-async def sweep_queue(
-    queue: Queue, site: Site, *, spare_lost: bool = True, end: bool = True, only: str = ""
-) -> list[Orphan]:
+@dataclass
+class Swept:
+    """What was found in a batch system.
+
+    Attributes
+    ----------
+    orphans
+        Jobs that no pilot wants.
+    doubtful
+        What is to be said of jobs that may be such, and that nobody ends therefore.
+    """
+
+    orphans: list[Orphan] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+
+    def add(self, record: PilotRecord, listed: Mapping[str, JobStatus], why: str) -> None:
+        """Add the jobs that a pilot has left and that are not called after its nodes any more."""
+        for node in _left(record):
+            status = listed.get(node.job)
+            if status is None or status.state.ended or status.tag.startswith(tag()):
+                continue
+            if _is_submission_of(node, status):
+                orphan = Orphan(record.site, node.job, record.name, node.name, status.state, why)
+                self.orphans.append(orphan)
+            else:
+                self.doubtful.append(
+                    f"job {node.job} at site {record.site!r} was not ended: the node {node.name} of a pilot that has "
+                    f"ended had that number, but the job is called {status.tag!r}, and was not submitted for it as far "
+                    "as is known; if it is yours, end it yourself"
+                )
+
+
+def _left(record: PilotRecord) -> list[NodeRecord]:
+    """The nodes of a pilot without a supervisor whose jobs may be there, one of each job."""
+    nodes = [node for node in record.nodes if node.job and (node.state is State.LOST or not node.state.ended)]
+    return [*{node.job: node for node in nodes[::-1]}.values()][::-1]
+
+
+def _is_submission_of(node: NodeRecord, status: JobStatus) -> bool:
+    """Whether a job with the number of the node's, and another name, is the one that was submitted for it."""
+    if node.submitted is None or status.submitted is None:
+        return False
+    return abs(status.submitted - node.submitted) <= timedelta(seconds=SAME_S)
+
+
+async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end: bool = True, only: str = "") -> Swept:
     """Find the orphans in one batch system, and end them.
 
     Parameters
@@ -73,8 +123,8 @@ async def sweep_queue(
     end
         Whether to end them.
     """
-    found = []
-    for job, status in (await queue.poll()).items():
+    found, listed = Swept(), await queue.poll()
+    for job, status in listed.items():
         if status.state.ended or not status.tag.startswith(tag()):
             continue
         node = status.tag.removeprefix(tag())
@@ -83,9 +133,13 @@ async def sweep_queue(
             continue
         why = _why(PILOTS.find(pilot), site, spare_lost)
         if why:
-            found.append(Orphan(site.name, job, pilot, node, status.state, why))
-    if end and found:
-        await queue.cancel([orphan.job for orphan in found])
+            found.orphans.append(Orphan(site.name, job, pilot, node, status.state, why))
+    for record in await asyncio.to_thread(lambda: [each for each in PILOTS if isinstance(each, PilotRecord)]):
+        here = record.settings.get("system") == site.system and only in ("", record.name)
+        if here and (why := _why(record, site, spare_lost)):
+            found.add(record, listed, why)
+    if end and found.orphans:
+        await queue.cancel([orphan.job for orphan in found.orphans])
     return found
 
 
@@ -104,26 +158,39 @@ def _why(record: PilotRecord | Unreadable | None, site: Site, spare_lost: bool) 
 
 
 def end_for_good(record: PilotRecord) -> None:
-    """End a pilot that has no supervisor: it is lost, or its supervisor's own job waits in the queue.
+    """End a pilot that has no supervisor: it is lost, has left jobs, or its supervisor's own job waits in the queue.
 
     Its jobs are ended, and what a lost one had is removed: nobody can go on with it any more.
+
+    Warns
+    -----
+    UserWarning
+        A job that may be one of its was not ended.
     """
     site = Site.model_validate(record.settings)
     jobs: list[str] = []
     if site.system != "local":
-        queue = queue_for(site)
-        # By their numbers too: a job may have been given another name than ours.
-        jobs = [node.job for node in record.nodes if node.job and (node.state is State.LOST or not node.state.ended)]
-        jobs = list(dict.fromkeys(jobs))  # several nodes may have one
         # An attached cluster that has gone took its jobs along; what it has not, ends when nobody recovers the pilot.
         with contextlib.suppress(Unavailable) if site.system == DASK else contextlib.nullcontext():
-            blocking(queue.cancel(jobs))
-            jobs += [orphan.job for orphan in blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))]
+            jobs = _end_jobs(record, queue_for(site), site)
     alone = deciding(record) if record.state is State.LOST else contextlib.nullcontext(True)
     with writing(PILOTS.path(record.name)), alone as mine:
         if mine:
             change(PILOTS, record, lambda latest: _finish(latest, list(dict.fromkeys(jobs))))
     _remove_folders([record])
+
+
+def _end_jobs(record: PilotRecord, queue: Queue, site: Site) -> list[str]:
+    """End what a pilot without a supervisor has left in the queue; the jobs that were told to."""
+    found, listed = Swept(), blocking(queue.poll())
+    found.add(record, listed, "its pilot was cancelled")
+    jobs = [node.job for node in _left(record) if node.job not in listed or listed[node.job].tag == tag(node.first)]
+    jobs += [orphan.job for orphan in found.orphans]
+    blocking(queue.cancel(jobs))
+    swept = blocking(sweep_queue(queue, site, spare_lost=False, only=record.name))
+    for text in dict.fromkeys([*found.doubtful, *swept.doubtful]):
+        warnings.warn(text, stacklevel=4)
+    return [*jobs, *(orphan.job for orphan in swept.orphans)]
 
 
 def _finish(latest: PilotRecord, jobs: list[str]) -> bool:
@@ -134,26 +201,32 @@ def _finish(latest: PilotRecord, jobs: list[str]) -> bool:
     jobs
         Those that it had left, which were told to end.
     """
+    left, told = latest.left, f"told its jobs ({', '.join(jobs)}) to end" if jobs else ""
     if latest.state is State.LOST:
         clear_away(latest)
-        left = f", and told its jobs ({', '.join(jobs)}) to end" if jobs else ""
-        latest.reason = f"cancelled{left}; it was lost: {latest.reason}"
+        latest.reason = f"cancelled{f', and {told}' if told else ''}; it was lost: {latest.reason}"
+    elif left:
+        latest.reason = f"{latest.reason}; cancelled again{f', which {told}' if told else ''}"
     elif latest.supervisor is None and not latest.state.ended:
         for node in latest.nodes:
             node.state, node.reason, node.ended = State.FINISHED, "the pilot ended", utcnow()
         latest.reason = "cancelled"
     else:
         return False
-    latest.state, latest.ended, latest.lease_end = State.FINISHED, utcnow(), None
-    Journal(PILOTS.folder(latest.name) / EVENTS).add("finished", reason="cancelled")
+    for node in latest.nodes:
+        if node.state is State.LOST:
+            node.state, node.reason = State.FINISHED, "cancelled"
+    if not left:
+        latest.state, latest.ended, latest.lease_end = State.FINISHED, utcnow(), None
+    Journal(PILOTS.folder(latest.name) / EVENTS).add(latest.state.value, reason="cancelled", jobs=jobs)
     return True
 
 
 def sweep(*, end: bool = True) -> list[Orphan]:
     """List what pilots have left behind on all sites, and end it.
 
-    Jobs with our tag whose pilot has ended, is lost or has no record; sockets of supervisors that have gone, and files
-    that killed processes were writing.
+    Jobs with our tag, or the number and the time of one of ours, whose pilot has ended, is lost or has no record;
+    sockets of supervisors that have gone, and files that killed processes were writing.
 
     Parameters
     ----------
@@ -163,7 +236,7 @@ def sweep(*, end: bool = True) -> list[Orphan]:
     Warns
     -----
     UserWarning
-        A batch system does not answer, so its jobs were not looked at.
+        A batch system does not answer, so its jobs were not looked at; or a job that may be one was not ended.
 
     Raises
     ------
@@ -177,7 +250,7 @@ def sweep(*, end: bool = True) -> list[Orphan]:
 
 
 def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
-    """What :func:`sweep` does: the orphans, and which sites' jobs were not looked at and why."""
+    """What :func:`sweep` does: the orphans; which sites' jobs were not looked at and why, and which were not ended."""
     from pilothouse.pilots.queues.discovery import sites
 
     for record in PILOTS:
@@ -190,7 +263,9 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
         if site.trouble:
             unseen.append(f"jobs at site {site.name!r} were not looked at: {site.trouble}")
             continue
-        found += blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
+        swept = blocking(sweep_queue(queue_for(site), site, spare_lost=False, end=end))
+        found += swept.orphans
+        unseen += swept.doubtful
     if end:
         for folder in runtime_folders():
             _remove_files(folder, _SOCKET)

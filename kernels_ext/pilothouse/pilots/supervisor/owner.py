@@ -256,8 +256,11 @@ class Supervisor:
         await asyncio.to_thread(clear_lost)
         if self.site.system != "local":
             try:
-                for orphan in await sweep_queue(self.queue, self.site):
+                swept = await sweep_queue(self.queue, self.site)
+                for orphan in swept.orphans:
                     self.journal.add("orphan ended", job=orphan.job, pilot=orphan.pilot)
+                for text in swept.doubtful:
+                    self.journal.add("orphan not ended", reason=text)
             except PilothouseError as error:
                 logger.warning("no sweep: %s", error)
 
@@ -301,7 +304,7 @@ class Supervisor:
             with _going_on():
                 await self.runs.close(reason, failed=state is State.FAILED)
         with _going_on():
-            await self.nodes.giving_back.cancel_all()
+            reason += await self.nodes.giving_back.cancel_all()
         with _going_on():
             self.line.close()
             self.asking.close()
@@ -314,7 +317,8 @@ class Supervisor:
                     await self.scheduler.close()
         with _going_on():
             clear_away(record)
-        record.state, record.ended, record.idle_end, record.lease_end = state, utcnow(), None, None
+        record.state, record.reason = state, reason
+        record.ended, record.idle_end, record.lease_end = utcnow(), None, None
         record.forget_addresses()
         self.journal.add(state.value, reason=reason)
         await self.writing.last(lambda: not self.ready.is_set() or self.runs.write_ends())

@@ -107,7 +107,9 @@ class Nodes:
         self._terms = Terms.of(scheduler)
         self.giving_back.watch(scheduler, host)
         host.told = self._told_to_end
-        host.unheard = lambda: any(node.connected and node.state in ACTIVE[:2] for node in adopted)
+        host.unheard = lambda: any(
+            (node.connected and node.state in ACTIVE[:2]) or self.giving_back.is_unheard(node) for node in adopted
+        )
         host.without_nodes = lambda: without_nodes(self._record, self.summary)
         scheduler.add_plugin(Watcher())
         for worker in scheduler.workers.values():

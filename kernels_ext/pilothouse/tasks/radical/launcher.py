@@ -1,18 +1,24 @@
 """A node process that has executables run by RADICAL-Pilot, in RADICAL-Pilot's own environment.
 
 It speaks with the driver like a :mod:`.launcher` does. RADICAL-Pilot itself is never imported here: the process of
-:mod:`.radical_bridge` has its signals, threads and sockets. Whatever it leaves lies in the folder ``radical`` of
-the run, which is its home.
+:mod:`.bridge` has its signals, threads and sockets. Whatever it leaves lies in its home, a folder for each node in the
+folder ``radical`` of the run.
+
+A task begins when its script has made a link that says so. The launcher that makes it first has taken the task back:
+whatever RADICAL-Pilot still does with it, nothing of it runs there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import shlex
+import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,7 +34,7 @@ from pilothouse.tasks.places import Places, missing
 from pilothouse.tasks.radical import bridge as radical_bridge
 from pilothouse.tasks.staging import stage
 
-#: RADICAL-Pilot's home, in the run's folder.
+#: Where the homes of RADICAL-Pilot are, in the run's folder.
 HOME = "radical"
 #: What RADICAL-Pilot's process has otherwise than the node; its tasks get the node's.
 _OWN = ("HOME", "PATH", "PYTHONHOME", "PYTHONPATH", radical_bridge.SETTINGS, "TMPDIR", "VIRTUAL_ENV")
@@ -43,9 +49,10 @@ class Radical:
         self._node, self._mark, self._capacity = config["node"], config["mark"], config["capacity"]
         self._common = config["common"]
         self._places = Places(Path(config["folder"]), Path(config["work"]), config["many"])
-        self._home = Path(config["folder"]) / HOME
+        self._home = Path(config["folder"]) / HOME / self._node
         self._tasks: dict[str, dict[str, Any]] = {}
-        self._executing: set[str] = set()
+        self._executing: dict[str, float] = {}
+        self._leaving = False
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._over = False
 
@@ -62,6 +69,7 @@ class Radical:
         hearing.start()
         threading.Thread(target=self._hear_driver, daemon=True).start()
         threading.Thread(target=self._watch, args=(hearing,), daemon=True).start()
+        threading.Thread(target=self._await_leaving, daemon=True).start()
         node = {f"{what}_per_node": number for what, number in self._capacity.items()}
         self._write(
             **self._capacity, resource=self._common["radical"]["resource"],
@@ -71,11 +79,22 @@ class Radical:
         while not self._over:
             self._inbox.get()()
 
+    def end(self) -> None:
+        """End RADICAL-Pilot and all that it has started, and say which tasks that cut off."""
+        remains.end(descendants, 0.0)  # its own way out takes longer than a stop may
+        self._take_back()
+        now = time.monotonic()
+        cut = [(task["task"], round(now - self._executing.get(uid, now), 1)) for uid, task in self._tasks.items()]
+        if cut and self._channel.leaving.is_set():
+            with contextlib.suppress(OSError):  # its node is gone, too
+                self._channel.send({"cut": cut})
+
     # ------------------------------------------------------------------ the bridge's process
 
     def _start(self) -> subprocess.Popen[str]:
         environment = Path(self._common["radical"]["environment"])
         temporary = self._home / "tmp"
+        shutil.rmtree(self._home, ignore_errors=True)  # of one that ended on this node
         try:
             temporary.mkdir(parents=True, exist_ok=True)
             return subprocess.Popen(
@@ -124,6 +143,38 @@ class Radical:
         hearing.join(1.0)  # its last words come first
         self._inbox.put(partial(self._heard, {"error": f"RADICAL-Pilot ended with {code}; its words are in the log"}))
 
+    def _await_leaving(self) -> None:
+        self._channel.leaving.wait()
+        self._inbox.put(self._leave)
+
+    def _leave(self) -> None:
+        """What runs may end; what was not begun is for others."""
+        self._leaving = True
+        self._take_back()
+
+    def _take_back(self) -> None:
+        returned = [uid for uid in self._tasks if self._was_returned(uid)]
+        for uid in returned:
+            self._executing.pop(uid, None)  # its script was not there yet
+        self._return([self._tasks.pop(uid)["task"] for uid in returned])
+        self._over = self._over or not self._tasks
+
+    def _return(self, numbers: list[int]) -> None:
+        if numbers:
+            with contextlib.suppress(OSError):  # its node is gone, too
+                self._channel.send({"ended": [], "free": [], "returned": numbers})
+
+    def _was_returned(self, uid: str) -> bool:
+        """Whether a task could be taken back; else it has begun, or may have."""
+        try:
+            self._link(uid).symlink_to("returned")
+        except OSError:
+            return False
+        return True
+
+    def _link(self, uid: str) -> Path:
+        return Path(self._home, f"{uid}.is")
+
     def _stop(self) -> None:
         self._over = True
 
@@ -131,7 +182,11 @@ class Radical:
 
     def _give(self, batches: list[dict[str, Any]]) -> None:
         given, ends = [], []
-        for task in (task for batch in batches for task in batch["tasks"]):
+        tasks = [task for batch in batches for task in batch["tasks"]]
+        if self._leaving:
+            self._return([task["task"] for task in tasks])
+            return
+        for task in tasks:
             try:
                 given.append(self._described(task))
             except (Failed, OSError) as error:
@@ -152,7 +207,7 @@ class Radical:
         for file in (out, err):
             file.write_bytes(b"")
         script = self._home / f"{uid}.sh"
-        script.write_text(self._script(task, folder, out, err))
+        script.write_text(self._script(task, uid, folder, out, err))
         self._tasks[uid] = task
         return {
             "uid": uid, "executable": "/bin/sh", "arguments": [str(script)], "ranks": self._common["ranks"] or 1,
@@ -160,9 +215,16 @@ class Radical:
             **({"gpus_per_rank": self._common["gpus"], "gpu_type": "CUDA"} if self._common["gpus"] else {}),
         }  # fmt: skip
 
-    def _script(self, task: dict[str, Any], folder: Path, out: Path, err: Path) -> str:
+    def _script(self, task: dict[str, Any], uid: str, folder: Path, out: Path, err: Path) -> str:
         own = {name: os.environ[name] for name in _OWN if name in os.environ}
-        lines = [f"unset {name}" for name in _OWN if name not in own]
+        link = shlex.quote(str(self._link(uid)))
+        unmade = f"echo the link {link} can not be made >> {shlex.quote(str(err))}; exit 75"
+        # each rank runs this: the first one makes the link
+        lines = [
+            f"ln -s begun {link} 2> /dev/null || "
+            f"case $(readlink {link}) in begun) ;; returned) exit 0;; *) {unmade};; esac"
+        ]
+        lines += [f"unset {name}" for name in _OWN if name not in own]
         variables = {
             **own,
             **mpi.threads(self._common["cores"]),
@@ -198,10 +260,16 @@ class Radical:
         if "active" in message:
             self._channel.send({"up": self._node})
         elif "executing" in message:
-            self._executing.add(message["executing"])
+            if message["executing"] in self._tasks:
+                self._executing[message["executing"]] = time.monotonic()
         elif "ended" in message and (task := self._tasks.pop(message["ended"], None)) is not None:
-            self._executing.discard(message["ended"])
-            self._channel.send({"ended": [self._judged(task, message)], "free": []})
+            self._executing.pop(message["ended"], None)
+            end = self._judged(task, message)
+            if end["error"] and self._channel.was_terminated:  # like all processes of the node's job: not to blame
+                self._channel.send({"ended": [], "free": [], "lost": [end["task"]]})
+            else:
+                self._channel.send({"ended": [end], "free": []})
+            self._over = self._over or (self._leaving and not self._tasks)
         self._channel.send({"executing": len(self._executing)})
 
     def _judged(self, task: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
@@ -231,9 +299,10 @@ class Radical:
 def main(channel: Channel) -> None:
     """Have the tasks of one run on this node run by RADICAL-Pilot."""
     process_tree.adopt()
+    radical = Radical(channel)
     try:
-        Radical(channel).serve()
+        radical.serve()
     except Failed as error:
         channel.send({"error": str(error)})
     finally:
-        remains.end(descendants, 0.0)  # its own way out takes longer than a stop may
+        radical.end()

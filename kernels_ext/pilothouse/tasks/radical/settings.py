@@ -49,7 +49,7 @@ def radical_settings(options: Options, kinds: Iterable[Capacity]) -> dict[str, s
     if not any(Need(options.cores, options.gpus, ranks).fits(kind) for kind in kinds):
         field = "gpus" if options.gpus else "ranks"
         raise InvalidInput(
-            f"{field}={getattr(options, field)}: RADICAL-Pilot gets one node of the pilot, and none has "
+            f"{field}={getattr(options, field)}: each RADICAL-Pilot has one node of the pilot, and none has "
             f"{options.cores * ranks} cores and {options.gpus} GPUs",
             field=field,
         )

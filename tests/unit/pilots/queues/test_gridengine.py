@@ -72,6 +72,7 @@ def test_waiting_held_and_broken_jobs_are_told_apart() -> None:
         "7": (State.PENDING, ""),
         "8": (State.PENDING, ""),
     }
+    assert found["7"].submitted == datetime(2026, 11, 22, 21, 31, 41, tzinfo=UTC)
     assert found["4"].state is State.FAILED
 
 
@@ -158,6 +159,27 @@ def test_files_of_defaults_make_no_other_job_of_it(commands: Path) -> None:
     command(commands, "qsub", f'printf "%s " "$@" >{commands}/asked; cat >/dev/null; echo 17')
     assert asyncio.run(GridEngineQueue(SITE).submit(job())) == "17"
     assert (commands / "asked").read_text() == "-terse -C #$ -b n -sync n -now n "
+
+
+def test_arrays_and_holds_are_left_out_of_files_of_defaults(
+    commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(commands, "qconf", "exit 1")
+    command(commands, "qsub", f"cat >{commands}/script; echo 17")
+    common = tmp_path / "root" / "default" / "common"
+    common.mkdir(parents=True)
+    (common / "sge_request").write_text("-P physics  # who pays\n")
+    monkeypatch.setenv("SGE_ROOT", str(tmp_path / "root"))
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / ".sge_request"
+    own.write_text("-l fast -m n\n")
+    assert asyncio.run(GridEngineQueue(SITE).submit(job())) == "17"
+    assert "fast" not in (commands / "script").read_text()
+    own.write_text("-t 1-3 -tc 2\n-l fast -h\n-hold_jid 5,6 -p -10\n")
+    assert asyncio.run(GridEngineQueue(SITE).submit(job())) == "17"
+    lines = (commands / "script").read_text().split("\n")
+    assert lines[1:5] == ["#$ -clear", "#$ -P physics", "#$ -l fast", "#$ -p -10"]
+    assert not any(word in line.split() for line in lines for word in ("-t", "-h", "-hold_jid"))
 
 
 def test_garbage_is_no_empty_queue() -> None:

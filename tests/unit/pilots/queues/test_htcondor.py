@@ -23,10 +23,12 @@ def ad(status: int, **values: Any) -> str:
 
 
 def test_a_running_job_has_its_host_and_its_end() -> None:
-    text = ad(2, RemoteHost="slot1_3@node7.example", JobCurrentStartDate=START, PilothouseWalltime=3600)
+    times = {"QDate": START - 60, "JobCurrentStartDate": START, "PilothouseWalltime": 3600}
+    text = ad(2, RemoteHost="slot1_3@node7.example", **times)
     status = parse_jobs(text)["12.0"]
     assert (status.state, status.host, status.tag) == (State.RUNNING, "node7.example", "pilothouse-abc123-p-1")
     assert status.ends == datetime.fromtimestamp(START, UTC) + timedelta(hours=1)
+    assert status.submitted == datetime.fromtimestamp(START - 60, UTC)
 
 
 @pytest.mark.parametrize(

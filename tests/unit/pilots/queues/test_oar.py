@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,7 @@ def test_running_jobs_have_their_host_and_their_end() -> None:
     status = parse_oarstat((RECORDED / "oarstat.json").read_text())["5"]
     assert (status.state, status.reason) == (State.RUNNING, "")
     assert status.host in {"oarnode1", "oarnode2"}
+    assert status.submitted == datetime.fromtimestamp(1795384655, UTC)
 
 
 def test_a_job_that_was_killed_has_the_signal() -> None:

@@ -26,6 +26,7 @@ Job Id: 1234.pbs01
     exec_vnode = (node7:ncpus=4:mem=4194304kb)
     Resource_List.select = 1:ncpus=4:mem=4096mb
     Resource_List.walltime = 01:00:00
+    ctime = Fri Jan 15 09:20:00 2027
     stime = Fri Jan 15 09:30:00 2027
     Variable_List = PBS_O_HOME=/home/ada,PBS_O_LANG=C,BASH_FUNC_module%%=() {{
  eval `/usr/bin/modulecmd bash $*`
@@ -74,6 +75,7 @@ def test_a_listing_has_states_reasons_hosts_and_times() -> None:
     running = jobs["1234.pbs01"]
     assert (running.state, running.host, running.reason) == (State.RUNNING, "node7", "")
     assert running.ends == datetime(2027, 1, 15, 8, 30, tzinfo=UTC) + timedelta(hours=1)
+    assert running.submitted == datetime(2027, 1, 15, 8, 20, tzinfo=UTC)
     waiting = jobs["1235.pbs01"]
     assert waiting.state is State.PENDING
     assert waiting.tag == "pilothouse-abc123-a-very-long-name-of-a-pilot-that-qstat-breaks-into-two-lines-2"

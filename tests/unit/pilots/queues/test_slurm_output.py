@@ -17,15 +17,15 @@ from tests.unit.pilots.queues.jobs import job as make_job
 
 SQUEUE = """\
 CLUSTER: c1
-pilothouse-abc123-s-1|1|FAILED|NonZeroExitCode|1795383534|1795383537|n1|768|
-t.sh|2|PENDING|PartitionNodeLimit|N/A|N/A||0|
-pilothouse-abc123-s-2|3|RUNNING|None|1795383537|1795384137|n1|0|
-name¦with¦bars|4|PENDING|Resources|1795384137|1795384737||0|
-x|5|TIMEOUT|TimeLimit|1795383537|1795383600|n2|15|
-x|6|CANCELLED|None|1795383537|1795383600|n2|0|
-x|7|COMPLETED|None|1795383537|1795383600|n2|0|
-x|8|NODE_FAIL|None|1795383537|1795383600|n2|0|
-x|9|CONFIGURING|None|1795383537|1795384137|cloud7|0|
+pilothouse-abc123-s-1|1|FAILED|NonZeroExitCode|1795383534|1795383537|n1|768|1795383500|
+t.sh|2|PENDING|PartitionNodeLimit|N/A|N/A||0|1795383500|
+pilothouse-abc123-s-2|3|RUNNING|None|1795383537|1795384137|n1|0|1795383500|
+name¦with¦bars|4|PENDING|Resources|1795384137|1795384737||0|1795383500|
+x|5|TIMEOUT|TimeLimit|1795383537|1795383600|n2|15|1795383500|
+x|6|CANCELLED|None|1795383537|1795383600|n2|0|1795383500|
+x|7|COMPLETED|None|1795383537|1795383600|n2|0|1795383500|
+x|8|NODE_FAIL|None|1795383537|1795383600|n2|0|1795383500|
+x|9|CONFIGURING|None|1795383537|1795384137|cloud7|0|1795383500|
 """
 
 
@@ -44,6 +44,7 @@ def test_a_job_s_state_host_and_times() -> None:
     assert running.ends == datetime.fromtimestamp(1795384137, UTC)
     assert running.tag == "pilothouse-abc123-s-2"
     assert running.expected_start is None
+    assert running.submitted == datetime.fromtimestamp(1795383500, UTC)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_host_that_is_being_booted_is_starting() -> None:
 
 @pytest.mark.parametrize("name", ["two\nlines", "x|11|RUNNING|None|1|2|n1|0|\n12|", "a\u2028b\x0bc\x85d\x1e", "\n\n"])
 def test_a_name_may_be_anything(name: str) -> None:
-    row = separated("NAME|10|RUNNING|None|1795383537|1795384137|n1|0|\n").replace("NAME", name)
+    row = separated("NAME|10|RUNNING|None|1795383537|1795384137|n1|0|1795383500|\n").replace("NAME", name)
     found = parse_squeue(row + SQUEUE)
     assert list(found) == [str(number) for number in (10, *range(1, 10))]
     assert found["10"].tag == name.strip()
