@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,7 @@ async def _starts(site: Site, jobs: list[Job]) -> list[datetime | str | None]:
 
 async def _start(queue: Queue, job: Job) -> datetime | str | None:
     try:
-        return await queue.estimate(job)
+        return await queue.estimate(replace(job, count=1))  # arrays that are refused are no reason not to start
     except (Refused, Unavailable) as error:  # the script is worth seeing all the same
         return str(error)
 

@@ -258,6 +258,11 @@ class TestSlurm(SlurmContract):
         bench.folder.mkdir()
         super().test_a_job_that_fails_has_its_exit_code_and_its_log(bench)
 
+    def test_members_of_an_array_are_jobs_like_others(self, bench: Bench) -> None:
+        """What Slurm itself has to say of one is in its log, too."""
+        super().test_members_of_an_array_are_jobs_like_others(bench)
+        asyncio.run(bench.said("CANCELLED", "p-9"))
+
     def check_waiting(self, status: JobStatus) -> None:
         assert status.reason in (
             "Resources: no node that fits is free", "Priority: others are ahead in the queue",

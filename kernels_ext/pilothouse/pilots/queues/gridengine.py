@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import getpass
 import re
-import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
@@ -15,20 +14,15 @@ from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
+from pilothouse.pilots.queues.gridengine_customs import MEMORY, Customs, ask_customs
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
-from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.protocols import Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
-from pilothouse.pilots.queues.surroundings import cleaned
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
-#: Parallel environments of one host go by these names; others are told by their allocation rule.
-SHARED_MEMORY = ("smp", "threaded", "threads", "openmp", "shm", "shared", "serial")
-#: What sites call memory that is granted, the usual one first.
-MEMORY = ("m_mem_free", "mem_free", "mem_requested", "virtual_free", "h_vmem", "h_rss", "s_vmem")
-GPUS = ("gpu", "gpus", "ngpus", "gpu_card", "cuda")
 #: What files of defaults (sge_request(5): the cluster's, the user's, the folder's) must not make of a job, which would
 #: be no script then, or waited for. Everything else that the script says wins over them by itself. ``-clear`` would
 #: drop what a cluster's own file has for all jobs, too: a project, or a resource that each needs.
@@ -54,39 +48,6 @@ MEANING = (
 _BESIDE_THE_POINT = re.compile(r"not contained in its hard queue list|Job is in error state")
 
 
-@dataclass(frozen=True)
-class Customs:
-    """What an installation calls things.
-
-    Attributes
-    ----------
-    environment
-        The parallel environment for several slots of one host.
-    resources
-        What can be asked for with ``-l``, and whether a request is "NO" reservation, counted for each slot ("YES")
-        or for the whole "JOB".
-    """
-
-    environment: str = "smp"
-    resources: dict[str, str] = field(default_factory=dict)
-
-    def memory(self, size: int, slots: int) -> str:
-        """The request for so many bytes; empty where memory can't be asked for."""
-        granted = [name for name in MEMORY if self.resources.get(name, "NO") != "NO"]
-        # Where none is granted, a host that has as much: what is free now may be so for a moment only, and -w e
-        # would refuse the job for it.
-        name = granted[0] if granted else "mem_total"
-        if name not in self.resources:
-            return ""
-        share = size // slots if self.resources[name] == "YES" else size
-        return f"-l {name}={max(share // 2**20, 1)}M"
-
-    def gpus(self, count: int) -> str:
-        """The request for so many GPUs."""
-        known = [name for name in GPUS if name in self.resources]
-        return f"-l {known[0] if known else GPUS[0]}={count}"
-
-
 class GridEngineQueue:
     """One Grid Engine: the one that the environment (``SGE_ROOT``, ``SGE_CELL``) means."""
 
@@ -97,14 +58,14 @@ class GridEngineQueue:
 
     def script(self, job: Job) -> str:
         """The script for qsub. What memory, GPUs and slots are called here is asked, where it is not known yet."""
-        return self._script(job, self._customs or _customs(self._timeout))
+        return self._script(job, self._customs or ask_customs(self._timeout))
 
     def _script(self, job: Job, customs: Customs) -> str:
         kind = job.kind
         slots = kind.cores or 1
         own = " ".join(kind.directives or [])
         # -r n: a node that is started twice is none. -w e: what can never run is refused at once.
-        log, below = logged(job)
+        log, below = logged(job, "SGE_TASK_ID - 1")
         directives = [f"-o {log}", "-S /bin/bash", "-r n", "-w e"]
         if slots > 1 and "-pe " not in own:
             directives.append(f"-pe {customs.environment} {slots}")
@@ -116,6 +77,8 @@ class GridEngineQueue:
             directives.append(f"-l {kind.constraint}")
         if kind.exclusive:
             directives.append("-l exclusive=true")
+        if job.count > 1:
+            directives.append(f"-t 1-{job.count}")
         if job.after:
             directives.append(f"-hold_jid {job.after}")
         written = dask_job(
@@ -128,12 +91,21 @@ class GridEngineQueue:
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
+        return await self._submit(job, "")
+
+    async def submit_array(self, job: Job) -> list[str]:
+        """``qsub -t``; Grid Engine counts members from 1."""
+        number = await self._submit(job, f".1-{job.count}:1")
+        return [f"{number}.{task}" for task in range(1, job.count + 1)]
+
+    async def _submit(self, job: Job, tasks: str) -> str:
+        """The job's number, behind which qsub says its `tasks`."""
         customs = self._customs
         if customs is None:
-            customs = await asyncio.to_thread(_customs, self._timeout)
+            customs = await asyncio.to_thread(ask_customs, self._timeout)
         self._customs = customs if customs.resources else None  # where nothing was answered, ask again the next time
         text = await self._ask(["qsub", "-terse", *NEUTRAL], text=self._script(job, customs))
-        number = text.strip().rpartition("\n")[2]
+        number = text.strip().rpartition("\n")[2].removesuffix(tasks)
         if not number.isdecimal():
             raise Unavailable(f"qsub answered {text.strip()[:200]!r} in place of a job's number")
         return number
@@ -147,10 +119,11 @@ class GridEngineQueue:
         ]  # fmt: skip
         if stuck:
             try:
-                reasons = parse_reasons(await self._ask(["qstat", "-xml", "-j", ",".join(stuck)]))
+                numbers = dict.fromkeys(job.partition(".")[0] for job in stuck)
+                reasons = parse_reasons(await self._ask(["qstat", "-xml", "-j", ",".join(numbers)]))
             except Refused:  # one of them has just gone
                 reasons = {}
-            found |= {job: _because(found[job], reasons.get(job, "")) for job in stuck}
+            found |= {job: _because(found[job], reasons.get(job.partition(".")[0], "")) for job in stuck}
         broken = [job for job in stuck if found[job].state is State.FAILED]
         await self.cancel(broken)  # a job in Grid Engine's error state stays in the queue for ever
         return found
@@ -191,31 +164,6 @@ class GridEngineQueue:
         return await output(argv, system="gridengine", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
-def _customs(timeout: float) -> Customs:
-    """Ask ``qconf``, as far as it answers."""
-
-    def ask(*options: str) -> str:
-        try:
-            done = subprocess.run(
-                ["qconf", *options], capture_output=True, text=True, timeout=timeout, check=True,
-                env=cleaned("gridengine"),
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError):
-            return ""
-        return done.stdout
-
-    names = ask("-spl").split()
-    names.sort(key=lambda name: SHARED_MEMORY.index(name) if name in SHARED_MEMORY else len(SHARED_MEMORY))
-    environments = (name for name in names if re.search(r"(?m)^allocation_rule\s+\$pe_slots", ask("-sp", name)))
-    return Customs(next(environments, "smp"), parse_resources(ask("-sc")))
-
-
-def parse_resources(text: str) -> dict[str, str]:
-    """``qconf -sc``: what can be asked for, and whether a request is counted (NO, YES for each slot, JOB)."""
-    rows = [line.split() for line in text.split("\n") if not line.startswith("#")]
-    return {row[0]: row[5] for row in rows if len(row) >= 8 and row[4] in ("YES", "FORCED")}
-
-
 def parse_qstat(text: str) -> dict[str, JobStatus]:
     """``qstat -xml -r``: the jobs that run and those that wait."""
     try:
@@ -224,10 +172,12 @@ def parse_qstat(text: str) -> dict[str, JobStatus]:
         jobs = list(re.findall(r"<job_list.*?</job_list>", text, re.DOTALL))
         if not jobs:
             raise
-    return dict(readable(jobs, _job, "qstat", "jobs", _shown))
+    found = readable(jobs, _job, "qstat", "jobs", _shown)
+    return {job: status for members in found for job, status in members.items()}
 
 
-def _job(listed: ElementTree.Element | str) -> tuple[str, JobStatus]:
+def _job(listed: ElementTree.Element | str) -> dict[str, JobStatus]:
+    """A job, or members of an array: those that wait are listed together. Of others' arrays, one member is enough."""
     job = _tree(listed, "qstat") if isinstance(listed, str) else listed
     word, host = _text(job, "state"), _text(job, "queue_name").rpartition("@")[2]
     state = _state(word)
@@ -236,10 +186,19 @@ def _job(listed: ElementTree.Element | str) -> tuple[str, JobStatus]:
     ends = None
     if state is State.RUNNING and started and walltime:
         ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=walltime)
-    # Of two jobs with one number (tasks of an array), one is enough: ours have none.
-    return _text(job, "JB_job_number"), JobStatus(
-        state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends
-    )
+    number, name, tasks = (_text(job, each) for each in ("JB_job_number", "JB_name", "tasks"))
+    status = JobStatus(state, _word(word), host=host if state is State.RUNNING else "", tag=name, ends=ends)
+    if not tasks or not name.startswith(tag()):
+        return {number: status}
+    return {f"{number}.{task}": replace(status, tag=member(name, task - 1)) for task in _tasks(tasks)}
+
+
+def _tasks(text: str) -> Iterator[int]:
+    """``"3"``, ``"1-10:1"``, ``"2,5-7:1"``."""
+    for part in text.split(","):
+        first, _, rest = part.partition("-")
+        last, _, step = rest.partition(":")
+        yield from range(int(first), int(last or first) + 1, int(step or 1))
 
 
 def _shown(listed: ElementTree.Element | str) -> str:
@@ -282,11 +241,14 @@ def parse_qacct(text: str) -> dict[str, JobStatus]:
         if exit_code:
             reasons.append(f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}")
         state = State.FAILED if reasons else State.FINISHED
-        found[values["jobnumber"]] = JobStatus(
+        number, name, task = (values.get(each, "") for each in ("jobnumber", "jobname", "taskid"))
+        if task.isdecimal():
+            number, name = f"{number}.{task}", member(name, int(task) - 1)
+        found[number] = JobStatus(
             state,
             ", ".join(reasons),
             host=values.get("hostname", ""),
-            tag=values.get("jobname", ""),
+            tag=name,
             exit_code=exit_code,
         )
     return found

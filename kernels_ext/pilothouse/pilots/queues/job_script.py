@@ -13,6 +13,8 @@ from pilothouse.pilots.queues.protocols import Job
 
 #: What no batch system takes for more than letters: ``%j``, ``$HOME``, ``host:path``, ``a,b`` and quotes are to some.
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@-]+")
+#: The shell's variable for the name of the node, in an array.
+_MEMBER = "node_name"
 #: What ends a job whose set-up fails: bash's own trap for commands that fail. It counts lines from where it stands, and
 #: heeds a line as a whole: not what fails inside of a function, where bash has none, or of a file that the line reads.
 _TRAP = """\
@@ -41,7 +43,7 @@ def job_script(job: Job, header: str) -> str:
     if python_path:  # before what modules have there
         lines.append(f'export PYTHONPATH={shlex.quote(python_path)}"${{PYTHONPATH:+:$PYTHONPATH}}"')
     lines += _exports(job.description.environment.variables)
-    command = shlex.join(job.command)
+    command = _command(job)
     if not job.site.epilogue:
         return "\n".join([*lines, f"exec {command}", ""])
     return "\n".join([
@@ -77,23 +79,61 @@ def _exports(variables: Mapping[str, str]) -> list[str]:
     return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
+def _command(job: Job) -> str:
+    words = [shlex.quote(word) for word in job.command]
+    if job.count > 1:
+        words[job.command.index(job.name)] = f'"${_MEMBER}"'
+    return " ".join(words)
+
+
 def plain(path: str) -> bool:
     """Whether every batch system takes the path as it is written."""
     return _PLAIN.fullmatch(path) is not None
 
 
-def own_log(job: Job) -> str:
-    """The line by which a job writes its own log, for batch systems that hand over what it prints when it has ended."""
-    return f"exec >>{shlex.quote(str(job.log))} 2>&1"
+def member_line(job: Job, index: str) -> str:
+    """The line by which a member of an array knows its name; it stands before all that needs it.
+
+    Parameters
+    ----------
+    index
+        Its index, from 0, as the shell computes it from what the batch system says.
+    """
+    stem, _, number = job.name.rpartition("-")
+    return f"{_MEMBER}={shlex.quote(stem)}-$(({number} + {index}))"
 
 
-def logged(job: Job) -> tuple[str, str]:
-    """The path of the job's log for the batch system, and the line below the header that this takes.
+def log_word(job: Job) -> str:
+    """The path of the log for the shell."""
+    if job.count == 1:
+        return shlex.quote(str(job.log))
+    return f'{shlex.quote(str(job.log.parent))}/"${_MEMBER}"{shlex.quote(job.log.suffix)}'
 
-    A path that may mean more to it than its letters is left to the job.
+
+def own_log(job: Job, index: str = "") -> str:
+    """The lines by which a job writes its own log, for batch systems that keep what it prints until it has ended.
+
+    Parameters
+    ----------
+    index
+        As for :func:`member_line`, where the batch system has arrays.
+    """
+    line = f"exec >>{log_word(job)} 2>&1"
+    return line if job.count == 1 else f"{member_line(job, index)}\n{line}"
+
+
+def logged(job: Job, index: str = "") -> tuple[str, str]:
+    """The path of the job's log for the batch system, and the lines below the header that this takes.
+
+    A path that may mean more to it than its letters is left to the job; so are those of an array.
+
+    Parameters
+    ----------
+    index
+        As for :func:`member_line`, where the batch system has arrays.
     """
     path = str(job.log)
-    return (path, "") if plain(path) else ("/dev/null", f"\n{own_log(job)}")
+    return (path, "") if job.count == 1 and plain(path) else ("/dev/null", f"\n{own_log(job, index)}")
 
 
 async def write_program(path: Path, text: str) -> None:

@@ -18,10 +18,11 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, own_log
-from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.protocols import Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
 WAITING = set("QHWTM")
@@ -42,11 +43,12 @@ PBS_EXIT = {
     -29: "its walltime was over",
 }
 #: Jobs that are asked for and have gone: the others are printed nevertheless.
-_GONE = re.compile(r"Unknown Job Id|Job has finished|Job has been moved", re.IGNORECASE)
+_GONE = re.compile(r"Unknown Job Id|Job has finished|Job has been moved|finished array subjob", re.IGNORECASE)
 _UNREACHABLE = re.compile(
     r"cannot connect to server|Connection refused|errno=1\d\d|No default server|Communication fail"
 )
 _NUMBER = re.compile(r"\d+(\[\d*\])?(\.\S+)?")
+_MEMBER = re.compile(r"\d+\[(\d+)\](\.\S+)?")
 
 
 class PBSQueue:
@@ -66,7 +68,10 @@ class PBSQueue:
             chunk.append(f"ngpus={kind.gpus}")
         if kind.constraint:
             chunk.append(kind.constraint)
-        directives = ["-j oe", "-o /dev/null", "-r n", "-S /bin/bash"]
+        # A node that is started twice is none; but PBS takes no array whose members may not be: a second start is a
+        # node that has come back, or an orphan.
+        again = [f"-J 0-{job.count - 1}", "-r y"] if job.count > 1 else ["-r n"]
+        directives = ["-j oe", "-o /dev/null", *again, "-S /bin/bash"]
         if kind.exclusive:
             directives.append("-l place=excl")
         if job.after:
@@ -77,7 +82,7 @@ class PBSQueue:
             walltime=clock(kind.walltime) if kind.walltime else None,
             directives=[*directives, *(kind.directives or [])],
         )  # fmt: skip
-        return job_script(job, f"{written.job_header}\n{own_log(job)}")
+        return job_script(job, f"{written.job_header}\n{own_log(job, 'PBS_ARRAY_INDEX')}")
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
@@ -87,11 +92,23 @@ class PBSQueue:
             raise Unavailable(f"qsub answered {number[:200]!r} in place of a job's number")
         return number
 
+    async def submit_array(self, job: Job) -> list[str]:
+        """``qsub -J``; PBS's id for it, ``123[].server``, has brackets for the index."""
+        number = await self.submit(job)
+        before, brackets, after = number.partition("[]")
+        if not brackets:
+            raise Unavailable(f"qsub answered {number!r} in place of an array's number")
+        return [f"{before}[{index}]{after}" for index in range(job.count)]
+
     async def poll(self) -> dict[str, JobStatus]:
-        """One ``qselect`` for whose jobs they are, and one ``qstat`` for all of them where there are any."""
+        """One ``qselect`` for whose jobs they are, one ``qstat`` for all of them, and one for members of our arrays."""
         text = await self._asked(["qselect", "-u", getpass.getuser()])
         ids = readable(text.split(), _number, "qselect", "jobs")
-        return await self._jobs(["qstat", "-f"], ids) if ids else {}
+        found = await self._jobs(["qstat", "-f"], ids) if ids else {}
+        arrays = [job for job, status in found.items() if "[]" in job and status.tag.startswith(tag())]
+        if arrays:
+            found |= await self._jobs(["qstat", "-t", "-f"], arrays)
+        return {job: status for job, status in found.items() if job not in arrays}
 
     async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """``qstat -x``, where the site has PBS remember."""
@@ -161,12 +178,13 @@ def _job(paragraph: tuple[str, dict[str, str]]) -> tuple[str, JobStatus]:
     overdue = walltime is not None and used is not None and used >= walltime
     state = State.STARTING if letter == "R" and job.get("substate") == PROVISIONING else _state(letter, status)
     started = _time(job.get("stime", ""))
+    name, index = title.removeprefix("Job Id: "), _MEMBER.fullmatch(title.removeprefix("Job Id: "))
     exit_code = (256 - status if status >= 256 else status) if status is not None and status >= 0 else None
-    return title.removeprefix("Job Id: "), JobStatus(
+    return name, JobStatus(
         state,
-        _ended(status, exit_code, overdue) if state.ended else _reason(letter, job),
+        _ended(status, exit_code, overdue, started is not None) if state.ended else _reason(letter, job),
         host=job.get("exec_host", "").partition("/")[0],
-        tag=job.get("Job_Name", ""),
+        tag=member(job.get("Job_Name", ""), int(index[1])) if index else job.get("Job_Name", ""),
         expected_start=_time(job.get("estimated.start_time", "")) if state is State.PENDING else None,
         ends=started + timedelta(seconds=walltime) if state is State.RUNNING and started and walltime else None,
         exit_code=exit_code if state.ended else None,
@@ -252,9 +270,9 @@ def _reason(letter: str, job: dict[str, str]) -> str:
     return re.sub(r"^Not Running: ", "", job.get("comment", ""))
 
 
-def _ended(status: int | None, exit_code: int | None, overdue: bool) -> str:
+def _ended(status: int | None, exit_code: int | None, overdue: bool, began: bool) -> str:
     if status is None:
-        return "deleted before it started"
+        return "PBS does not say how" if began else "deleted before it started"
     if status < 0:
         return PBS_EXIT.get(status, f"PBS ended it ({status})")
     parts = ["its walltime was over"] if overdue and status >= 256 else []

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import QueueLimits, Site
@@ -19,18 +19,19 @@ ONE_BLAS_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS
 
 @dataclass(frozen=True)
 class Job:
-    """A batch job to be: one node of a pilot.
+    """A batch job to be: one node of a pilot; or an array of them, whose numbers follow one another.
 
     Attributes
     ----------
     name
-        The node's name.
+        The node's name; an array's first one's.
     tag
         The job's name in the batch system, from :func:`pilothouse.registry.naming.tag`: by it orphans are known.
     command
-        What the job has to execute, from :func:`node_command` and the like.
+        What the job has to execute, from :func:`node_command` and the like. In an array, each member has its own name
+        for the first word that is `name`.
     log
-        The file for what it prints, on the shared file system.
+        The file for what it prints, on the shared file system; in an array, each member's is called after itself.
     description, kind, site
         What the pilot asked for, the kind of this node with everything filled in, and the site's customs.
     environment
@@ -39,6 +40,8 @@ class Job:
         Id of a job that must have ended, however, before this one starts; empty for none.
     scratch
         A folder of this host that goes with the job, where the job runs on this host.
+    count
+        The members of an array; 1 is none.
     """
 
     name: str
@@ -51,6 +54,13 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     after: str = ""
     scratch: Path | None = None
+    count: int = 1
+
+
+def member(name: str, index: int) -> str:
+    """The name of an array's member of that index, from 0, where the first one's is `name`: a node's, or its job's."""
+    stem, _, number = name.rpartition("-")
+    return f"{stem}-{int(number) + index}" if number.isdecimal() else name
 
 
 def node_command(arguments: Sequence[str], site: Site) -> list[str]:
@@ -69,7 +79,7 @@ class JobStatus:
     reason
         Why it waits, or how it ended, in the batch system's words.
     tag
-        The job's name.
+        The job's name; of a member of an array, what :func:`member` makes of it.
     host
         Where it runs.
     expected_start, ends
@@ -122,3 +132,25 @@ class Queue(Protocol):
 
     async def estimate(self, job: Job) -> datetime | None:
         """When the job would start if it were submitted now (UTC); None when the batch system can't tell."""
+
+
+@runtime_checkable
+class ArrayQueue(Queue, Protocol):
+    """A batch system that takes many equal jobs at once; the others are given them one by one.
+
+    In everything else a member of an array is a job like others: with an id of its own, a state, an end.
+    """
+
+    async def submit_array(self, job: Job) -> list[str]:
+        """Hand over the ``job.count`` jobs, two or more, with one command; their ids, in the order of their numbers.
+
+        Raises
+        ------
+        Refused
+            The batch system said no to all of them; the message has its own words.
+        """
+
+
+def arrays_of(queue: Queue, site: Site) -> ArrayQueue | None:
+    """`queue`, where it takes arrays and the site wants them."""
+    return queue if site.job_arrays and isinstance(queue, ArrayQueue) else None

@@ -65,6 +65,9 @@ class Site(BaseModel):
     launcher: Text = Field(default="", description="what starts MPI ranks, such as 'mpiexec'; found where empty")
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
     dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")
+    job_arrays: bool = Field(
+        default=True, description="whether nodes are submitted many at once, as job arrays, where the system has them"
+    )
     patience: Duration = Field(default=300.0, ge=0, description="seconds that nodes wait for a supervisor to come back")
     start_timeout: Duration = Field(default=60.0, ge=1, description="seconds from a job's start to its worker")
     drain: Duration = Field(default=60.0, ge=1, description="seconds that a node may take to hand over what it has")

@@ -12,15 +12,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.queues.gridengine import (
-    Customs,
-    GridEngineQueue,
-    parse_limits,
-    parse_qacct,
-    parse_qstat,
-    parse_reasons,
-    parse_resources,
-)
+from pilothouse.pilots.queues.gridengine import GridEngineQueue, parse_limits, parse_qacct, parse_qstat, parse_reasons
+from pilothouse.pilots.queues.gridengine_customs import Customs, parse_resources
 from pilothouse.pilots.queues.protocols import Job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
