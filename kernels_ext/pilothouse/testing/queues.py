@@ -13,7 +13,7 @@ import pytest
 from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.queues.protocols import ArrayQueue, Job, JobStatus, Queue
+from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue, TakesArrays
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
@@ -66,7 +66,6 @@ class Bench:
 
     async def said(self, text: str, name: str) -> None:
         """Until the text is in the log of the node `name`."""
-
         log = self.folder / f"{name}.log"
         await eventually_async(
             lambda: log.exists() and text in log.read_text(), f"{text!r} in the log of {name}", PATIENCE_S, pause=0.1
@@ -157,7 +156,7 @@ class QueueContract:
     def test_members_of_an_array_are_jobs_like_others(self, bench: Bench) -> None:
         """Of as many as there are hosts and three more, each on a host of its own; for queues that have arrays."""
         queue = bench.queue
-        if not isinstance(queue, ArrayQueue):
+        if not isinstance(queue, TakesArrays):
             pytest.skip(f"{self.system} has no arrays")
         count = len(self.hosts) + 3
         names = [f"p-{8 + index}" for index in range(count)]  # from one digit to two

@@ -135,8 +135,8 @@ class Queue(Protocol):
 
 
 @runtime_checkable
-class ArrayQueue(Queue, Protocol):
-    """A batch system that takes many equal jobs at once; the others are given them one by one.
+class TakesArrays(Protocol):
+    """A :class:`Queue` that takes many equal jobs at once; the others are given them one by one.
 
     In everything else a member of an array is a job like others: with an id of its own, a state, an end.
     """
@@ -151,6 +151,6 @@ class ArrayQueue(Queue, Protocol):
         """
 
 
-def arrays_of(queue: Queue, site: Site) -> ArrayQueue | None:
+def arrays_of(queue: Queue, site: Site) -> TakesArrays | None:
     """`queue`, where it takes arrays and the site wants them."""
-    return queue if site.job_arrays and isinstance(queue, ArrayQueue) else None
+    return queue if site.job_arrays and isinstance(queue, TakesArrays) else None

@@ -175,8 +175,8 @@ def _each(found: Iterable[tuple[str, JobStatus]]) -> dict[str, JobStatus]:
     """The jobs by their numbers; of our arrays, each member by itself."""
     jobs = {}
     for number, status in found:
-        array = _MEMBERS.fullmatch(number) if status.tag.startswith(tag()) else None
-        if array is None:
+        array = _MEMBERS.fullmatch(number)
+        if array is None or not status.tag.startswith(tag()):
             jobs[number] = status
             continue
         for part in (array[2] or array[3]).split(","):

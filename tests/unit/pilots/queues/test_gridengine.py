@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pilothouse.pilots.queues.gridengine_customs import Customs, parse_resources
 from pilothouse.pilots.queues.protocols import Job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -156,6 +158,17 @@ def test_files_of_defaults_make_no_other_job_of_it(commands: Path) -> None:
     command(commands, "qsub", f'printf "%s " "$@" >{commands}/asked; cat >/dev/null; echo 17')
     assert asyncio.run(GridEngineQueue(SITE).submit(job())) == "17"
     assert (commands / "asked").read_text() == "-terse -C #$ -b n -sync n -now n "
+
+
+def test_members_of_our_arrays_are_told_one_by_one() -> None:
+    text = (RECORDED / "qstat.xml").read_text().replace("pilothouse-abc-p-2", tag("p-2"))
+    text = text.replace("<slots>", "<tasks>TASKS</tasks><slots>")
+    listed = parse_qstat(text.replace("TASKS", "3,9-10:1", 1))
+    members = {job: status.tag.removeprefix(tag()) for job, status in listed.items() if status.tag.startswith(tag())}
+    assert members == {"2.3": "p-4", "2.9": "p-10", "2.10": "p-11"}
+    ended = (RECORDED / "qacct.txt").read_text()
+    found = parse_qacct(re.sub(r"(?s)(jobnumber +1 .*?taskid +)undefined", r"\g<1>10", ended, count=1))
+    assert found["1.10"].tag == "pilothouse-abc-p-10"
 
 
 def test_garbage_is_no_empty_queue() -> None:
