@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import shutil
 import time
@@ -72,6 +73,7 @@ async def sweep_queue(
         Whether to end them.
     """
     found = []
+    record_of = functools.cache(PILOTS.find)  # each is read once, however many jobs it has
     for job, status in (await queue.poll()).items():
         if status.state.ended or not status.tag.startswith(tag()):
             continue
@@ -79,7 +81,7 @@ async def sweep_queue(
         pilot = node.rpartition("-")[0]
         if only and pilot != only:
             continue
-        why = _why(PILOTS.find(pilot), site, spare_lost)
+        why = _why(record_of(pilot), site, spare_lost)
         if why:
             found.append(Orphan(site.name, job, pilot, node, status.state, why))
     if end and found:

@@ -167,7 +167,7 @@ def test_members_of_our_arrays_are_told_one_by_one() -> None:
     members = {job: status.tag.removeprefix(tag()) for job, status in listed.items() if status.tag.startswith(tag())}
     assert members == {"2.3": "p-4", "2.9": "p-10", "2.10": "p-11"}
     ended = (RECORDED / "qacct.txt").read_text()
-    found = parse_qacct(re.sub(r"(?s)(jobnumber +1 .*?taskid +)undefined", r"\g<1>10", ended, count=1))
+    found = parse_qacct(re.sub(r"(jobnumber +1\ntaskid +)undefined", r"\g<1>10", ended, count=1))
     assert found["1.10"].tag == "pilothouse-abc-p-10"
 
 
