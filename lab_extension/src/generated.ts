@@ -420,6 +420,8 @@ export interface components {
             readonly placement: "login" | "job";
             /** @description whether pilots have Dask's dashboard */
             readonly dashboard: boolean;
+            /** @description whether nodes are submitted many at once, as job arrays, where the system has them */
+            readonly job_arrays: boolean;
             /** @description seconds that nodes wait for a supervisor to come back */
             readonly patience: number;
             /** @description seconds from a job's start to its worker */

@@ -117,7 +117,7 @@ def preview(site: str = "local", **description: Any) -> Preview:
 
 
 def script(site: str = "local", **description: Any) -> str:
-    """The job script that each of such a pilot's nodes would be submitted with; nothing is submitted.
+    """The job script that such a pilot's nodes would be submitted with, each or many together; nothing is submitted.
 
     Parameters
     ----------
