@@ -96,7 +96,8 @@ def qstat(engine: Engine, arguments: list[str]) -> None:
         jobs = [job for job in shown if name_of(job) == argument]
         array = [job for job in shown if array_of(job) == argument]
         if any(job["state"] != "ended" for job in array):
-            print(f"Job Id: {argument}\n    Job_Name = {array[0]['name']}\n    job_state = B\n    array = True\n")
+            print(f"Job Id: {argument}\n    Job_Name = {array[0]['name']}\n    job_state = B\n    array = True")
+            print(f"    array_indices_submitted = 0-{len(array) - 1}\n")
             for job in array if "-t" in arguments else ():
                 show(job)
         elif not jobs:

@@ -21,7 +21,7 @@ from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.htcondor import HTCondorQueue
 from pilothouse.pilots.queues.lsf import LSFQueue
-from pilothouse.pilots.queues.pbs import PBSQueue
+from pilothouse.pilots.queues.pbs import PBSQueue, parse_qstat
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.queues.psij import PSIJQueue
 from pilothouse.pilots.queues.slurm import SlurmQueue
@@ -149,8 +149,8 @@ class TestFakePBS(FakeContract):
         async def steps() -> None:
             ended, running = await bench.submit("true"), await bench.submit("sleep 600", "p-2")
             await bench.until(ended, lambda status: status.state.ended)
-            asked = PBSQueue._jobs(bench.queue, ["qstat", "-f"], [ended, running])  # type: ignore[arg-type]
-            assert list(await asked) == [running]
+            asked = PBSQueue._listed(bench.queue, ["qstat", "-f"], [ended, running])  # type: ignore[arg-type]
+            assert list(parse_qstat(await asked)) == [running]
 
         asyncio.run(steps())
 

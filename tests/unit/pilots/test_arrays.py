@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import NotFound, Refused, Unavailable
-from pilothouse.pilots.queues.jobs import TOGETHER, script_of
-from pilothouse.pilots.queues.protocols import Job, JobStatus, member
+from pilothouse.pilots.queues.jobs import script_of
+from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.supervisor import submitting
 from pilothouse.pilots.supervisor.array_sizes import ArraySizes
 from pilothouse.registry.records import PILOTS, State

@@ -17,7 +17,7 @@ from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.gridengine_customs import MEMORY, Customs, ask_customs
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
-from pilothouse.pilots.queues.protocols import Job, JobStatus, member
+from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.naming import tag
@@ -177,7 +177,7 @@ def parse_qstat(text: str) -> dict[str, JobStatus]:
 
 
 def _job(listed: ElementTree.Element | str) -> dict[str, JobStatus]:
-    """A job, or members of an array: those that wait are listed together. Of others' arrays, one member is enough."""
+    """A job, or members of an array: those that wait are listed together. Of one that can't be ours, one is enough."""
     job = _tree(listed, "qstat") if isinstance(listed, str) else listed
     word, host = _text(job, "state"), _text(job, "queue_name").rpartition("@")[2]
     state = _state(word)
@@ -188,9 +188,10 @@ def _job(listed: ElementTree.Element | str) -> dict[str, JobStatus]:
         ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=walltime)
     number, name, tasks = (_text(job, each) for each in ("JB_job_number", "JB_name", "tasks"))
     status = JobStatus(state, _word(word), host=host if state is State.RUNNING else "", tag=name, ends=ends)
-    if not tasks or not name.startswith(tag()):
+    members = list(_tasks(tasks)) if tasks else []
+    if not members or members[-1] > TOGETHER:
         return {number: status}
-    return {f"{number}.{task}": replace(status, tag=member(name, task - 1)) for task in _tasks(tasks)}
+    return {f"{number}.{task}": replace(status, tag=member(name, task - 1)) for task in members}
 
 
 def _tasks(text: str) -> Iterator[int]:

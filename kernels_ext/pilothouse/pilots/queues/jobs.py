@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilothouse.errors import NotFound
 from pilothouse.pilots.queues.job_script import job_script
-from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, arrays_of, member, node_command
+from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, TOGETHER, Job, arrays_of, member, node_command
 from pilothouse.pilots.queues.surroundings import carried
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
@@ -22,9 +22,6 @@ from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
 from pilothouse.state import home, utcnow, write_atomic
-
-#: The most nodes that are submitted with one command: in between, the set-point is looked at, and who else wants what.
-TOGETHER = 100
 
 
 def node_arguments(record: PilotRecord, node: str, kind: NodeKind) -> list[str]:

@@ -18,11 +18,10 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, own_log
-from pilothouse.pilots.queues.protocols import Job, JobStatus, member
+from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
-from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
 WAITING = set("QHWTM")
@@ -102,26 +101,26 @@ class PBSQueue:
 
     async def poll(self) -> dict[str, JobStatus]:
         """One ``qselect`` for whose jobs they are, one ``qstat`` for all of them, and one for members of our arrays."""
-        text = await self._asked(["qselect", "-u", getpass.getuser()])
-        ids = readable(text.split(), _number, "qselect", "jobs")
-        found = await self._jobs(["qstat", "-f"], ids) if ids else {}
-        arrays = [job for job, status in found.items() if "[]" in job and status.tag.startswith(tag())]
-        if arrays:
-            found |= await self._jobs(["qstat", "-t", "-f"], arrays)
-        return {job: status for job, status in found.items() if job not in arrays}
+        selected = await self._asked(["qselect", "-u", getpass.getuser()])
+        ids = readable(selected.split(), _number, "qselect", "jobs")
+        text = await self._listed(["qstat", "-f"], ids)
+        found = parse_qstat(text)
+        if arrays := parse_arrays(text):
+            found |= parse_qstat(await self._listed(["qstat", "-t", "-f"], arrays))
+        return {job: status for job, status in found.items() if "[]" not in job}
 
     async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """``qstat -x``, where the site has PBS remember."""
         if not ids or not self._history:
             return {}
         try:
-            found = await self._jobs(["qstat", "-x", "-f"], ids)
+            text = await self._listed(["qstat", "-x", "-f"], ids)
         except Unavailable as error:
             if "history" not in str(error):
                 raise
             self._history = False  # "PBS is not configured to maintain job history": nor will it be tomorrow
             return {}
-        return {job: status for job, status in found.items() if status.state.ended}
+        return {job: status for job, status in parse_qstat(text).items() if status.state.ended}
 
     async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
         """``qdel``: SIGTERM, and SIGKILL after PBS's own kill_delay."""
@@ -141,15 +140,17 @@ class PBSQueue:
         """PBS tells only of jobs that it has."""
         return None
 
-    async def _jobs(self, command: list[str], ids: Sequence[str]) -> dict[str, JobStatus]:
+    async def _listed(self, command: list[str], ids: Sequence[str]) -> str | None:
+        """What is printed of these jobs; None where there are none, or all of them have gone."""
+        if not ids:
+            return None
         try:
-            text = await self._ask([*command, *ids])
+            return await self._ask([*command, *ids])
         except Refused as error:
             text = str(error)
             if not _GONE.search(text):
                 raise Unavailable(text) from None
-            return parse_qstat(text) if "Job Id: " in text else {}
-        return parse_qstat(text)
+            return text if "Job Id: " in text else None
 
     async def _asked(self, argv: list[str]) -> str:
         try:
@@ -161,12 +162,24 @@ class PBSQueue:
         return await output(argv, system="pbs", text=text, timeout=self._timeout, unreachable=_UNREACHABLE)
 
 
-def parse_qstat(text: str) -> dict[str, JobStatus]:
-    """``qstat -f``: a paragraph for each job."""
+def parse_qstat(text: str | None) -> dict[str, JobStatus]:
+    """``qstat -f``: a paragraph for each job; None has none, other than a text that is empty."""
+    if text is None:
+        return {}
     # What else stands at the margin is of a variable with line breaks in somebody's environment.
     found = dict(readable(_paragraphs(text, "Job Id: "), _job, "qstat", "jobs"))
     if not found:
         raise Unavailable(f"qstat printed something else than jobs: {text.strip()[:200]!r}")
+    return found
+
+
+def parse_arrays(text: str | None) -> list[str]:
+    """``qstat -f``: the arrays that may be ours."""
+    found = []
+    for title, job in _paragraphs(text or "", "Job Id: "):
+        last = re.search(r"-(\d+)", job.get("array_indices_submitted", ""))
+        if last is not None and int(last[1]) < TOGETHER:
+            found.append(title.removeprefix("Job Id: "))
     return found
 
 

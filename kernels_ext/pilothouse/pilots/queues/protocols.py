@@ -16,6 +16,9 @@ from pilothouse.registry.records import State
 #: One BLAS thread for each of a worker's threads.
 ONE_BLAS_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
+#: The most members of an array: between two of them the set-point is looked at. Longer ones in a listing are not ours.
+TOGETHER = 100
+
 
 @dataclass(frozen=True)
 class Job:

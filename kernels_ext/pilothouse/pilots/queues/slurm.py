@@ -14,11 +14,10 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, log_word, logged, member_line, plain
-from pilothouse.pilots.queues.protocols import Job, JobStatus, member
+from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.queues.surroundings import inherited
 from pilothouse.pilots.sites.site import QueueLimits, Site
-from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
 #: Slurm's states as ours; those in neither table have ended badly.
@@ -60,7 +59,7 @@ SEPARATOR = f"|{secrets.token_hex(4)}|"
 _SAID = {"SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 #: A job's number, and a member's of an array; members that wait, or never started, are one record.
 _NUMBER = re.compile(r"\d+([_+]\S+)?")
-_MEMBERS = re.compile(r"(\d+)_(?:(\d+)|\[([\d,-]+)(?:%\d+)?\])")
+_MEMBERS = re.compile(r"(\d+)_\[?([\d,-]+)(?:%\d+)?\]?")
 
 
 class SlurmQueue:
@@ -172,15 +171,15 @@ def _logged(job: Job) -> tuple[str, str]:
 
 
 def _each(found: Iterable[tuple[str, JobStatus]]) -> dict[str, JobStatus]:
-    """The jobs by their numbers; of our arrays, each member by itself."""
+    """The jobs by their numbers; of arrays that may be ours, each member by itself."""
     jobs = {}
     for number, status in found:
         array = _MEMBERS.fullmatch(number)
-        if array is None or not status.tag.startswith(tag()):
+        parts = [part.partition("-")[::2] for part in array[2].split(",")] if array else []
+        if array is None or any(int(last or first) >= TOGETHER for first, last in parts):
             jobs[number] = status
             continue
-        for part in (array[2] or array[3]).split(","):
-            first, _, last = part.partition("-")
+        for first, last in parts:
             for index in range(int(first), int(last or first) + 1):
                 jobs[f"{array[1]}_{index}"] = replace(status, tag=member(status.tag, index))
     return jobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilothouse.pilots.queues.jobs import TOGETHER
+from pilothouse.pilots.queues.protocols import TOGETHER
 
 
 class ArraySizes:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Unavailable
-from pilothouse.pilots.queues.pbs import PBSQueue, parse_limits, parse_qstat
+from pilothouse.pilots.queues.pbs import PBSQueue, parse_arrays, parse_limits, parse_qstat
 from pilothouse.registry.records import State
 from tests.unit.pilots.queues.jobs import job
 
@@ -181,3 +181,8 @@ def test_members_of_an_array_have_their_own_names_and_ends() -> None:
         ("12[3].pbs01", "p-12", "failed", "PBS does not say how"),
         ("12[4].pbs01", "p-13", "failed", "deleted before it started"),
     ]
+
+
+def test_only_arrays_that_may_be_ours_are_looked_into() -> None:
+    array = "Job Id: {}[].pbs01\n    Job_Name = mine\n    job_state = B\n    array_indices_submitted = 0-{}\n"
+    assert parse_arrays(QSTAT + array.format(12, 99) + array.format(13, 9999)) == ["12[].pbs01"]
