@@ -20,7 +20,7 @@ from pilothouse.registry.folders import SCHEDULER
 from pilothouse.registry.line.tls import tls_files
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.naming import tag
-from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
+from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord
 from pilothouse.state import home, utcnow, write_atomic
 
 
@@ -70,15 +70,17 @@ def first_jobs(description: PilotDescription, site: Site, name: str) -> dict[str
         name=name, site=site.name, created=utcnow(), description=stored, settings=site.model_dump(mode="json"),
         lease_end=utcnow() + timedelta(seconds=description.lease),
     )  # fmt: skip
+    most = _together(site)
     jobs, number = {}, record.next_node
     for kind, nodes in description.wanted().items():
         job = node_job(record, NodeRecord(name=f"{name}-{number}", kind=kind), description.kind(kind))
-        jobs[kind] = replace(job, count=min(nodes, together(site)) or 1)
+        alone = kind == FIRST and (description.placement or site.placement) == "job"  # the supervisor is in it
+        jobs[kind] = replace(job, count=1 if alone else min(nodes, most) or 1)
         number += nodes
     return jobs
 
 
-def together(site: Site) -> int:
+def _together(site: Site) -> int:
     """The most nodes that are submitted there with one command."""
     from pilothouse.pilots.queues import queue_for
 
