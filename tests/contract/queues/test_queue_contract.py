@@ -6,6 +6,7 @@ Grid Engine and OAR are real too, and keep it inside their own hosts: tests/inte
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import socket
 import sys
@@ -140,6 +141,13 @@ class TestFakePBS(FakeContract):
     def test_a_queue_that_is_not_there_is_refused_in_the_batch_systems_words(self, bench: Bench) -> None:
         with pytest.raises(Refused, match="qsub: Unknown queue"):
             asyncio.run(bench.submit("true", queue="nowhere"))
+
+    def test_an_array_that_is_too_long_is_refused_as_a_whole(self, bench: Bench, batch: FakeBatch) -> None:
+        batch.set(max_array_size=3)
+        job = dataclasses.replace(bench.job("true", "p-1"), command=["/bin/true", "p-1"], count=4)
+        with pytest.raises(Refused, match="exceeds server or queue size limit"):
+            asyncio.run(PBSQueue.submit_array(bench.queue, job))  # type: ignore[arg-type]
+        assert not batch.jobs()
 
     def test_where_pbs_remembers_nothing_history_is_empty(self, bench: Bench, batch: FakeBatch) -> None:
         batch.set(history=False)

@@ -1,4 +1,4 @@
-"""Submitting nodes: records first, then jobs, many at once or a few side by side, and not for long: others wait."""
+"""Submitting nodes: records first, then jobs, many with one command, and not for long: others are to be heard."""
 
 from __future__ import annotations
 
