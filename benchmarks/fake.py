@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.protocols import Job, JobStatus, member
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 
@@ -29,9 +29,15 @@ class FakeQueue:
 
     async def submit(self, job: Job) -> str:
         """It waits."""
-        number = str(len(self._jobs) + 1)
-        self._jobs[number] = JobStatus(State.PENDING, "Priority", tag=job.tag)
-        return number
+        return (await self.submit_array(job))[0]
+
+    async def submit_array(self, job: Job) -> list[str]:
+        """They wait."""
+        first = len(self._jobs) + 1
+        ids = [str(first + index) for index in range(job.count)]
+        for index, number in enumerate(ids):
+            self._jobs[number] = JobStatus(State.PENDING, "Priority", tag=member(job.tag, index))
+        return ids
 
     async def poll(self) -> dict[str, JobStatus]:
         """All jobs."""

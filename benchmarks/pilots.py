@@ -246,6 +246,7 @@ def _thousand() -> list[Row]:
     while sum(bool(node.job) for node in pilot.nodes) < 1000:
         time.sleep(0.5)
     submitted = time.perf_counter() - begun
+    calls = len(list(PILOTS.folder(pilot.name).glob("*.sh")))  # of each, the script is kept
     share = share_of_a_core(pilot)
 
     def listed() -> float:
@@ -261,6 +262,7 @@ def _thousand() -> list[Row]:
     cancelled = time.perf_counter() - begun
     return [
         within("1,000 waiting nodes on a fake queue: all submitted (s)", submitted, 60.0),
+        within("the same: calls of the batch system to submit them", calls, 10),
         within("the same: supervisor, share of a core", share, 0.2),
         within("the same: supervisor, memory (MB)", megabytes, 250.0),
         within("the same: record (MB)", size, 2.0),

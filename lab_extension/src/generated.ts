@@ -424,6 +424,8 @@ export interface components {
             readonly dashboard: boolean;
             /** @description nodes that come in one job, each on a host of its own */
             readonly nodes_per_job: number;
+            /** @description whether nodes are submitted many at once, as job arrays, where the system has them */
+            readonly job_arrays: boolean;
             /** @description seconds that nodes wait for a supervisor to come back */
             readonly patience: number;
             /** @description seconds from a job's start to its worker */

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,21 +69,23 @@ class Engine:
         except FileNotFoundError:
             return {}
 
-    def submit(self, script: str, **fields: Any) -> int:
-        """A new job; its number."""
+    def submit(self, script: str, members: Sequence[dict[str, str]] = (), **fields: Any) -> int:
+        """A new job; its number. Or an array, with these variables for each of its `members`; the first one's."""
         with self.locked():
-            number = max((int(path.stem) for path in (self.folder / "jobs").glob("*.json")), default=100) + 1
-            path = self.folder / "scripts" / f"{number}.sh"
+            first = max((int(path.stem) for path in (self.folder / "jobs").glob("*.json")), default=100) + 1
+            path = self.folder / "scripts" / f"{first}.sh"
             path.write_text(script)
-            job = {
-                "number": number, "name": "job", "cores": 1, "nodes": 1, "hosts": [], "memory": 0, "walltime": 3600.0,
-                "after": 0, "held": False, "queue": "", "folder": os.getcwd(), "script": str(path), "state": "pending",
-                "host": "", "reason": "", "submitted": time.time(), "started": None, "ended": None, "status": None,
-                "cause": "", "runner": 0,
-            }  # fmt: skip
-            self.write({**job, **{name: value for name, value in fields.items() if value is not None}})
+            for number, variables in enumerate(members or [{}], first):
+                job = {
+                    "number": number, "name": "job", "cores": 1, "nodes": 1, "hosts": [], "memory": 0,
+                    "walltime": 3600.0, "after": 0, "held": False, "queue": "", "folder": os.getcwd(),
+                    "script": str(path), "state": "pending", "host": "", "reason": "", "submitted": time.time(),
+                    "started": None, "ended": None, "status": None, "cause": "", "runner": 0,
+                    "array": first if members else 0, "variables": variables,
+                }  # fmt: skip
+                self.write({**job, **{name: value for name, value in fields.items() if value is not None}})
         self.advance()
-        return number
+        return first
 
     def advance(self) -> None:
         """Start what fits, in the order of submission; say why the others wait."""
@@ -138,6 +140,7 @@ class Engine:
             start_new_session=True,
             env={
                 **{name: value for name, value in os.environ.items() if name in KEPT},
+                **job["variables"],
                 "PATH": f"{self.folder / 'hosts' / host}:{os.environ['PATH']}",
                 "FAKE_JOB": str(job["number"]),
             },

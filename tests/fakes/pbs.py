@@ -1,6 +1,7 @@
 """PBS's commands after the manual of OpenPBS 23.
 
-qsub, qselect, qstat -f [-x | -Q | -B], qdel, pbsnodes -a, pbsdsh -n.
+qsub, qselect, qstat -f [-x | -t | -Q | -B], qdel, pbsnodes -a, pbsdsh -n. An array's members are jobs of the engine
+with consecutive numbers; the first one's is the array's.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ def main() -> None:
         qsub(engine, sys.stdin.read())
     elif command == "qselect":
         assert arguments == ["-u", getpass.getuser()], arguments
-        for job in engine.jobs():
-            if job["state"] != "ended":
-                print(f"{job['number']}.{SERVER}")
+        for name in dict.fromkeys(array_of(job) or name_of(job) for job in engine.jobs() if job["state"] != "ended"):
+            print(name)
     elif command == "qdel":
         qdel(engine, arguments)
     elif command == "pbsdsh":
@@ -42,6 +42,15 @@ def main() -> None:
         print(f"Server: {SERVER}\n    server_state = Active\n    default_queue = workq\n")
     else:
         qstat(engine, arguments)
+
+
+def name_of(job: dict[str, Any]) -> str:
+    array = job["array"]
+    return f"{array}[{job['number'] - array}].{SERVER}" if array else f"{job['number']}.{SERVER}"
+
+
+def array_of(job: dict[str, Any]) -> str:
+    return f"{job['array']}[].{SERVER}" if job["array"] else ""
 
 
 def qsub(engine: Engine, script: str) -> None:
@@ -63,11 +72,22 @@ def qsub(engine: Engine, script: str) -> None:
     if cores > engine.settings["cores"]:
         refuse("qsub: Job violates queue and/or server resource limits", 188)
     after = values.get("-W depend", "").rpartition(":")[2]
-    number = engine.submit(
-        script, name=name, queue=queue, cores=cores, nodes=nodes, walltime=seconds(values.get("-l walltime")),
-        after=int(after.partition(".")[0]) if after else None,
-    )  # fmt: skip
-    print(f"{number}.{SERVER}")
+    fields: dict[str, Any] = {
+        "name": name, "queue": queue, "cores": cores, "nodes": nodes, "walltime": seconds(values.get("-l walltime")),
+        "after": int(after.partition(".")[0]) if after else None,
+    }  # fmt: skip
+    if "-J" not in values:
+        print(f"{engine.submit(script, **fields)}.{SERVER}")
+        return
+    first, last = map(int, values["-J"].split("-"))
+    if first >= last:
+        refuse("qsub: illegal -J value", 1)
+    if values.get("-r") == "n":
+        refuse("qsub: cannot submit non-rerunable Array Job", 15134)
+    if last - first >= engine.settings.get("max_array_size", 10_000):
+        refuse("qsub: Array job exceeds server or queue size limit", 15135)
+    members = [{"PBS_ARRAY_INDEX": str(index)} for index in range(first, last + 1)]
+    print(f"{engine.submit(script, members, **fields)}[].{SERVER}")
 
 
 def qstat(engine: Engine, arguments: list[str]) -> None:
@@ -79,12 +99,18 @@ def qstat(engine: Engine, arguments: list[str]) -> None:
     for argument in arguments:
         if argument.startswith("-"):
             continue
-        jobs = [job for job in shown if f"{job['number']}.{SERVER}" == argument]
-        if not jobs:
+        jobs = [job for job in shown if name_of(job) == argument]
+        array = [job for job in shown if array_of(job) == argument]
+        if any(job["state"] != "ended" for job in array):
+            print(f"Job Id: {argument}\n    Job_Name = {array[0]['name']}\n    job_state = B\n    array = True")
+            print(f"    array_indices_submitted = 0-{len(array) - 1}\n")
+            for job in array if "-t" in arguments else ():
+                show(job)
+        elif not jobs:
             sys.stderr.write(f"qstat: Unknown Job Id {argument}\n")
             code = 153
         for job in jobs:
-            if job["state"] == "ended" and not remembered:
+            if job["state"] == "ended" and not remembered and not job["array"]:
                 sys.stderr.write(
                     f"qstat: {argument} Job has finished, use -x or -H to obtain historical job information\n"
                 )
@@ -95,7 +121,7 @@ def qstat(engine: Engine, arguments: list[str]) -> None:
 
 
 def show(job: dict[str, Any]) -> None:
-    letters = {"pending": "Q", "running": "R", "ended": "F"}
+    letters = {"pending": "Q", "running": "R", "ended": "X" if job["array"] else "F"}
     letter = "H" if job["reason"] == "dependency" and job["state"] == "pending" else letters[job["state"]]
     comments = {
         "resources": "Not Running: Insufficient amount of resource: ncpus ",
@@ -125,7 +151,7 @@ def show(job: dict[str, Any]) -> None:
     lines["Variable_List"] = (
         f"PBS_O_HOME=/home/{getpass.getuser()},BASH_FUNC_module%%=() {{ eval `/usr/bin/modulecmd $*`\n}},PBS_O_LANG=C"
     )
-    print(f"Job Id: {job['number']}.{SERVER}")
+    print(f"Job Id: {name_of(job)}")
     for name, value in lines.items():
         print(folded(f"    {name} = {value}"))
     print()
@@ -170,9 +196,12 @@ def pbsdsh(engine: Engine, arguments: list[str]) -> None:
 def qdel(engine: Engine, arguments: list[str]) -> None:
     code = 0
     for argument in arguments:
-        number = argument.partition(".")[0]
-        said = engine.cancel(int(number))
-        if said == "unknown":
+        number = next((job["number"] for job in engine.jobs() if name_of(job) == argument), 0)
+        said = engine.cancel(number)
+        if said == "ended" and "[" in argument:
+            sys.stderr.write(f"qdel: Request invalid for finished array subjob {argument}\n")
+            code = 35
+        elif said == "unknown":
             sys.stderr.write(f"qdel: Unknown Job Id {argument}\n")
             code = 153
         elif said == "ended":

@@ -161,7 +161,9 @@ class SlurmCluster:
 
     def jobs(self) -> list[SlurmJob]:
         """All jobs that Slurm knows of, also those that have ended within ``min_job_age``."""
-        rows = self.run("squeue", "--noheader", "--states=all", "--format=%i|%T|%r|%N|%P|%j").stdout.splitlines()
+        rows = self.run(
+            "squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%r|%N|%P|%j"
+        ).stdout.splitlines()
         return [SlurmJob(*row.split("|", 5)) for row in rows]
 
     def job(self, job_id: str) -> SlurmJob:

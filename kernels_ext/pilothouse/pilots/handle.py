@@ -210,6 +210,8 @@ class Pilot(Executes):
     def script(self, node: str | None = None) -> str:
         """The job script of `node` (or of the ``"supervisor"``), or the one that the next node would be submitted with.
 
+        Nodes that were submitted together, as a job array, have one script.
+
         Raises
         ------
         NotFound

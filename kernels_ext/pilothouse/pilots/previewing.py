@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +117,7 @@ def preview(site: str = "local", **description: Any) -> Preview:
 
 
 def script(site: str = "local", **description: Any) -> str:
-    """The job script that each of such a pilot's nodes would be submitted with; nothing is submitted.
+    """The job script that such a pilot's nodes would be submitted with, each or many together; nothing is submitted.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ async def _starts(site: Site, jobs: list[Job]) -> list[datetime | str | None]:
 
 async def _start(queue: Queue, job: Job) -> datetime | str | None:
     try:
-        return await queue.estimate(job)
+        return await queue.estimate(replace(job, count=1))  # arrays that are refused are no reason not to start
     except (Refused, Unavailable) as error:  # the script is worth seeing all the same
         return str(error)
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ByteSize
 
 from pilothouse.errors import Refused, Unavailable
-from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue
+from pilothouse.pilots.queues.protocols import Job, JobStatus, Queue, TakesArrays
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
@@ -63,6 +63,13 @@ class Bench:
             return status
 
         return await eventually_async(met, f"what is asked of job {number}", PATIENCE_S, pause=0.2)
+
+    async def said(self, text: str, name: str) -> None:
+        """Until the text is in the log of the node `name`."""
+        log = self.folder / f"{name}.log"
+        await eventually_async(
+            lambda: log.exists() and text in log.read_text(), f"{text!r} in the log of {name}", PATIENCE_S, pause=0.1
+        )
 
     async def gone(self, number: str) -> None:
         """Until it is no longer among those that wait or run."""
@@ -144,6 +151,44 @@ class QueueContract:
             self.check_waiting(status)
             await bench.queue.cancel(first[:1])
             await bench.until(waiting, lambda status: status.state is State.RUNNING)
+
+        asyncio.run(steps())
+
+    def test_members_of_an_array_are_jobs_like_others(self, bench: Bench) -> None:
+        """Of as many as there are hosts and three more, each on a host of its own; for queues that have arrays."""
+        queue = bench.queue
+        if not isinstance(queue, TakesArrays):
+            pytest.skip(f"{self.system} has no arrays")
+        count = len(self.hosts) + 3
+        names = [f"p-{8 + index}" for index in range(count)]  # from one digit to two
+
+        async def steps() -> None:
+            job = bench.job('echo "this is $0"; [ "$0" != p-8 ] || exit 3; sleep 600', names[0], cores=self.cores)
+            job = dataclasses.replace(job, command=[*job.command, names[0]], count=count)
+            ids = await queue.submit_array(job)
+            bench.ids += ids
+            assert len(set(ids)) == count
+            *_, last, waiting, _ = ids
+            running = ids[1 : len(self.hosts) + 1]
+            failed = await bench.until(ids[0], lambda status: status.state.ended)
+            assert (failed.state, failed.exit_code, failed.tag) == (State.FAILED, 3, tag(names[0]))
+            for number in running:
+                await bench.until(number, lambda status: status.state is State.RUNNING and status.host)
+            listed = {job: status for job, status in (await queue.poll()).items() if not status.state.ended}
+            assert {job: status.tag for job, status in listed.items()} == dict(
+                zip(ids[1:], map(tag, names[1:]), strict=True)
+            )
+            assert listed[waiting].state is State.PENDING
+            for name in names[: len(running) + 1]:
+                await bench.said(f"this is {name}", name)
+            await queue.cancel([waiting])
+            await bench.gone(waiting)
+            await queue.cancel(running[:1])
+            await bench.until(last, lambda status: status.state is State.RUNNING)
+            other = await bench.status(running[1])
+            assert other is not None
+            assert other.state is State.RUNNING
+            await queue.cancel([ids[0], running[0], waiting, last])  # some of which have ended
 
         asyncio.run(steps())
 

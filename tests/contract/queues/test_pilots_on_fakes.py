@@ -60,15 +60,16 @@ def test_a_pilot_computes_grows_shrinks_heals_and_leaves_no_job(batch: FakeBatch
     assert node.host in HOSTS
     assert node.ends is not None
 
-    pilot.extend(1)
-    eventually(lambda: len(running(pilot)) == 2, "the node that joined", within=120)
-    kept, deleted = running(pilot)
+    pilot.extend(2)  # an array, where there are any
+    eventually(lambda: len(running(pilot)) == 3, "the nodes that joined", within=120)
+    assert ("[" in running(pilot)[-1]) == (batch.system == "pbs")
+    *kept, deleted = running(pilot)
     subprocess.run([DELETE[batch.system], deleted], check=True, capture_output=True)
-    eventually(lambda: len(running(pilot)) == 2 and deleted not in running(pilot), "a new node", within=120)
-    assert kept in running(pilot)
+    eventually(lambda: len(running(pilot)) == 3 and deleted not in running(pilot), "a new node", within=120)
+    assert set(kept) < set(running(pilot))
     assert client.submit(sum, [3, 4]).result(timeout=60) == 7
 
-    pilot.shrink(1)
+    pilot.shrink(2)
     eventually(lambda: len(going_on(batch)) == 1, "the job of the node that left ends", within=120)
     pilot.cancel()
     assert pilot.state is State.FINISHED

@@ -6,6 +6,7 @@ Grid Engine and OAR are real too, and keep it inside their own hosts: tests/inte
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import socket
 import sys
@@ -21,7 +22,7 @@ from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.commands import output
 from pilothouse.pilots.queues.htcondor import HTCondorQueue
 from pilothouse.pilots.queues.lsf import LSFQueue
-from pilothouse.pilots.queues.pbs import PBSQueue
+from pilothouse.pilots.queues.pbs import PBSQueue, parse_qstat
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.queues.psij import PSIJQueue
 from pilothouse.pilots.queues.slurm import SlurmQueue
@@ -141,6 +142,13 @@ class TestFakePBS(FakeContract):
         with pytest.raises(Refused, match="qsub: Unknown queue"):
             asyncio.run(bench.submit("true", queue="nowhere"))
 
+    def test_an_array_that_is_too_long_is_refused_as_a_whole(self, bench: Bench, batch: FakeBatch) -> None:
+        batch.set(max_array_size=3)
+        job = dataclasses.replace(bench.job("true", "p-1"), command=["/bin/true", "p-1"], count=4)
+        with pytest.raises(Refused, match="exceeds server or queue size limit"):
+            asyncio.run(PBSQueue.submit_array(bench.queue, job))  # type: ignore[arg-type]
+        assert not batch.jobs()
+
     def test_where_pbs_remembers_nothing_history_is_empty(self, bench: Bench, batch: FakeBatch) -> None:
         batch.set(history=False)
         assert asyncio.run(bench.queue.history(["101.fakepbs"])) == {}
@@ -149,8 +157,8 @@ class TestFakePBS(FakeContract):
         async def steps() -> None:
             ended, running = await bench.submit("true"), await bench.submit("sleep 600", "p-2")
             await bench.until(ended, lambda status: status.state.ended)
-            asked = PBSQueue._jobs(bench.queue, ["qstat", "-f"], [ended, running])  # type: ignore[arg-type]
-            assert list(await asked) == [running]
+            asked = PBSQueue._listed(bench.queue, ["qstat", "-f"], [ended, running])  # type: ignore[arg-type]
+            assert list(parse_qstat(await asked)) == [running]
 
         asyncio.run(steps())
 
@@ -257,6 +265,11 @@ class TestSlurm(SlurmContract):
         bench.folder = bench.folder / "a b%j\"'#$(x)\\n"
         bench.folder.mkdir()
         super().test_a_job_that_fails_has_its_exit_code_and_its_log(bench)
+
+    def test_members_of_an_array_are_jobs_like_others(self, bench: Bench) -> None:
+        """What Slurm itself has to say of one is in its log, too."""
+        super().test_members_of_an_array_are_jobs_like_others(bench)
+        asyncio.run(bench.said("CANCELLED", "p-9"))
 
     def check_waiting(self, status: JobStatus) -> None:
         assert status.reason in (

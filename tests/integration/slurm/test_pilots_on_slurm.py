@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,9 +15,14 @@ import pytest
 
 from pilothouse.errors import InvalidInput
 from pilothouse.pilots import Pilot
+from pilothouse.registry.naming import tag
 from pilothouse.state import utcnow
 from tests.slurm.login_node import LoginNode, happened, running
 from tests.waiting import eventually
+
+
+def said(pilot: Pilot, node: str, text: str) -> bool:
+    return text in pilot.logs(node)
 
 
 def jobs(pilot: Pilot) -> set[str]:
@@ -25,12 +31,14 @@ def jobs(pilot: Pilot) -> set[str]:
 
 
 def test_a_task_runs_on_nodes_of_the_cluster(login: LoginNode) -> None:
-    pilot = login.submit(nodes=2, name="first")
-    assert repr(pilot).startswith("<Pilot 'first' on slurm, 0/2 nodes, ")
+    calls = login.count("sbatch")
+    pilot = login.submit(nodes=4, name="first")
+    assert repr(pilot).startswith("<Pilot 'first' on slurm, 0/4 nodes, ")
     pilot.wait(timeout=60)
     jobs = {job.id: job for job in login.alive()}
     assert {node.job for node in pilot.nodes} == set(jobs)
-    assert all(job.name.endswith(node.name) for node in pilot.nodes for job in [jobs[node.job]])
+    assert {job.name for job in jobs.values()} == {tag("first-1")}, "they are members of one array"
+    assert len(calls.read_text().splitlines()) == 1
     where = pilot.client().run(os.getenv, "SLURMD_NODENAME")
     eventually(lambda: sorted(where.values()) == sorted(node.host for node in pilot.nodes))
     assert pilot.client().submit(sum, [1, 2]).result(timeout=30) == 3
@@ -39,11 +47,12 @@ def test_a_task_runs_on_nodes_of_the_cluster(login: LoginNode) -> None:
     for node in pilot.nodes:
         submitted = login.cluster.run("scontrol", "write", "batch_script", node.job, "-").stdout
         assert pilot.script(node.name).strip() == submitted.strip()
-        assert f"--name {node.name}" in submitted
+        assert '--name "$node_name"' in submitted
+        eventually(partial(said, pilot, node.name, "Start worker at"), "a log of its own")
     assert "PRIVATE KEY" not in submitted
     cost = pilot.cost()
-    assert 0 < cost["node_hours"] == cost["core_hours"] < 2 / 60
-    assert 0 < cost["queue_hours"] < 2 / 60
+    assert 0 < cost["node_hours"] == cost["core_hours"] < 4 / 60
+    assert 0 < cost["queue_hours"] < 4 / 60
     assert cost["gpu_hours"] == 0
     pilot.cancel()
     assert pilot.state == "finished"

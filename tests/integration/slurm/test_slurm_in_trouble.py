@@ -44,16 +44,24 @@ def test_a_squeue_in_trouble_ends_no_node_and_is_named(login: LoginNode) -> None
     eventually(lambda: not login.alive(), "the end of its job, which was not seen")
 
 
-@pytest.mark.parametrize("then", ["sleep 600", "echo Thanks for using our cluster"])
-def test_a_job_whose_submission_was_not_answered_is_adopted(login: LoginNode, then: str) -> None:
+@pytest.mark.parametrize("then", ["sleep 600", "echo Thanks for using our cluster", "kill -9 $PPID"])
+def test_jobs_whose_submission_was_not_answered_are_adopted(login: LoginNode, then: str) -> None:
+    """Members of an array; in the last case it is the supervisor that did not hear the answer."""
     login.site(timeout=2)
     once = login.folder / "once"
     login.wrap("sbatch", f'if mkdir {once}; then "$real" "$@" >/dev/null; {then}; else exec "$real" "$@"; fi')
-    pilot = login.submit(nodes=2).wait(timeout=60)
+    pilot = login.submit(nodes=2)
+    if "kill" in then:
+        eventually(lambda: pilot.state == "lost", "the end of its supervisor")
+        assert {node.job for node in pilot.nodes} == {""}
+        pilot.recover()
+    pilot.wait(timeout=60)
+    eventually(lambda: all(node.job for node in running(pilot)), "their jobs")
     assert once.exists()
     jobs = [job for job in login.cluster.jobs() if job.name.startswith(tag())]
-    assert {job.id: job.state for job in jobs} == {node.job: "RUNNING" for node in running(pilot)}
-    assert len(jobs) == 2
+    assert [job.state for job in jobs] == ["RUNNING"] * 2
+    members = sorted((job.id for job in jobs), key=lambda job: job.rpartition("_"))
+    assert [node.job for node in running(pilot)] == members
 
 
 def test_without_sbatch_it_says_so_and_begins_when_it_is_there(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -79,17 +79,22 @@ class Clock:
 
 
 class Bench:
-    """A pilot called ``p`` of `wanted` nodes, `size` of them a job, and its batch system."""
+    """A pilot called ``p`` of `wanted` nodes, and its batch system."""
 
-    def __init__(self, wanted: int, size: int = 1, queue: FakeQueue | None = None, **description: object) -> None:
+    def __init__(
+        self,
+        wanted: int,
+        queue: FakeQueue | None = None,
+        site: Mapping[str, object] | None = None,
+        **description: object,
+    ) -> None:
         self.queue = queue or FakeQueue()
-        site = local_site().model_copy(update={"nodes_per_job": size})
         self.record = PilotRecord(
             name="p",
             site="local",
             created=utcnow(),
             description={"nodes": wanted, "lease": 3600, **description},
-            settings=site.model_dump(mode="json"),
+            settings=local_site().model_dump(mode="json") | (site or {}),
             nodes_wanted=wanted,
             wanted={"node": wanted},
         )

@@ -33,6 +33,9 @@ def test_of_each_kind_the_script_and_its_expected_start_and_nothing_is_submitted
     assert node.partition(" --until ")[0] == ph.script("slurm", name="anna", nodes=2).partition(" --until ")[0]
     assert "--gpus-per-node=2" in gpu
     assert "--gpus-per-node" not in node
+    assert "--array=0-1" in node, "both of them"
+    assert "--array" not in ph.script("slurm", nodes=2, placement="job"), "the supervisor's is by itself"
+    assert "--array" not in gpu
     assert "--name anna-3" in gpu
     assert f"# gpu: expected start: {LATER:%Y-%m-%d %H:%M} UTC" in str(found)
     assert ph.pilots() == []

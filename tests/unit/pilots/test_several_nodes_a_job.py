@@ -108,7 +108,7 @@ def test_the_script_is_for_all_of_them(site: Site, host: FakeCommands) -> None:
 
 def test_a_job_s_nodes_come_together_and_its_script_is_that_of_each(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(4, size=2)
+        bench = Bench(4, site={"nodes_per_job": 2})
         await bench.keep()
         assert bench.queue.submitted == ["p-1", "p-3"]
         assert [(node.name, node.rank, node.job) for node in bench.record.nodes] == [
@@ -124,7 +124,7 @@ def test_a_job_s_nodes_come_together_and_its_script_is_that_of_each(clock: Clock
 
 def test_a_refused_job_leaves_none_of_its_nodes_and_an_unanswered_one_is_found_for_all(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(2, size=2)
+        bench = Bench(2, site={"nodes_per_job": 2})
         bench.queue.then_error = Unavailable("sbatch did not answer")
         with pytest.raises(Unavailable):
             await bench.keep()
@@ -143,7 +143,7 @@ def test_a_refused_job_leaves_none_of_its_nodes_and_an_unanswered_one_is_found_f
 
 def test_jobs_that_fail_are_counted_and_not_their_nodes(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(3, size=3)
+        bench = Bench(3, site={"nodes_per_job": 3})
         for _ in range(400):
             clock.now += 0.5
             before = len(bench.queue.submitted)
@@ -158,7 +158,7 @@ def test_jobs_that_fail_are_counted_and_not_their_nodes(clock: Clock) -> None:
 
 def test_a_job_of_which_one_node_never_comes_is_a_failure_though_the_other_came(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(2, size=2)
+        bench = Bench(2, site={"nodes_per_job": 2})
         await bench.keep()
         bench.connect("p-1")
         bench.end("p-1")
@@ -188,7 +188,7 @@ def ended(bench: Bench, name: str, code: int) -> None:
 
 def test_a_damaged_job_is_replaced_as_a_whole(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(4, size=2)
+        bench = Bench(4, site={"nodes_per_job": 2})
         await bench.keep()
         running(bench)
         ended(bench, "p-2", 139)
@@ -216,7 +216,7 @@ def test_a_damaged_job_is_replaced_as_a_whole(clock: Clock) -> None:
 
 def test_a_job_is_ended_once_when_all_its_nodes_are_empty(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(4, size=2)
+        bench = Bench(4, site={"nodes_per_job": 2})
         await bench.keep()
         running(bench)
         bench.record.wanted["node"] = 2
@@ -233,7 +233,7 @@ def test_a_job_is_ended_once_when_all_its_nodes_are_empty(clock: Clock) -> None:
 
 def test_of_jobs_that_all_lose_a_node_no_more_are_kept_than_are_wanted(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(3, size=3)
+        bench = Bench(3, site={"nodes_per_job": 3})
         for number in (1, 4, 7):
             clock.now += 10
             await bench.keep()
@@ -251,7 +251,7 @@ def test_of_jobs_that_all_lose_a_node_no_more_are_kept_than_are_wanted(clock: Cl
 
 def test_with_a_node_that_is_not_heard_of_its_whole_job_is_given_up(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(2, size=2)
+        bench = Bench(2, site={"nodes_per_job": 2})
         await bench.keep()
         running(bench)
         lost: NodeRecord = bench.record.nodes[0]
@@ -267,7 +267,7 @@ def test_with_a_node_that_is_not_heard_of_its_whole_job_is_given_up(clock: Clock
 
 def test_where_nothing_is_replaced_the_rest_of_a_job_goes_on(clock: Clock) -> None:
     async def steps() -> None:
-        bench = Bench(4, size=2, replace="never")
+        bench = Bench(4, site={"nodes_per_job": 2}, replace="never")
         await bench.keep()
         running(bench)
         ended(bench, "p-2", 1)

@@ -162,6 +162,15 @@ def test_a_place_that_is_named_and_missing_is_said(
     assert "nowhere: there is no such file or folder" in ph.sites().unreadable[0].reason
 
 
+def test_whether_there_are_job_arrays_is_the_admins_matter(host: FakeCommands, admin: Write, user: Write) -> None:
+    host.prints("sinfo", SINFO)
+    assert site_named("slurm").job_arrays
+    admin("[slurm]\njob_arrays = false\n")
+    user("[slurm]\njob_arrays = true\n")
+    assert not site_named("slurm").job_arrays
+    assert "--array" not in ph.script("slurm", nodes=3)
+
+
 def test_a_file_for_a_system_that_is_not_here_is_in_trouble(host: FakeCommands, admin: Write) -> None:
     admin(CLUSTER)
     assert "none of its commands (sinfo) is on PATH" in ph.sites()[1].trouble
@@ -206,6 +215,7 @@ def test_a_file_for_a_system_that_is_not_here_is_in_trouble(host: FakeCommands, 
         ('[cluster]\nsystem = "slurm"\n[[cluster.queue]]\ncores = 2\n', 3, "queues.0.name"),
         ('["Big One"]\nsystem = "slurm"\n', 1, "can't be a site's name"),
         ('system = "slurm"\n', 1, "system stands outside of a site's table"),
+        ('[cluster]\nsystem = "lsf"\njob_arrays = true\n', 1, r"job_arrays=True: system 'lsf' has no job arrays"),
         ('[local]\nsystem = "slurm"\n', 2, "the site local is this computer"),
         ('[cluster]\nsystem = "slurm"\nsystem = "slurm"\n', 3, r", column \d+: Cannot overwrite a value"),
         ("[cluster]\nsystem = slurm\n", 2, ", column 10: Invalid value"),

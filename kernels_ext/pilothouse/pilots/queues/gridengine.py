@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
@@ -18,7 +18,7 @@ from pilothouse.pilots.queues.gridengine_customs import MEMORY, Customs, ask_cus
 from pilothouse.pilots.queues.gridengine_defaults import defaults
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, logged
-from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.queues.several_hosts import EACH, TRAP, WAIT
 from pilothouse.pilots.sites.site import QueueLimits, Site
@@ -68,7 +68,7 @@ class GridEngineQueue:
         slots = kind.cores or 1
         own = " ".join(kind.directives or [])
         # -r n: a node that is started twice is none. -w e: what can never run is refused at once.
-        log, below = logged(job)
+        log, below = logged(job, "SGE_TASK_ID - 1")
         directives = [f"-o {log}", "-S /bin/bash", "-r n", "-w e"]
         if slots * job.nodes > 1 and "-pe " not in own:
             directives.append(customs.slots(slots, job.nodes))
@@ -80,6 +80,8 @@ class GridEngineQueue:
             directives.append(f"-l {kind.constraint}")
         if kind.exclusive:
             directives.append("-l exclusive=true")
+        if job.count > 1:
+            directives.append(f"-t 1-{job.count}")
         if job.after:
             directives.append(f"-hold_jid {job.after}")
         written = dask_job(
@@ -93,12 +95,21 @@ class GridEngineQueue:
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
+        return await self._submit(job, "")
+
+    async def submit_array(self, job: Job) -> list[str]:
+        """``qsub -t``; Grid Engine counts members from 1."""
+        number = await self._submit(job, f".1-{job.count}:1")
+        return [f"{number}.{task}" for task in range(1, job.count + 1)]
+
+    async def _submit(self, job: Job, tasks: str) -> str:
+        """The job's number, behind which qsub says its `tasks`."""
         customs = self._customs
         if customs is None:
             customs = await asyncio.to_thread(ask_customs, self._timeout, self._several)
         self._customs = customs if customs.resources else None  # where nothing was answered, ask again the next time
         text = await self._ask(["qsub", "-terse", *NEUTRAL], text=self._script(job, customs))
-        number = text.strip().rpartition("\n")[2]
+        number = text.strip().rpartition("\n")[2].removesuffix(tasks)
         if not number.isdecimal():
             raise Unavailable(f"qsub answered {text.strip()[:200]!r} in place of a job's number")
         return number
@@ -112,10 +123,11 @@ class GridEngineQueue:
         ]  # fmt: skip
         if stuck:
             try:
-                reasons = parse_reasons(await self._ask(["qstat", "-xml", "-j", ",".join(stuck)]))
+                numbers = dict.fromkeys(job.partition(".")[0] for job in stuck)
+                reasons = parse_reasons(await self._ask(["qstat", "-xml", "-j", ",".join(numbers)]))
             except Refused:  # one of them has just gone
                 reasons = {}
-            found |= {job: _because(found[job], reasons.get(job, "")) for job in stuck}
+            found |= {job: _because(found[job], reasons.get(job.partition(".")[0], "")) for job in stuck}
         broken = [job for job in stuck if found[job].state is State.FAILED]
         await self.cancel(broken)  # a job in Grid Engine's error state stays in the queue for ever
         return found
@@ -188,10 +200,12 @@ def parse_qstat(text: str) -> dict[str, JobStatus]:
         jobs = list(re.findall(r"<job_list.*?</job_list>", text, re.DOTALL))
         if not jobs:
             raise
-    return dict(readable(jobs, _job, "qstat", "jobs", _shown))
+    found = readable(jobs, _job, "qstat", "jobs", _shown)
+    return {job: status for members in found for job, status in members.items()}
 
 
-def _job(listed: ElementTree.Element | str) -> tuple[str, JobStatus]:
+def _job(listed: ElementTree.Element | str) -> dict[str, JobStatus]:
+    """A job, or members of an array: those that wait are listed together. Of one that can't be ours, one is enough."""
     job = _tree(listed, "qstat") if isinstance(listed, str) else listed
     word, host = _text(job, "state"), _text(job, "queue_name").rpartition("@")[2]
     state = _state(word)
@@ -201,11 +215,23 @@ def _job(listed: ElementTree.Element | str) -> tuple[str, JobStatus]:
     ends = None
     if state is State.RUNNING and started and walltime:
         ends = datetime.fromisoformat(started).astimezone(UTC) + timedelta(seconds=walltime)
-    # Of two jobs with one number (tasks of an array), one is enough: ours have none.
-    return _text(job, "JB_job_number"), JobStatus(
-        state, _word(word), host=host if state is State.RUNNING else "", tag=_text(job, "JB_name"), ends=ends,
+    number, name, tasks = (_text(job, each) for each in ("JB_job_number", "JB_name", "tasks"))
+    status = JobStatus(
+        state, _word(word), host=host if state is State.RUNNING else "", tag=name, ends=ends,
         submitted=datetime.fromisoformat(submitted).astimezone(UTC) if submitted else None,
     )  # fmt: skip
+    members = list(_tasks(tasks)) if tasks else []
+    if not members or members[-1] > TOGETHER:
+        return {number: status}
+    return {f"{number}.{task}": replace(status, tag=member(name, task - 1)) for task in members}
+
+
+def _tasks(text: str) -> Iterator[int]:
+    """``"3"``, ``"1-10:1"``, ``"2,5-7:1"``."""
+    for part in text.split(","):
+        first, _, rest = part.partition("-")
+        last, _, step = rest.partition(":")
+        yield from range(int(first), int(last or first) + 1, int(step or 1))
 
 
 def _shown(listed: ElementTree.Element | str) -> str:
@@ -248,11 +274,14 @@ def parse_qacct(text: str) -> dict[str, JobStatus]:
         if exit_code:
             reasons.append(f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}")
         state = State.FAILED if reasons else State.FINISHED
-        found[values["jobnumber"]] = JobStatus(
+        number, name, task = (values.get(each, "") for each in ("jobnumber", "jobname", "taskid"))
+        if task.isdecimal():
+            number, name = f"{number}.{task}", member(name, int(task) - 1)
+        found[number] = JobStatus(
             state,
             ", ".join(reasons),
             host=values.get("hostname", ""),
-            tag=values.get("jobname", ""),
+            tag=name,
             exit_code=exit_code,
         )
     return found

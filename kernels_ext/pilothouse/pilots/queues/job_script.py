@@ -53,10 +53,7 @@ def _node(job: Job) -> list[str]:
     if python_path:  # before what modules have there
         lines.append(f'export PYTHONPATH={shlex.quote(python_path)}"${{PYTHONPATH:+:$PYTHONPATH}}"')
     lines += _exports(job.description.environment.variables)
-    words = [shlex.quote(word) for word in job.command]
-    if job.nodes > 1:
-        words[list(job.command).index(job.name)] = f'"${NAME}"'
-    command = " ".join(words)
+    command = _command(job)
     if job.nodes == 1 and not job.site.epilogue:
         return [*lines, f"exec {command}"]
     return [
@@ -92,23 +89,61 @@ def _exports(variables: Mapping[str, str]) -> list[str]:
     return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
+def _command(job: Job) -> str:
+    words = [shlex.quote(word) for word in job.command]
+    if job.count > 1 or job.nodes > 1:
+        words[job.command.index(job.name)] = f'"${NAME}"'
+    return " ".join(words)
+
+
 def plain(path: str) -> bool:
     """Whether every batch system takes the path as it is written."""
     return _PLAIN.fullmatch(path) is not None
 
 
-def own_log(job: Job) -> str:
-    """The line by which a job writes its own log, for batch systems that hand over what it prints when it has ended."""
-    return f"exec >>{shlex.quote(str(job.log))} 2>&1"
+def member_line(job: Job, index: str) -> str:
+    """The line by which a member of an array knows its name; it stands before all that needs it.
+
+    Parameters
+    ----------
+    index
+        Its index, from 0, as the shell computes it from what the batch system says.
+    """
+    stem, _, number = job.name.rpartition("-")
+    return f"{NAME}={shlex.quote(stem)}-$(({number} + {index}))"
 
 
-def logged(job: Job) -> tuple[str, str]:
-    """The path of the job's log for the batch system, and the line below the header that this takes.
+def log_word(job: Job) -> str:
+    """The path of the log for the shell."""
+    if job.count == 1:
+        return shlex.quote(str(job.log))
+    return f'{shlex.quote(str(job.log.parent))}/"${NAME}"{shlex.quote(job.log.suffix)}'
 
-    A path that may mean more to it than its letters is left to the job.
+
+def own_log(job: Job, index: str = "") -> str:
+    """The lines by which a job writes its own log, for batch systems that keep what it prints until it has ended.
+
+    Parameters
+    ----------
+    index
+        As for :func:`member_line`, where the batch system has arrays.
+    """
+    line = f"exec >>{log_word(job)} 2>&1"
+    return line if job.count == 1 else f"{member_line(job, index)}\n{line}"
+
+
+def logged(job: Job, index: str = "") -> tuple[str, str]:
+    """The path of the job's log for the batch system, and the lines below the header that this takes.
+
+    A path that may mean more to it than its letters is left to the job; so are those of an array.
+
+    Parameters
+    ----------
+    index
+        As for :func:`member_line`, where the batch system has arrays.
     """
     path = str(job.log)
-    return (path, "") if plain(path) else ("/dev/null", f"\n{own_log(job)}")
+    return (path, "") if job.count == 1 and plain(path) else ("/dev/null", f"\n{own_log(job, index)}")
 
 
 async def write_program(path: Path, text: str) -> None:

@@ -7,11 +7,13 @@ import dataclasses
 import json
 import os
 import sys
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from pilothouse.errors import NotFound
 from pilothouse.pilots.queues.job_script import job_script
-from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, Job, node_command
+from pilothouse.pilots.queues.protocols import ONE_BLAS_THREAD, TOGETHER, Job, arrays_of, member, node_command
 from pilothouse.pilots.queues.surroundings import carried
 from pilothouse.pilots.sites.description import NodeKind, PilotDescription
 from pilothouse.pilots.sites.site import Site
@@ -20,7 +22,7 @@ from pilothouse.registry.history import all_nodes
 from pilothouse.registry.line.tls import tls_files
 from pilothouse.registry.liveness import scratch_folder
 from pilothouse.registry.naming import tag
-from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord
+from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord
 from pilothouse.state import home, utcnow, write_atomic
 
 
@@ -65,17 +67,27 @@ def supervisor_job(record: PilotRecord, node: NodeRecord, kind: NodeKind, after:
 
 
 def first_jobs(description: PilotDescription, site: Site, name: str) -> dict[str, Job]:
-    """The job of the first node of each kind of a pilot that is not there yet."""
+    """The job of the first node of each kind of a pilot that is not there yet, with those submitted along with it."""
     stored = description.model_dump(mode="json", exclude={"name", "site"})
     record = PilotRecord(
         name=name, site=site.name, created=utcnow(), description=stored, settings=site.model_dump(mode="json"),
         lease_end=utcnow() + timedelta(seconds=description.lease),
     )  # fmt: skip
+    most = _together(site)
     jobs, number = {}, record.next_node
     for kind, nodes in description.wanted().items():
-        jobs[kind] = node_job(record, NodeRecord(name=f"{name}-{number}", kind=kind), description.kind(kind))
+        job = node_job(record, NodeRecord(name=f"{name}-{number}", kind=kind), description.kind(kind))
+        alone = kind == FIRST and (description.placement or site.placement) == "job"  # the supervisor is in it
+        jobs[kind] = replace(job, count=1 if alone else min(nodes, most) or 1)
         number += nodes
     return jobs
+
+
+def _together(site: Site) -> int:
+    """The most nodes that are submitted there with one command."""
+    from pilothouse.pilots.queues import queue_for
+
+    return TOGETHER if site.system != "local" and arrays_of(queue_for(site), site) else 1
 
 
 def written(job: Job) -> str:
@@ -91,7 +103,7 @@ def script_of(record: PilotRecord, node: str | None) -> str:
         known = next((each for each in all_nodes(record) if each.name == node), None)
         first = known.first if known is not None else node  # what is known of a node may be lost, with a full home
         try:
-            return (PILOTS.root / record.name / f"{first}.sh").read_text(encoding="utf-8")
+            return _kept(record, first).read_text(encoding="utf-8")
         except FileNotFoundError:
             waiting = next((each for each in record.nodes if each.name == first and not each.job), None)
         if waiting is None or waiting.role != "node":
@@ -102,8 +114,20 @@ def script_of(record: PilotRecord, node: str | None) -> str:
 
 def keep_script(record: PilotRecord, job: Job, script: str) -> None:
     """Keep what `job` is submitted with, for :func:`script_of`; a full home is no reason not to submit it."""
+    last = f"-{member(job.name, job.count - 1).rpartition('-')[2]}" if job.count > 1 else ""
     with contextlib.suppress(OSError):
-        write_atomic(PILOTS.folder(record.name) / f"{job.name}.sh", script.encode())
+        write_atomic(PILOTS.folder(record.name) / f"{job.name}{last}.sh", script.encode())
+
+
+def _kept(record: PilotRecord, node: str) -> Path:
+    """The file of the script with which `node` was submitted; an array's is called after its first and its last."""
+    folder, (pilot, _, number) = PILOTS.root / record.name, node.rpartition("-")
+    if pilot == record.name and number.isdecimal():
+        for path in folder.glob(f"{pilot}-*-*.sh"):
+            first, last = path.stem.removeprefix(f"{pilot}-").split("-")
+            if int(first) <= int(number) <= int(last):
+                return path
+    return folder / f"{node}.sh"
 
 
 def _description(record: PilotRecord) -> PilotDescription:

@@ -18,7 +18,7 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
 from pilothouse.pilots.queues.job_script import job_script, own_log
-from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.queues.several_hosts import EACH, TRAP, WAIT
 from pilothouse.pilots.queues.surroundings import inherited
@@ -43,11 +43,12 @@ PBS_EXIT = {
     -29: "its walltime was over",
 }
 #: Jobs that are asked for and have gone: the others are printed nevertheless.
-_GONE = re.compile(r"Unknown Job Id|Job has finished|Job has been moved", re.IGNORECASE)
+_GONE = re.compile(r"Unknown Job Id|Job has finished|Job has been moved|finished array subjob", re.IGNORECASE)
 _UNREACHABLE = re.compile(
     r"cannot connect to server|Connection refused|errno=1\d\d|No default server|Communication fail"
 )
 _NUMBER = re.compile(r"\d+(\[\d*\])?(\.\S+)?")
+_MEMBER = re.compile(r"\d+\[(\d+)\](\.\S+)?")
 
 
 class PBSQueue:
@@ -69,7 +70,10 @@ class PBSQueue:
             chunk.append(f"ngpus={kind.gpus}")
         if kind.constraint:
             chunk.append(kind.constraint)
-        directives = ["-j oe", "-o /dev/null", "-r n", "-S /bin/bash"]
+        # A node that is started twice is none; but PBS takes no array whose members may not be: a second start is a
+        # node that has come back, or an orphan.
+        again = [f"-J 0-{job.count - 1}", "-r y"] if job.count > 1 else ["-r n"]
+        directives = ["-j oe", "-o /dev/null", *again, "-S /bin/bash"]
         place = ["scatter"] * (job.nodes > 1) + ["excl"] * bool(kind.exclusive)
         if place:
             directives.append(f"-l place={':'.join(place)}")
@@ -81,7 +85,7 @@ class PBSQueue:
             walltime=clock(kind.walltime) if kind.walltime else None,
             directives=[*directives, *(kind.directives or [])],
         )  # fmt: skip
-        return job_script(job, f"{written.job_header}\n{own_log(job)}", _start(job))
+        return job_script(job, f"{written.job_header}\n{own_log(job, 'PBS_ARRAY_INDEX')}", _start(job))
 
     async def submit(self, job: Job) -> str:
         """``qsub``, the script on its standard input."""
@@ -91,24 +95,36 @@ class PBSQueue:
             raise Unavailable(f"qsub answered {number[:200]!r} in place of a job's number")
         return number
 
+    async def submit_array(self, job: Job) -> list[str]:
+        """``qsub -J``; PBS's id for it, ``123[].server``, has brackets for the index."""
+        number = await self.submit(job)
+        before, brackets, after = number.partition("[]")
+        if not brackets:
+            raise Unavailable(f"qsub answered {number!r} in place of an array's number")
+        return [f"{before}[{index}]{after}" for index in range(job.count)]
+
     async def poll(self) -> dict[str, JobStatus]:
-        """One ``qselect`` for whose jobs they are, and one ``qstat`` for all of them where there are any."""
-        text = await self._asked(["qselect", "-u", getpass.getuser()])
-        ids = readable(text.split(), _number, "qselect", "jobs")
-        return await self._jobs(["qstat", "-f"], ids) if ids else {}
+        """One ``qselect`` for whose jobs they are, one ``qstat`` for all of them, and one for members of our arrays."""
+        selected = await self._asked(["qselect", "-u", getpass.getuser()])
+        ids = readable(selected.split(), _number, "qselect", "jobs")
+        text = await self._listed(["qstat", "-f"], ids)
+        found = parse_qstat(text)
+        if arrays := parse_arrays(text):
+            found |= parse_qstat(await self._listed(["qstat", "-t", "-f"], arrays))
+        return {job: status for job, status in found.items() if "[]" not in job}
 
     async def history(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """``qstat -x``, where the site has PBS remember."""
         if not ids or not self._history:
             return {}
         try:
-            found = await self._jobs(["qstat", "-x", "-f"], ids)
+            text = await self._listed(["qstat", "-x", "-f"], ids)
         except Unavailable as error:
             if "history" not in str(error):
                 raise
             self._history = False  # "PBS is not configured to maintain job history": nor will it be tomorrow
             return {}
-        return {job: status for job, status in found.items() if status.state.ended}
+        return {job: status for job, status in parse_qstat(text).items() if status.state.ended}
 
     async def cancel(self, ids: Sequence[str], grace: float = 2.0) -> None:
         """``qdel``: SIGTERM, and SIGKILL after PBS's own kill_delay."""
@@ -128,15 +144,17 @@ class PBSQueue:
         """PBS tells only of jobs that it has."""
         return None
 
-    async def _jobs(self, command: list[str], ids: Sequence[str]) -> dict[str, JobStatus]:
+    async def _listed(self, command: list[str], ids: Sequence[str]) -> str | None:
+        """What is printed of these jobs; None where there are none, or all of them have gone."""
+        if not ids:
+            return None
         try:
-            text = await self._ask([*command, *ids])
+            return await self._ask([*command, *ids])
         except Refused as error:
             text = str(error)
             if not _GONE.search(text):
                 raise Unavailable(text) from None
-            return parse_qstat(text) if "Job Id: " in text else {}
-        return parse_qstat(text)
+            return text if "Job Id: " in text else None
 
     async def _asked(self, argv: list[str]) -> str:
         try:
@@ -159,12 +177,24 @@ def _start(job: Job) -> str:
     ])  # fmt: skip
 
 
-def parse_qstat(text: str) -> dict[str, JobStatus]:
-    """``qstat -f``: a paragraph for each job."""
+def parse_qstat(text: str | None) -> dict[str, JobStatus]:
+    """``qstat -f``: a paragraph for each job; None has none, other than a text that is empty."""
+    if text is None:
+        return {}
     # What else stands at the margin is of a variable with line breaks in somebody's environment.
     found = dict(readable(_paragraphs(text, "Job Id: "), _job, "qstat", "jobs"))
     if not found:
         raise Unavailable(f"qstat printed something else than jobs: {text.strip()[:200]!r}")
+    return found
+
+
+def parse_arrays(text: str | None) -> list[str]:
+    """``qstat -f``: the arrays that may be ours."""
+    found = []
+    for title, job in _paragraphs(text or "", "Job Id: "):
+        last = re.search(r"-(\d+)", job.get("array_indices_submitted", ""))
+        if last is not None and int(last[1]) < TOGETHER:
+            found.append(title.removeprefix("Job Id: "))
     return found
 
 
@@ -176,12 +206,13 @@ def _job(paragraph: tuple[str, dict[str, str]]) -> tuple[str, JobStatus]:
     overdue = walltime is not None and used is not None and used >= walltime
     state = State.STARTING if letter == "R" and job.get("substate") == PROVISIONING else _state(letter, status)
     started = _time(job.get("stime", ""))
+    name, index = title.removeprefix("Job Id: "), _MEMBER.fullmatch(title.removeprefix("Job Id: "))
     exit_code = (256 - status if status >= 256 else status) if status is not None and status >= 0 else None
-    return title.removeprefix("Job Id: "), JobStatus(
+    return name, JobStatus(
         state,
-        _ended(status, exit_code, overdue) if state.ended else _reason(letter, job),
+        _ended(status, exit_code, overdue, started is not None) if state.ended else _reason(letter, job),
         host=job.get("exec_host", "").partition("/")[0],
-        tag=job.get("Job_Name", ""),
+        tag=member(job.get("Job_Name", ""), int(index[1])) if index else job.get("Job_Name", ""),
         expected_start=_time(job.get("estimated.start_time", "")) if state is State.PENDING else None,
         ends=started + timedelta(seconds=walltime) if state is State.RUNNING and started and walltime else None,
         exit_code=exit_code if state.ended else None,
@@ -268,9 +299,9 @@ def _reason(letter: str, job: dict[str, str]) -> str:
     return re.sub(r"^Not Running: ", "", job.get("comment", ""))
 
 
-def _ended(status: int | None, exit_code: int | None, overdue: bool) -> str:
+def _ended(status: int | None, exit_code: int | None, overdue: bool, began: bool) -> str:
     if status is None:
-        return "deleted before it started"
+        return "PBS does not say how" if began else "deleted before it started"
     if status < 0:
         return PBS_EXIT.get(status, f"PBS ended it ({status})")
     parts = ["its walltime was over"] if overdue and status >= 256 else []

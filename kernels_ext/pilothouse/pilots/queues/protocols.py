@@ -16,22 +16,25 @@ from pilothouse.registry.records import State
 #: One BLAS thread for each of a worker's threads.
 ONE_BLAS_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
+#: The most members of an array: between two of them the set-point is looked at. Longer ones in a listing are not ours.
+TOGETHER = 100
+
 
 @dataclass(frozen=True)
 class Job:
-    """A batch job to be: one node of a pilot, or several, whose numbers follow one another.
+    """A batch job to be: one node of a pilot; several of them; or an array of such. Their numbers follow one another.
 
     Attributes
     ----------
     name
-        The node's name; the first one's of several.
+        The node's name; the first one's of several, or of an array.
     tag
         The job's name in the batch system, from :func:`pilothouse.registry.naming.tag`: by it orphans are known.
     command
-        What the job has to execute, from :func:`node_command` and the like. Of several nodes, each has its own name for
-        the first word that is `name`.
+        What the job has to execute, from :func:`node_command` and the like. Of several nodes, and in an array, each has
+        its own name for the first word that is `name`.
     log
-        The file for what it prints, on the shared file system; of several nodes, each one's is called after itself.
+        The file for what it prints, on the shared file system; there, each one's is called after itself.
     description, kind, site
         What the pilot asked for, the kind of this node with everything filled in, and the site's customs.
     environment
@@ -42,6 +45,8 @@ class Job:
         A folder of this host that goes with the job, where the job runs on this host.
     nodes
         How many nodes it has, each on a host of its own; what it asks for is for each of them.
+    count
+        The members of an array; 1 is none. They have one node each.
     """
 
     name: str
@@ -55,6 +60,13 @@ class Job:
     after: str = ""
     scratch: Path | None = None
     nodes: int = 1
+    count: int = 1
+
+
+def member(name: str, index: int) -> str:
+    """The name of an array's member of that index, from 0, where the first one's is `name`: a node's, or its job's."""
+    stem, _, number = name.rpartition("-")
+    return f"{stem}-{int(number) + index}" if number.isdecimal() else name
 
 
 def node_command(arguments: Sequence[str], site: Site) -> list[str]:
@@ -73,7 +85,7 @@ class JobStatus:
     reason
         Why it waits, or how it ended, in the batch system's words.
     tag
-        The job's name.
+        The job's name; of a member of an array, what :func:`member` makes of it.
     host
         Where it runs.
     expected_start, ends
@@ -150,3 +162,25 @@ class Lent(Protocol):
 
     @property
     def gone(self) -> str: ...  # noqa: D102
+
+
+@runtime_checkable
+class TakesArrays(Protocol):
+    """A :class:`Queue` that takes many equal jobs at once; the others are given them one by one.
+
+    In everything else a member of an array is a job like others: with an id of its own, a state, an end.
+    """
+
+    async def submit_array(self, job: Job) -> list[str]:
+        """Hand over the ``job.count`` jobs, two or more, with one command; their ids, in the order of their numbers.
+
+        Raises
+        ------
+        Refused
+            The batch system said no to all of them; the message has its own words.
+        """
+
+
+def arrays_of(queue: Queue, site: Site) -> TakesArrays | None:
+    """`queue`, where it takes arrays and the site wants them; jobs of several nodes are submitted one by one."""
+    return queue if site.job_arrays and site.nodes_per_job == 1 and isinstance(queue, TakesArrays) else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic import ByteSize
@@ -13,8 +14,8 @@ from pydantic import ByteSize
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.commands import forgiving, output
 from pilothouse.pilots.queues.headers import clock, dask_job
-from pilothouse.pilots.queues.job_script import job_script, logged
-from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.queues.job_script import job_script, log_word, logged, member_line, plain
+from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.queues.readable import readable
 from pilothouse.pilots.queues.several_hosts import EACH
 from pilothouse.pilots.queues.surroundings import inherited
@@ -52,8 +53,8 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 #: What is asked for. The name comes first: it may begin with a line break, and behind the last field one means its end.
-_SQUEUE = ("Name", "JobID", "State", "Reason", "StartTime", "EndTime", "NodeList", "exit_code", "SubmitTime")
-_SACCT = ("JobName", "JobIDRaw", "State", "ExitCode", "NodeList")
+_SQUEUE = ("Name", "JobArrayID", "State", "Reason", "StartTime", "EndTime", "NodeList", "exit_code", "SubmitTime")
+_SACCT = ("JobName", "JobID", "State", "ExitCode", "NodeList")
 #: What stands behind each field: nobody can have given a job such a name, with bars and line breaks as it may be.
 SEPARATOR = f"|{secrets.token_hex(4)}|"
 #: How ``srun`` starts one node a host. All is said, for users' variables may say it otherwise. It lasts until the last
@@ -62,8 +63,11 @@ _SRUN = (
     "--ntasks-per-node=1", "--distribution=block", "--overlap", "--kill-on-bad-exit=0", "--wait=0", "--export=ALL",
     "--cpu-bind=none", "--mpi=none", "--input=none",
 )  # fmt: skip
-#: Times as seconds since 1970, whatever the time zone of the host.
-_EPOCH = {"SLURM_TIME_FORMAT": "%s"}
+#: Times as seconds since 1970, whatever the time zone of the host; lists of an array's waiting members as a whole.
+_SAID = {"SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
+#: A job's number, and a member's of an array; members that wait, or never started, are one record.
+_NUMBER = re.compile(r"\d+([_+]\S+)?")
+_MEMBERS = re.compile(r"(\d+)_\[?([\d,-]+)(?:%\d+)?\]?")
 
 
 class SlurmQueue:
@@ -76,7 +80,7 @@ class SlurmQueue:
     def script(self, job: Job) -> str:
         """The script for sbatch."""
         kind = job.kind
-        log, below = logged(job)
+        log, below = _logged(job)
         said = inherited("slurm")
         if kind.constraint:
             said.pop("--constraint", None)
@@ -88,6 +92,8 @@ class SlurmQueue:
             directives.append(f"--constraint={kind.constraint}")
         if kind.exclusive:
             directives.append("--exclusive")
+        if job.count > 1:
+            directives.append(f"--array=0-{job.count - 1}")
         if job.after:
             directives.append(f"--dependency=afterany:{job.after}")
         skipped = [] if kind.memory else ["--mem="]
@@ -113,12 +119,17 @@ class SlurmQueue:
             raise Unavailable(f"sbatch answered {text.strip()[:200]!r} in place of a job's number")
         return number
 
+    async def submit_array(self, job: Job) -> list[str]:
+        """``sbatch --array``."""
+        number = await self.submit(job)
+        return [f"{number}_{index}" for index in range(job.count)]
+
     async def poll(self) -> dict[str, JobStatus]:
         """One ``squeue``; ended jobs are listed for Slurm's MinJobAge."""
         fields = ",".join(f"{name}:{SEPARATOR}" for name in _SQUEUE)
         command = ["squeue", "--me", "--noheader", "--states=all", f"--Format={fields}"]
         try:
-            return parse_squeue(await self._ask(command, environment=_EPOCH))
+            return parse_squeue(await self._ask(command, environment=_SAID))
         except Refused as error:  # it can't say, which never means that jobs are gone
             raise Unavailable(str(error)) from None
 
@@ -128,7 +139,7 @@ class SlurmQueue:
             return {}
         command = ["sacct", "-p", f"--delimiter={SEPARATOR}", "-n", "-X", "-o", ",".join(_SACCT), "-j", ",".join(ids)]
         try:
-            return parse_sacct(await self._ask(command, environment=_EPOCH))
+            return parse_sacct(await self._ask(command, environment=_SAID))
         except Refused:
             self._accounting = False  # "Slurm accounting storage is disabled": it will be so tomorrow
             return {}
@@ -150,7 +161,7 @@ class SlurmQueue:
 
     async def estimate(self, job: Job) -> datetime | None:
         """``sbatch --test-only``; on a busy cluster the answer moves."""
-        text = await self._ask(["sbatch", "--test-only"], text=self.script(job), environment=_EPOCH, errors=True)
+        text = await self._ask(["sbatch", "--test-only"], text=self.script(job), environment=_SAID, errors=True)
         found = re.search(r"to start at (\d+|[\d-]+T[\d:]+)", text)
         return _time(found[1]) if found else None
 
@@ -173,14 +184,38 @@ def _start(job: Job) -> str:
     return f'exec srun {" ".join(options)} /bin/bash -c {run} "${EACH}"'
 
 
+def _logged(job: Job) -> tuple[str, str]:
+    """As :func:`logged`; a member of an array takes over the log that Slurm writes, which has words of Slurm's own."""
+    if job.count == 1 or not plain(str(job.log)):
+        return logged(job, "SLURM_ARRAY_TASK_ID")
+    path = f"{job.log.with_suffix('')}-%A_%a.out"
+    own = path.replace("%A_%a", '"$SLURM_ARRAY_JOB_ID"_"$SLURM_ARRAY_TASK_ID"')
+    return path, f"\n{member_line(job, 'SLURM_ARRAY_TASK_ID')}\nmv {own} {log_word(job)}"
+
+
+def _each(found: Iterable[tuple[str, JobStatus]]) -> dict[str, JobStatus]:
+    """The jobs by their numbers; of arrays that may be ours, each member by itself."""
+    jobs = {}
+    for number, status in found:
+        array = _MEMBERS.fullmatch(number)
+        parts = [part.partition("-")[::2] for part in array[2].split(",")] if array else []
+        if array is None or any(int(last or first) >= TOGETHER for first, last in parts):
+            jobs[number] = status
+            continue
+        for first, last in parts:
+            for index in range(int(first), int(last or first) + 1):
+                jobs[f"{array[1]}_{index}"] = replace(status, tag=member(status.tag, index))
+    return jobs
+
+
 def parse_squeue(text: str) -> dict[str, JobStatus]:
     """``squeue --Format`` with :data:`SEPARATOR` behind each field of each job."""
-    return dict(readable(_records(text), _job, "squeue", "jobs"))
+    return _each(readable(_records(text), _job, "squeue", "jobs"))
 
 
 def _job(record: str) -> tuple[str, JobStatus]:
     name, number, word, reason, start, end, nodes, code, submitted = (part.strip() for part in record.split(SEPARATOR))
-    if not re.fullmatch(r"\d+([_+]\S+)?", number):
+    if not _NUMBER.fullmatch(number):
         raise ValueError(number)
     state = _state(word)
     exit_code = _exit_code(code) if state.ended else None
@@ -193,7 +228,7 @@ def _job(record: str) -> tuple[str, JobStatus]:
 
 def parse_sacct(text: str) -> dict[str, JobStatus]:
     """``sacct -p`` with :data:`SEPARATOR`. Its JSON gives wrong exit codes in 22.05."""
-    found = dict(readable(_records(text), _account, "sacct", "jobs"))
+    found = _each(readable(_records(text), _account, "sacct", "jobs"))
     return {number: status for number, status in found.items() if status.state.ended}
 
 

@@ -80,6 +80,12 @@ def read_site_files() -> tuple[list[SiteTable], list[BrokenFile]]:
         close = near(table.name, [*sorted(named), *known])
         reason = f"[{table.name}] has no system: add one of {', '.join(known)}{close}"
         broken.append(_broken(table.path, table.name, reason, table.line, (table.name,)))
+    for table in [table for table in tables if table.values.get("job_arrays")]:
+        system = next((t.values["system"] for t in tables if t.name == table.name and "system" in t.values), table.name)
+        if not _has_arrays(system):
+            tables.remove(table)
+            reason = f"[{table.name}] job_arrays=True: system {system!r} has no job arrays here; leave it out"
+            broken.append(_broken(table.path, table.name, reason, table.line, (table.name,)))
     return tables, broken
 
 
@@ -92,6 +98,12 @@ def systems() -> list[str]:
 def _registered(_: tuple[str, ...]) -> list[str]:
     """By where Python looks: looking takes ten milliseconds."""
     return sorted({point.name for point in entry_points(group="pilothouse.queues")})
+
+
+def _has_arrays(system: str) -> bool:
+    """Whether the batch system, as what is installed knows it, has job arrays."""
+    points = entry_points(group="pilothouse.queues", name=system.partition(":")[0])
+    return any(hasattr(point.load(), "submit_array") for point in points)
 
 
 def read(path: Path, *, admin: bool) -> tuple[list[SiteTable], list[BrokenFile]]:

@@ -13,7 +13,9 @@ from pilothouse.pilots.sites.site import QueueLimits, Site
 _LIMITS = ("nodes", "cores", "memory", "gpus", "walltime", "lease", "idle_timeout")
 _QUEUE_LIMITS = ("walltime", "nodes", "cores", "memory", "gpus")
 #: What stays as an admin's file says it.
-_ADMINS = ("system", "accounts", "placement", "dashboard", "nodes_per_job", "poll_least", "poll_most", "timeout")
+_ADMINS = (
+    "system", "accounts", "placement", "dashboard", "nodes_per_job", "job_arrays", "poll_least", "poll_most", "timeout",
+)  # fmt: skip
 #: Lines that add up.
 _LINES = ("prologue", "epilogue")
 

@@ -68,6 +68,9 @@ class Site(BaseModel):
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
     dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")
     nodes_per_job: int = Field(default=1, ge=1, description="nodes that come in one job, each on a host of its own")
+    job_arrays: bool = Field(
+        default=True, description="whether nodes are submitted many at once, as job arrays, where the system has them"
+    )
     patience: Duration = Field(default=300.0, ge=0, description="seconds that nodes wait for a supervisor to come back")
     start_timeout: Duration = Field(default=60.0, ge=1, description="seconds from a job's start to its worker")
     drain: Duration = Field(default=60.0, ge=1, description="seconds that a node may take to hand over what it has")

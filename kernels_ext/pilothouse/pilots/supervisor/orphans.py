@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 import shutil
 import time
@@ -124,6 +125,7 @@ async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end:
         Whether to end them.
     """
     found, listed = Swept(), await queue.poll()
+    record_of = functools.cache(PILOTS.find)  # each is read once, however many jobs it has
     for job, status in listed.items():
         if status.state.ended or not status.tag.startswith(tag()):
             continue
@@ -131,7 +133,7 @@ async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end:
         pilot = node.rpartition("-")[0]
         if only and pilot != only:
             continue
-        why = _why(PILOTS.find(pilot), site, spare_lost)
+        why = _why(record_of(pilot), site, spare_lost)
         if why:
             found.orphans.append(Orphan(site.name, job, pilot, node, status.state, why))
     for record in await asyncio.to_thread(lambda: [each for each in PILOTS if isinstance(each, PilotRecord)]):

@@ -1,23 +1,24 @@
-"""Submitting nodes: records first, then jobs, a few side by side, and not for long: others are to be heard."""
+"""Submitting nodes: records first, then jobs, many with one command, and not for long: others are to be heard."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.jobs import keep_script
 from pilothouse.pilots.queues.polling import Asking
-from pilothouse.pilots.queues.protocols import Job, Queue
+from pilothouse.pilots.queues.protocols import Job, Queue, arrays_of
 from pilothouse.pilots.sites.description import NodeKind
 from pilothouse.pilots.sites.site import Site
-from pilothouse.pilots.supervisor.same_job import by_job
+from pilothouse.pilots.supervisor.array_sizes import ArraySizes
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.records import NodeRecord, PilotRecord
 from pilothouse.state import utcnow
 
-#: How many jobs are submitted side by side.
+#: How many jobs are submitted side by side, where there are no arrays.
 AT_ONCE = 4
 #: Seconds after which no more are begun, so that the set-point is looked at again, and whether the pilot is to end.
 SLICE_S = 1.0
@@ -48,7 +49,8 @@ class Submitting:
     ) -> None:
         self._record, self._queue, self._asking, self._journal = record, queue, asking, journal
         self._make_job, self._accepted, self._changed = make_job, accepted, changed
-        self._size = Site.model_validate(record.settings).nodes_per_job
+        site = Site.model_validate(record.settings)
+        self._size, self._arrays, self._sizes = site.nodes_per_job, arrays_of(queue, site), ArraySizes()
 
     async def slice(self, kind: str, asked: NodeKind, missing: int, at_once: int = AT_ONCE) -> int:
         """Submit `missing` nodes in whole jobs, or as many as a moment allows; how many are left to submit.
@@ -62,16 +64,34 @@ class Submitting:
         """
         until = time.monotonic() + SLICE_S
         while missing and time.monotonic() < until:
-            jobs = min(-(-missing // self._size), at_once)
-            await self._some(kind, asked, jobs)
-            missing = max(missing - jobs * self._size, 0)
+            if self._arrays is not None and self._sizes.most > 1:
+                missing -= await self._together(kind, asked, min(missing, self._sizes.next))
+            else:
+                jobs = min(-(-missing // self._size), at_once)
+                await self._some(kind, asked, [self._size] * jobs)
+                missing = max(missing - jobs * self._size, 0)
         return missing
 
-    async def _some(self, kind: str, asked: NodeKind, number: int) -> None:
-        fresh = by_job(self._write_down(kind, asked, number * self._size))
-        found = await asyncio.gather(*(self._submit(nodes, asked) for nodes in fresh), return_exceptions=True)
+    async def _together(self, kind: str, asked: NodeKind, number: int) -> int:
+        """Submit so many with one command; how many that were: none where so many are refused, and fewer may not be."""
+        try:
+            await self._some(kind, asked, [number])
+        except Refused as error:
+            self._sizes.refused(number)
+            if number == 1:
+                raise
+            self._journal.add("refused", reason=str(error), nodes=number)
+            return 0
+        self._sizes.accepted(number)
+        return number
+
+    async def _some(self, kind: str, asked: NodeKind, counts: Sequence[int]) -> None:
+        """Submit jobs side by side, each of so many nodes."""
+        fresh = iter(self._write_down(kind, asked, sum(counts)))
+        jobs = [[next(fresh) for _ in range(count)] for count in counts]
+        found = await asyncio.gather(*(self._submit(nodes, asked) for nodes in jobs), return_exceptions=True)
         errors = []
-        for nodes, error in zip(fresh, found, strict=True):
+        for nodes, error in zip(jobs, found, strict=True):
             if error is None:
                 continue
             errors.append(error)
@@ -105,12 +125,18 @@ class Submitting:
 
     async def _submit(self, nodes: Sequence[NodeRecord], asked: NodeKind) -> None:
         job = self._make_job(nodes[0], asked)
+        if self._size == 1:
+            job = replace(job, count=len(nodes))
         keep_script(self._record, job, self._queue.script(job))
         self._asking.expect_change()
+        now = utcnow()
         for node in nodes:
-            node.submitted = node.since = utcnow()
-        number = await self._queue.submit(job)
+            node.submitted = node.since = now
+        if self._arrays is not None and job.count > 1:
+            ids = await self._arrays.submit_array(job)
+        else:
+            ids = [await self._queue.submit(job)] * len(nodes)
         self._accepted()
-        for node in nodes:
+        for node, number in zip(nodes, ids, strict=True):
             node.job = number
             self._journal.add("node submitted", node=node.name, job=number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from pilothouse.pilots.queues.gridengine_customs import Customs, parse_resources
 from pilothouse.pilots.queues.protocols import Job
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
+from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -180,6 +182,17 @@ def test_arrays_and_holds_are_left_out_of_files_of_defaults(
     lines = (commands / "script").read_text().split("\n")
     assert lines[1:5] == ["#$ -clear", "#$ -P physics", "#$ -l fast", "#$ -p -10"]
     assert not any(word in line.split() for line in lines for word in ("-t", "-h", "-hold_jid"))
+
+
+def test_members_of_our_arrays_are_told_one_by_one() -> None:
+    text = (RECORDED / "qstat.xml").read_text().replace("pilothouse-abc-p-2", tag("p-2"))
+    text = text.replace("<slots>", "<tasks>TASKS</tasks><slots>")
+    listed = parse_qstat(text.replace("TASKS", "3,9-10:1", 1))
+    members = {job: status.tag.removeprefix(tag()) for job, status in listed.items() if status.tag.startswith(tag())}
+    assert members == {"2.3": "p-4", "2.9": "p-10", "2.10": "p-11"}
+    ended = (RECORDED / "qacct.txt").read_text()
+    found = parse_qacct(re.sub(r"(jobnumber +1\ntaskid +)undefined", r"\g<1>10", ended, count=1))
+    assert found["1.10"].tag == "pilothouse-abc-p-10"
 
 
 def test_garbage_is_no_empty_queue() -> None:

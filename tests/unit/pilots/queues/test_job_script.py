@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from pilothouse.pilots.queues.gridengine import GridEngineQueue
 from pilothouse.pilots.queues.job_script import job_script
+from pilothouse.pilots.queues.pbs import PBSQueue
+from pilothouse.pilots.queues.protocols import Queue
+from pilothouse.pilots.queues.slurm import SlurmQueue
 from tests.unit.pilots.queues.jobs import job
 
 #: Environment Modules as a function that jobs get from their environment.
@@ -95,3 +99,24 @@ def test_after_the_set_up_the_trap_is_gone(tmp_path: Path, state_home: Path) -> 
 
 def test_without_a_set_up_there_is_no_trap(tmp_path: Path, state_home: Path) -> None:
     assert job_script(job("slurm", tmp_path), "#SBATCH -N 1") == "#!/bin/bash\n#SBATCH -N 1\n\nexec /bin/true\n"
+
+
+@pytest.mark.parametrize(
+    ("queue", "index", "said"),
+    [
+        (SlurmQueue, {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, "--array=0-4"),
+        (PBSQueue, {"PBS_ARRAY_INDEX": "2"}, "-J 0-4"),
+        (GridEngineQueue, {"SGE_TASK_ID": "3"}, "-t 1-5"),
+    ],
+)
+def test_a_member_of_an_array_finds_its_name_and_its_log(
+    tmp_path: Path, state_home: Path, queue: type[Queue], index: dict[str, str], said: str
+) -> None:
+    plain = job("slurm", tmp_path)
+    plain.log.parent.mkdir()
+    wanted = replace(plain, name="a-1-9", log=plain.log.with_name("a-1-9.log"), count=5)
+    wanted = replace(wanted, command=["/bin/sh", "-c", "echo it is $0", "a-1-9"])
+    script = queue(plain.site).script(wanted)  # type: ignore[call-arg]
+    assert said in script
+    subprocess.run(["/bin/bash"], input=script, check=True, text=True, env={"PATH": "/usr/bin:/bin", **index})
+    assert plain.log.with_name("a-1-11.log").read_text() == "it is a-1-11\n"

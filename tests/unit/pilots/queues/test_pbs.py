@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pilothouse.errors import Unavailable
-from pilothouse.pilots.queues.pbs import PBSQueue, parse_limits, parse_qstat
+from pilothouse.pilots.queues.pbs import PBSQueue, parse_arrays, parse_limits, parse_qstat
 from pilothouse.registry.records import State
 from tests.unit.pilots.queues.jobs import job
 
@@ -174,3 +174,26 @@ def test_without_wishes_its_script_leaves_them_to_pbs(tmp_path: Path, state_home
     script = PBSQueue(wanted.site).script(wanted)
     assert "#PBS -l select=1:ncpus=1\n" in script
     assert "walltime" not in script
+
+
+def test_members_of_an_array_have_their_own_names_and_ends() -> None:
+    """Of one that has ended, PBS does not always say how."""
+    began = "    stime = Fri Jan 15 09:30:00 2027\n"
+    found = parse_qstat(
+        "".join(
+            f"Job Id: 12[{index}].pbs01\n    Job_Name = pilothouse-abc123-p-9\n    job_state = {state}\n"
+            for index, state in enumerate(("R", "Q", f"X\n    Exit_status = 3\n{began}", f"X\n{began}", "X"))
+        )
+    )
+    assert [(job, status.tag[-4:], status.state.value, status.reason) for job, status in found.items()] == [
+        ("12[0].pbs01", "-p-9", "running", ""),
+        ("12[1].pbs01", "p-10", "pending", ""),
+        ("12[2].pbs01", "p-11", "failed", "exit code 3"),
+        ("12[3].pbs01", "p-12", "failed", "PBS does not say how"),
+        ("12[4].pbs01", "p-13", "failed", "deleted before it started"),
+    ]
+
+
+def test_only_arrays_that_may_be_ours_are_looked_into() -> None:
+    array = "Job Id: {}[].pbs01\n    Job_Name = mine\n    job_state = B\n    array_indices_submitted = 0-{}\n"
+    assert parse_arrays(QSTAT + array.format(12, 99) + array.format(13, 9999)) == ["12[].pbs01"]

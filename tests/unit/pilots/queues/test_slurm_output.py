@@ -129,6 +129,27 @@ def test_accounting_knows_jobs_that_have_left() -> None:
     assert "14" not in found
 
 
+def test_members_of_our_arrays_are_told_one_by_one(state_home: Path) -> None:
+    ours = tag("s-8")
+    text = separated(
+        f"{ours}|7_[2-3,5%1]|PENDING|Resources|N/A|N/A||0|1795383500|\n"
+        f"{ours}|7_0|RUNNING|None|1795383537|1795384137|n1|0|1795383500|\n"
+        "sim-1|8_[0-9999]|PENDING|Priority|N/A|N/A||0|1795383500|\n"
+        "mine|9_[1]|PENDING|Priority|N/A|N/A||0|1795383500|\n"
+    )
+    found = parse_squeue(text)
+    assert {job: status.tag.removeprefix(tag()) for job, status in found.items() if status.tag.startswith(tag())} == {
+        "7_2": "s-10", "7_3": "s-11", "7_5": "s-13", "7_0": "s-8",
+    }  # fmt: skip
+    assert found["7_5"].reason == "Resources: no node that fits is free"
+    assert found["8_[0-9999]"].tag == "sim-1", "ours are never so long"
+    assert found["9_1"].tag == "mine", "a directive may have named it otherwise"
+    ended = parse_sacct(separated(f"{ours}|7_1|FAILED|3:0|n1|\n{ours}|7_[2-3]|CANCELLED by 0|0:0|None assigned|\n"))
+    assert {job: (status.tag, status.exit_code) for job, status in ended.items()} == {
+        "7_1": (tag("s-9"), 3), "7_2": (tag("s-10"), 0), "7_3": (tag("s-11"), 0),
+    }  # fmt: skip
+
+
 def test_partitions_and_their_limits() -> None:
     normal, debug, gpu = parse_sinfo(
         "normal*|1:00:00|4|4000|(null)|(null)|up\n"
