@@ -47,7 +47,7 @@ def test_a_task_runs_on_nodes_of_the_cluster(login: LoginNode) -> None:
     for node in pilot.nodes:
         submitted = login.cluster.run("scontrol", "write", "batch_script", node.job, "-").stdout
         assert pilot.script(node.name).strip() == submitted.strip()
-        assert '--name "$node_name"' in submitted
+        assert '--name "$pilothouse_node"' in submitted
         eventually(partial(said, pilot, node.name, "Start worker at"), "a log of its own")
     assert "PRIVATE KEY" not in submitted
     cost = pilot.cost()
