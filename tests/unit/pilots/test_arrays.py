@@ -72,9 +72,9 @@ def test_nodes_that_are_missing_are_one_call_and_each_has_a_job(state_home: Path
         await bench.keep()
         assert len(bench.record.nodes) == TOGETHER + 3, "all of them are known again"
         bench.end("p-50")
-        bench.nodes._not_before = 0.0
+        bench.nodes.trying._not_before = 0.0
         await bench.keep()
-        bench.nodes._not_before = 0.0
+        bench.nodes.trying._not_before = 0.0
         await bench.keep()
         assert calls(bench)[2:] == [1], "one alone is no array"
 
@@ -102,7 +102,7 @@ def test_what_is_refused_leads_to_what_is_accepted(
         assert all(node.job for node in bench.record.nodes)
         refused = [event.get("nodes", 1) for event in bench.events("refused")]
         assert refused[0] == 40
-        assert bool(bench.nodes.refusal) == ("room" in limits), "it is told until one is accepted"
+        assert bool(bench.nodes.trying.refusal) == ("room" in limits), "it is told until one is accepted"
         if "room" in limits:
             assert refused == [40, 8, 1]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.pilots.queues.protocols import JobStatus
-from pilothouse.pilots.supervisor import set_point
-from pilothouse.pilots.supervisor.set_point import LIMIT
+from pilothouse.pilots.supervisor import trying
+from pilothouse.pilots.supervisor.trying import LIMIT
 from pilothouse.registry.records import State
 from tests.unit.pilots.test_nodes import Bench, Clock, FakeQueue
 
@@ -50,7 +50,7 @@ def test_nodes_follow_the_places_and_one_that_goes_with_its_own_is_no_failure(st
             queue.places = 1
             await bench.keep()
         assert len(queue.submitted) == 3 + 2 * LIMIT, "each time it came, there was a node"
-        assert bench.nodes.exhausted == ""
+        assert bench.nodes.trying.exhausted == ""
 
     asyncio.run(steps())
 
@@ -74,7 +74,7 @@ def test_a_node_that_is_told_to_end_has_no_successor_before_there_is_a_place(sta
 
 def test_a_node_that_fails_in_its_place_counts_as_everywhere(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(set_point, "time", clock)
+    monkeypatch.setattr(trying, "time", clock)
 
     async def steps() -> None:
         queue = FakeLender()
@@ -83,9 +83,9 @@ def test_a_node_that_fails_in_its_place_counts_as_everywhere(state_home: Path, m
         for _ in range(3 * LIMIT):
             clock.now += 100
             await bench.keep()
-            if not bench.nodes.exhausted:
+            if not bench.nodes.trying.exhausted:
                 bench.end(queue.submitted[-1])
-        assert bench.nodes.exhausted.startswith(f"{LIMIT} nodes failed in a row")
+        assert bench.nodes.trying.exhausted.startswith(f"{LIMIT} nodes failed in a row")
         assert len(queue.submitted) == LIMIT
 
     asyncio.run(steps())

@@ -16,8 +16,9 @@ from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.discovery import local_site
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.protocols import Job, JobStatus
-from pilothouse.pilots.supervisor import set_point as nodes_module
-from pilothouse.pilots.supervisor.set_point import LIMIT, Nodes
+from pilothouse.pilots.supervisor import trying
+from pilothouse.pilots.supervisor.set_point import Nodes
+from pilothouse.pilots.supervisor.trying import LIMIT
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
@@ -127,7 +128,7 @@ class Bench:
 @pytest.fixture
 def clock(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(nodes_module, "time", clock)
+    monkeypatch.setattr(trying, "time", clock)
     return clock
 
 
@@ -150,8 +151,8 @@ def test_failures_in_a_row_come_less_and_less_often_and_end(clock: Clock) -> Non
         assert gaps == sorted(gaps)
         assert gaps[0] < 3
         assert gaps[-1] >= 8
-        assert bench.nodes.exhausted == "5 nodes failed in a row, the last one: failed, exit code 1"
-        bench.nodes.reset_limit()
+        assert bench.nodes.trying.exhausted == "5 nodes failed in a row, the last one: failed, exit code 1"
+        bench.nodes.trying.again()
         await bench.keep()
         assert len(bench.queue.submitted) == LIMIT + 1, "the user changed something: it tries again"
 
@@ -168,7 +169,7 @@ def test_a_node_that_came_up_makes_good_for_those_that_failed(clock: Clock) -> N
             if len(bench.queue.submitted) % 3 == 0:
                 bench.connect(name)
             bench.end(name)
-        assert not bench.nodes.exhausted
+        assert not bench.nodes.trying.exhausted
         assert len(bench.queue.submitted) > LIMIT + 2
 
     run(steps)
@@ -180,7 +181,7 @@ def test_a_refusal_ends_a_pilot_without_nodes_and_is_told_by_one_with_nodes(cloc
         bench.queue.error = Refused("sbatch: no such partition")
         await bench.keep()
         assert len(bench.queue.submitted) == 3, "side by side"
-        assert bench.nodes.exhausted == bench.nodes.summary == "sbatch: no such partition"
+        assert bench.nodes.trying.exhausted == bench.nodes.summary == "sbatch: no such partition"
         assert not bench.record.nodes
 
         bench = Bench(1)
@@ -214,7 +215,7 @@ def test_a_full_quota_neither_ends_a_pilot_with_jobs_nor_keeps_it_small_for_ever
         for _ in range(1200):
             clock.now += 0.5
             await bench.keep()
-        assert not bench.nodes.exhausted
+        assert not bench.nodes.trying.exhausted
         assert 10 < len(bench.events("refused")) < 20, "rarely in the end"
         assert [node.state.value for node in bench.record.nodes] == ["running", "running"]
         bench.queue.error = None
@@ -222,7 +223,7 @@ def test_a_full_quota_neither_ends_a_pilot_with_jobs_nor_keeps_it_small_for_ever
             clock.now += 0.5
             await bench.keep()
         assert [node.state.value for node in bench.record.nodes] == ["running", "running", "pending"]
-        assert not bench.nodes.refusal
+        assert not bench.nodes.trying.refusal
 
     run(steps)
 
@@ -382,7 +383,10 @@ def test_nodes_that_are_never_replaced_lower_what_is_wanted(clock: Clock) -> Non
         await bench.keep()
         await bench.keep()
         assert bench.queue.submitted == ["p-1", "p-2"]
-        assert bench.nodes.exhausted == "its nodes have ended and replace='never'; the last one: its walltime is over"
+        assert (
+            bench.nodes.trying.exhausted
+            == "its nodes have ended and replace='never'; the last one: its walltime is over"
+        )
 
     run(steps)
 

@@ -15,8 +15,8 @@ from pilothouse.pilots.queues.jobs import node_job, script_of
 from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.sites.schema import form_schema
 from pilothouse.pilots.sites.site import Site
-from pilothouse.pilots.supervisor import same_job, set_point
-from pilothouse.pilots.supervisor.set_point import LIMIT
+from pilothouse.pilots.supervisor import same_job, trying
+from pilothouse.pilots.supervisor.trying import LIMIT
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, State
 from pilothouse.state import utcnow
@@ -39,7 +39,7 @@ def site(host: FakeCommands, admin: Callable[[str], Path]) -> Site:
 def clock(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The set-point's."""
     clock = Clock()
-    for module in (set_point, same_job):
+    for module in (trying, same_job):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -151,7 +151,7 @@ def test_jobs_that_fail_are_counted_and_not_their_nodes(clock: Clock) -> None:
             if len(bench.queue.submitted) > before:
                 bench.end(bench.queue.submitted[-1])
         assert len(bench.queue.submitted) == LIMIT
-        assert bench.nodes.exhausted.startswith(f"{LIMIT} nodes failed in a row")
+        assert bench.nodes.trying.exhausted.startswith(f"{LIMIT} nodes failed in a row")
 
     run(steps)
 

@@ -12,7 +12,7 @@ import pytest
 
 from pilothouse.errors import Refused, Unavailable
 from pilothouse.pilots.queues.protocols import JobStatus
-from pilothouse.pilots.supervisor import set_point
+from pilothouse.pilots.supervisor import trying
 from pilothouse.pilots.supervisor.submitting import AT_ONCE
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, State
@@ -144,7 +144,7 @@ def test_a_job_that_still_ends_takes_the_place_in_the_quota_for_a_moment(
     state_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(set_point, "time", clock)
+    monkeypatch.setattr(trying, "time", clock)
 
     async def steps() -> None:
         bench = Bench(1)
@@ -156,7 +156,7 @@ def test_a_job_that_still_ends_takes_the_place_in_the_quota_for_a_moment(
         assert bench.states() != {"p-1": "running"}
         assert bench.events("refused")
         await asyncio.sleep(0.01)
-        assert not bench.nodes.exhausted
+        assert not bench.nodes.trying.exhausted
         bench.queue.error = None
         clock.now += 2
         await bench.keep()

@@ -128,7 +128,7 @@ class Requests:
             self._supervisor.journal.add("adapt", minimum=None, maximum=None)
         if wanted != own:
             self._supervisor.journal.add("scale", nodes=total, kind=kind)
-            self._supervisor.nodes.reset_limit()
+            self._supervisor.nodes.trying.again()
             self._supervisor.wake.set()
         return total
 

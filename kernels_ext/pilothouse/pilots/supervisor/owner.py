@@ -223,10 +223,10 @@ class Supervisor:
             self.nodes.trouble = str(error)
             self.changed()
             self._end_with_lender()
-        self.record.gave_up = self.nodes.exhausted
+        self.record.gave_up = self.nodes.trying.exhausted
         gone = not any(not node.state.ended for node in self.record.nodes)
-        if self.nodes.exhausted and gone:
-            self.end(State.FAILED, self.nodes.exhausted)
+        if self.nodes.trying.exhausted and gone:
+            self.end(State.FAILED, self.nodes.trying.exhausted)
         return more
 
     def _end_with_lender(self) -> None:
@@ -339,7 +339,7 @@ class Supervisor:
         kinds["node"] = max(wanted - others, 0)
         self.record.nodes_wanted = sum(kinds.values())
         self.journal.add("scale", nodes=self.record.nodes_wanted, why=why)
-        self.nodes.reset_limit()
+        self.nodes.trying.again()
         self.changed()
         self.wake.set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,15 +18,13 @@ from pilothouse.pilots.supervisor.node_book import NodeBook
 from pilothouse.pilots.supervisor.node_words import waiting, why_failed, without_nodes
 from pilothouse.pilots.supervisor.same_job import Processes, broken, by_job, came_up, fitting, together
 from pilothouse.pilots.supervisor.submitting import AT_ONCE, Submitting
+from pilothouse.pilots.supervisor.trying import Trying
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import FIRST, NodeRecord, PilotRecord, State
 from pilothouse.runs.processes import NodeHost
 from pilothouse.runs.terms import Terms
 from pilothouse.state import utcnow
-
-#: After this many failures in a row without a node that came up, the pilot stops trying.
-LIMIT = 5
 
 ACTIVE = (State.PENDING, State.STARTING, State.RUNNING)
 
@@ -61,23 +58,19 @@ class Nodes:
         self._journal = journal
         self.book = NodeBook(record, journal, folder, changed)
         self.giving_back = GivingBack(record, queue, asking, journal, self.book)
-        self._submitting = Submitting(record, queue, asking, journal, make_job, self._accepted, changed)
+        self._submitting = Submitting(record, queue, asking, journal, make_job, lambda: self.trying.accepted(), changed)
         self._changed, self._wake = changed, wake
         self._lent = queue if isinstance(queue, Lent) else None
         self._site = Site.model_validate(record.settings)
         self._processes = Processes(self._site.nodes_per_job, folder, asking.look_now)
         self._failed: set[str] = set()
-        self._failures = 0
-        self._refusals = 0
-        self._not_before = 0.0
+        self.trying = Trying(journal, changed)
         self._renewing: list[str] = []
         self._asked: set[str] = set()
         self._overdue: set[str] = set()
         self._told: set[str] = set()
         self._terms = Terms()
-        self.exhausted = ""
         self.trouble = ""
-        self.refusal = ""
         self.redescribe()
 
     def redescribe(self) -> None:
@@ -122,7 +115,7 @@ class Nodes:
                 node.address, node.cores = address, cores or node.cores
                 node.connected = node.connected or utcnow()
                 if node.first not in self._failed and came_up(self._record, node):
-                    self._failures = 0
+                    self.trying.came_up()
                 node.started = node.started or node.connected
                 self.book.mark(node, State.RUNNING, "")
                 walltimes.tell(self._terms, self._record, self.description, self._site.drain)  # before it gets work
@@ -148,11 +141,6 @@ class Nodes:
             self._changed()
             self._wake()
             self.giving_back.dismiss(node, seconds)
-
-    def reset_limit(self) -> None:
-        """The user changed the set-point: try again."""
-        self._failures, self._refusals, self._not_before = 0, 0, 0.0
-        self.exhausted = self.refusal = ""
 
     def renew(self) -> list[str]:
         """Replace each node that is there now by a new one, one after the other; their names.
@@ -193,7 +181,7 @@ class Nodes:
                 if node.kind == kind and node.state in ACTIVE and not node.leaving and node.role != "successor"
             ]  # fmt: skip
             if len(active) < wanted:
-                if not self.exhausted and time.monotonic() >= self._not_before:
+                if self.trying.may:
                     more |= await self._submit_missing(kind, wanted - len(active))
                     await self._ask()
             elif len(active) > wanted:
@@ -208,7 +196,7 @@ class Nodes:
         if places is not None and places != self._record.nodes_wanted:
             self._record.wanted, self._record.nodes_wanted = {FIRST: places}, places
             self._journal.add("scale", nodes=places, why="as many places are there")
-            self.reset_limit()
+            self.trying.again()
             self._changed()
 
     async def _ask(self) -> None:
@@ -323,41 +311,18 @@ class Nodes:
 
     async def _submit_missing(self, kind: str, missing: int) -> bool:
         """Submit some of them, one alone after a refusal; whether there are more to submit at once."""
-        asked, at_once = self.description.kind(kind), 1 if self.refusal else AT_ONCE
+        asked, at_once = self.description.kind(kind), 1 if self.trying.refusal else AT_ONCE
         had = self._has_jobs()  # one that ends meanwhile had its place in a quota
         try:
             return await self._submitting.slice(kind, asked, missing, at_once) > 0
         except Refused as error:
-            self._refused(str(error), last=not had and not self._has_jobs())
+            self.trying.refused(str(error), last=not had and not self._has_jobs())
             return False
         finally:
             self.book.trim()
 
-    def _accepted(self) -> None:
-        self.refusal, self._refusals = "", 0
-
     def _has_jobs(self) -> bool:
         return any(not node.state.ended for node in self._record.nodes)
-
-    def _refused(self, why: str, *, last: bool) -> None:
-        """A pilot that has jobs tries again, each minute at the end: quotas are full for a time."""
-        self._journal.add("refused", reason=why)
-        if last:
-            self._give_up(why)
-            return
-        self.refusal = why  # until a submission succeeds
-        self._not_before = time.monotonic() + min(2.0**self._refusals, 60.0)
-        self._refusals += 1
-        self._changed()
-
-    def _back_off(self) -> None:
-        self._failures += 1
-        self._not_before = time.monotonic() + min(2.0 ** (self._failures - 1), 60.0)
-
-    def _give_up(self, why: str) -> None:
-        self.exhausted = why
-        self._journal.add("gave up", reason=why)
-        self._changed()
 
     # ------------------------------------------------------------------ fewer
 
@@ -401,18 +366,16 @@ class Nodes:
         if counted:  # it is a failure of its job, not of each of its nodes
             return
         if was_there:
-            self._failures, self._not_before = 0, 0.0
-            return
-        self._back_off()
-        if self._failures >= LIMIT:
-            self._give_up(f"{self._failures} nodes failed in a row, the last one: {node.reason}")
+            self.trying.ended()
+        else:
+            self.trying.failed(node.reason)
 
     def _do_without(self, node: NodeRecord) -> None:
         """Nothing replaces the node: what is wanted is one less."""
         self._record.wanted[node.kind] = max(self._record.wanted.get(node.kind, 0) - 1, 0)
         self._record.nodes_wanted = sum(self._record.wanted.values())
         if not self._record.nodes_wanted:
-            self._give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
+            self.trying.give_up(f"its nodes have ended and replace='never'; the last one: {node.reason}")
 
     @property
     def calm(self) -> bool:
@@ -424,4 +387,4 @@ class Nodes:
     @property
     def summary(self) -> str:
         """Why the pilot has fewer nodes than it should, for people; empty when it has them."""
-        return self.exhausted or self.trouble or self.refusal or waiting(self._record.nodes)
+        return self.trying.exhausted or self.trouble or self.trying.refusal or waiting(self._record.nodes)
