@@ -15,7 +15,8 @@ from typing import Any
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
 from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
-from pilothouse.registry.journal import Journal, tail
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.logs import tail
 from pilothouse.registry.records import RUNS, Progress, RunRecord, State
 from pilothouse.runs.processes import NodeHost, Process
 from pilothouse.runs.protocols import Driver, Leaving

@@ -382,7 +382,7 @@ class TaskDriver:
 
     def _sample(self) -> None:
         board = self.board
-        failed = float(len(board.failed)) if board.ended else 0.0
+        failed = float(board.failures)
         self.context.telemetry.append(
             time.time(), {"running": float(self._running()), "done": len(board.ended) - failed, "failed": failed}
         )
