@@ -21,6 +21,7 @@ from tornado.iostream import IOStream
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.node.cut_short import Lasting
 from pilothouse.pilots.node.exits import Blaming, Guarding
+from pilothouse.runs.news import Telling
 
 #: Dask's routes beside the plots. Not among them: its proxy to other ports, and what changes something.
 ROUTES = [
@@ -48,7 +49,7 @@ class _Portless:
         self.http_server = HTTPServer(self.http_application)
 
 
-class Scheduler(_Portless, Blaming, Lasting, distributed.Scheduler):  # type: ignore[misc]
+class Scheduler(_Portless, Telling, Blaming, Lasting, distributed.Scheduler):  # type: ignore[misc]
     """A scheduler without a port for pages, which tries nothing again that ended a node, or that no node lasts for."""
 
 
