@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 STOP_GRACE = 10.0
 #: The most seconds between two looks for what a run waits for before it is driven.
 LOOK_S = 1.0
+#: Seconds between two looks of who wants samples: there are ten a second at most.
+SAMPLES_S = 0.05
 #: Seconds between two looks whether the batch system knows more of an earlier supervisor's nodes.
 SETTLED_S = 0.2
 #: Seconds between two writes of a live run's telemetry and progress.
@@ -293,11 +295,10 @@ class RunHost:
         """A live run's new samples, as soon as there are some, after `wait` seconds at most; and how far it is."""
         context = self.context(name)
         deadline = time.monotonic() + min(wait, 30.0)
-        frame = context.telemetry.since(since)
-        while not len(frame.time) and time.monotonic() < deadline and self._live.get(name) is context:
-            await asyncio.sleep(0.02)
-            frame = context.telemetry.since(since)
-        return _status(context.record), frame.encode()
+        samples = context.telemetry
+        while samples.seq in (0, since) and time.monotonic() < deadline and self._live.get(name) is context:  # noqa: ASYNC110 - whatever thread adds one
+            await asyncio.sleep(SAMPLES_S)
+        return _status(context.record), samples.since(since).encode()
 
     async def over(self, name: str, wait: float) -> None:
         """Return when a live run has ended, after `wait` seconds at most."""

@@ -21,7 +21,7 @@ from pilothouse.tasks.ends import Ends
 from pilothouse.tasks.station import Slot, Station
 
 #: The least seconds between two samples, and the most between two looks at what the run waits for.
-SAMPLE_S, WAITS_S = 0.1, 1.0
+SAMPLE_S, WAITS_S = 0.1, 0.5
 #: Seconds that launchers have to end what runs, when the run is stopped.
 STOP_S = 1.2
 #: Seconds between two looks whether the parts of a task have ended.
