@@ -148,10 +148,14 @@ def _listed() -> float:
     return _median(once)
 
 
-def _null_tasks(client: Any) -> float:
+def _seconds(measured: Callable[[], object]) -> float:
     begun = time.perf_counter()
-    client.gather(client.map(_nothing, range(NULL_TASKS), pure=False, batch_size=1000))
+    measured()
     return time.perf_counter() - begun
+
+
+def _null_tasks(client: Any) -> float:
+    return _seconds(lambda: client.gather(client.map(_nothing, range(NULL_TASKS), pure=False, batch_size=1000)))
 
 
 def _nothing(_: int) -> None:
@@ -194,19 +198,27 @@ def _tasks() -> list[Row]:
         )  # fmt: skip
         pilot.map_execute([["/bin/true"]] * 50).result()
 
-        def executables() -> float:
-            begun = time.perf_counter()
-            pilot.map_execute([["/bin/true"]] * EXECUTABLES).result()
-            return (time.perf_counter() - begun) / EXECUTABLES
-
-        rate = _median(executables, 3)
-        rows.append(within("null executable on two local nodes (s each; 200 a second)", rate, 1 / 200))
+        executables, bare = [], []
+        for _ in range(RUNS):
+            executables.append(
+                _seconds(lambda: pilot.map_execute([["/bin/true"]] * EXECUTABLES).result()) / EXECUTABLES
+            )
+            bare.append(_seconds(_executables_of_xargs) / EXECUTABLES)
+        rate = statistics.median(executables)
+        rows.append(within("null executable on two local nodes (s each; 800 a second)", rate, 1 / 800))
+        rows.append(compare("the same, beside xargs with two processes (s each)", rate, statistics.median(bare), 2.0))
     peer_rate = _radical()
     if peer_rate is None:
         rows.append(missing("null executable", "RADICAL-Pilot"))
     else:
         rows.append(compare("null executable, beside RADICAL-Pilot (s each)", rate, peer_rate))
     return rows
+
+
+def _executables_of_xargs() -> None:
+    """As many null executables, two at a time, that have no folder, no log and no record of their own."""
+    numbers = "\n".join(map(str, range(EXECUTABLES)))
+    subprocess.run(["xargs", "-n", "1", "-P", "2", "/bin/true"], input=numbers, text=True, check=True)
 
 
 def _radical() -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pilothouse.errors import NotFound
 from pilothouse.registry.folders import SUPERVISOR_LOG
 from pilothouse.registry.history import all_nodes
-from pilothouse.registry.journal import logs
+from pilothouse.registry.logs import logs
 from pilothouse.registry.records import PILOTS, NodeRecord, PilotRecord, State
 from pilothouse.state import check_name
 

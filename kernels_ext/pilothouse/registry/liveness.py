@@ -14,8 +14,9 @@ from pathlib import Path
 from pilothouse.errors import PilothouseError
 from pilothouse.registry import questions
 from pilothouse.registry.folders import CERTIFICATE, CLUSTER, EVENTS, KEY, LEFTOVERS, SCHEDULER, SUPERVISOR_LOG, TOKEN
-from pilothouse.registry.journal import Journal, last_error
+from pilothouse.registry.journal import Journal
 from pilothouse.registry.line.client import answers
+from pilothouse.registry.logs import last_error
 from pilothouse.registry.owning import change
 from pilothouse.registry.records import PILOTS, RUNS, NodeRecord, PilotRecord, ProcessRef, RunRecord, State, runs_on
 from pilothouse.registry.store import Unreadable

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-#: Seconds between two looks for nodes that have come or gone while somebody waits for cores.
-LOOK = 0.1
+from pilothouse.runs.news import News
+
+#: The most seconds between two looks for what is free while somebody waits for cores.
+LOOK = 1.0
 _EXTENSION = "pilothouse-cores"
 _numbers = itertools.count(1)
 
@@ -233,5 +235,5 @@ class Cores:
 
     async def _look(self) -> None:
         while self._applicants:
-            await asyncio.sleep(LOOK)
+            await News.of(self._scheduler).heard(LOOK)
             self.dispatch()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pilothouse.errors import Conflict, Failed, Lost, NotFound, PilothouseError, Unavailable
 from pilothouse.pictures import mimebundle
 from pilothouse.registry.folders import EVENTS, TELEMETRY
-from pilothouse.registry.journal import Journal, logs
+from pilothouse.registry.journal import Journal
 from pilothouse.registry.line import client as control
 from pilothouse.registry.listing import Handles, listed
 from pilothouse.registry.liveness import reconcile_run, seen_run
+from pilothouse.registry.logs import logs
 from pilothouse.registry.naming import remove
 from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import PILOTS, RUNS, RunRecord, State

@@ -15,7 +15,8 @@ from typing import Any
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
 from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
-from pilothouse.registry.journal import Journal, tail
+from pilothouse.registry.journal import Journal
+from pilothouse.registry.logs import tail
 from pilothouse.registry.records import RUNS, Progress, RunRecord, State
 from pilothouse.runs.processes import NodeHost, Process
 from pilothouse.runs.protocols import Driver, Leaving
@@ -25,6 +26,12 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a driver has to return once its run was asked to stop.
 STOP_GRACE = 10.0
+#: The most seconds between two looks for what a run waits for before it is driven.
+LOOK_S = 1.0
+#: Seconds between two looks of who wants samples: there are ten a second at most.
+SAMPLES_S = 0.05
+#: Seconds between two looks whether the batch system knows more of an earlier supervisor's nodes.
+SETTLED_S = 0.2
 #: Seconds between two writes of a live run's telemetry and progress.
 SAVE_INTERVAL = 2.0
 
@@ -65,8 +72,8 @@ class Context:
 
     async def settled(self) -> None:
         """Return when each node on which an earlier supervisor may have had the run is heard of, or has ended."""
-        while self.record.resumed and self._host.unheard():  # noqa: ASYNC110 - the batch system sets no event of ours
-            await asyncio.sleep(0.05)
+        while self.record.resumed and self._host.unheard():
+            await self._host.news.heard(SETTLED_S)
 
     @property
     def scheduler(self) -> Any:
@@ -184,6 +191,7 @@ class RunHost:
             known = sorted({point.name for point in entry_points(group="pilothouse.runs")})
             raise InvalidInput(f"kind={record.kind!r}: there is no such kind of run; there are {known}", field="kind")
         context = self._live[name] = Context(record, self._host, self._dask)
+        self._host.news.live.add(name)
         self._tasks[name] = asyncio.create_task(self._drive(context, next(iter(found)).load))
 
     def context(self, name: str) -> Context:
@@ -201,6 +209,7 @@ class RunHost:
         context.record.state, context.dirty = State.STOPPING, True
         context.save()
         context.stopping.set()
+        self._host.news.tell()
         asyncio.get_running_loop().call_later(STOP_GRACE, self._tasks[name].cancel)  # it, not what has its name by then
 
     async def close(self, reason: str, *, failed: bool = False) -> None:
@@ -231,8 +240,8 @@ class RunHost:
         record = context.record
         saver = asyncio.create_task(self._save_regularly(context))
         try:
-            while not self._host.nodes and not context.stopping.is_set():  # noqa: ASYNC110 - nodes connect to Dask, which sets no event of ours
-                await asyncio.sleep(0.05)
+            while not self._host.nodes and not context.stopping.is_set():
+                await self._host.news.heard(LOOK_S)
             if not context.stopping.is_set():
                 driver = load()()
                 record.state, record.started, context.dirty = State.RUNNING, utcnow(), True
@@ -269,6 +278,8 @@ class RunHost:
                 self.write_ends()
             self._live.pop(record.name, None)
             self._tasks.pop(record.name, None)
+            self._host.news.live.discard(record.name)
+            self._host.news.tell()
             self._changed()
 
     def write_ends(self) -> bool:
@@ -289,11 +300,10 @@ class RunHost:
         """A live run's new samples, as soon as there are some, after `wait` seconds at most; and how far it is."""
         context = self.context(name)
         deadline = time.monotonic() + min(wait, 30.0)
-        frame = context.telemetry.since(since)
-        while not len(frame.time) and time.monotonic() < deadline and self._live.get(name) is context:
-            await asyncio.sleep(0.02)
-            frame = context.telemetry.since(since)
-        return _status(context.record), frame.encode()
+        samples = context.telemetry
+        while samples.seq in (0, since) and time.monotonic() < deadline and self._live.get(name) is context:  # noqa: ASYNC110 - whatever thread adds one
+            await asyncio.sleep(SAMPLES_S)
+        return _status(context.record), samples.since(since).encode()
 
     async def over(self, name: str, wait: float) -> None:
         """Return when a live run has ended, after `wait` seconds at most."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from pilothouse.errors import PilothouseError, Unavailable
+from pilothouse.runs.news import News
 from pilothouse.runs.protocols import Leaving
 from pilothouse.runs.terms import Terms
 
@@ -87,6 +88,7 @@ class NodeHost:
 
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
+        self.news = News.of(scheduler)
         self._processes: dict[str, Process] = {}
         self._keys = itertools.count(1)
         self._leaving: set[str] = set()

@@ -30,11 +30,19 @@ class Board:
         Where ends are kept; tasks that are there already are not run.
     log
         For what the user should hear.
+
+    Attributes
+    ----------
+    ended
+        Task -> its end.
+    failures
+        How many of these have failed.
     """
 
     def __init__(self, tasks: list[dict[str, Any]], retries: int, ends: Ends, log: Callable[[str], None]) -> None:
         self.tasks = tasks
         self.ended = ends.read()
+        self.failures = len(self.failed)
         self.pending = deque(number for number in range(len(tasks)) if number not in self.ended)
         self.running: set[int] = set()
         self._retries = retries
@@ -167,6 +175,7 @@ class Board:
             "attempts": self._attempts.get(number, 0), **({"last": last} if last else {}),
         }  # fmt: skip
         self.ended[number] = line
+        self.failures += bool(error)
         return line
 
     def name(self, number: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pilothouse.errors import Failed
 from pilothouse.runs.cores import Allocation, Capacity, Cores, Need
+from pilothouse.runs.news import News
 from pilothouse.runs.protocols import RunContext
 from pilothouse.runs.terms import Terms, too_long
 from pilothouse.tasks import mpi, predecessors
@@ -19,8 +20,8 @@ from pilothouse.tasks.board import Board
 from pilothouse.tasks.ends import Ends
 from pilothouse.tasks.station import Slot, Station
 
-#: Seconds between two samples.
-SAMPLE_S = 0.1
+#: The least seconds between two samples, and the most between two looks at what the run waits for.
+SAMPLE_S, WAITS_S = 0.1, 0.5
 #: Seconds that launchers have to end what runs, when the run is stopped.
 STOP_S = 1.2
 #: Seconds between two looks whether the parts of a task have ended.
@@ -51,7 +52,7 @@ class TaskDriver:
         self.board = Board(spec["tasks"], spec["retries"], Ends(context.folder), context.log)
         self.cores, self.terms = Cores.of(context.scheduler), Terms.of(context.scheduler)
         self.stations: dict[str, Station] = {}
-        self.complete = asyncio.Event()
+        self.complete, self._news = asyncio.Event(), News()
         self._mark = secrets.token_hex(8)
         self._bad: set[str] = set()
         self._trouble = ""
@@ -180,6 +181,7 @@ class TaskDriver:
         if not batch:  # time went on
             self.cores.release(allocation)
             return
+        self._news.tell()
         for task in batch:
             task["slot"] = allocation.number
         slot = Slot(allocation, {task["task"]: task for task in batch})
@@ -221,6 +223,7 @@ class TaskDriver:
     # ------------------------------------------------------------------ what launchers say
 
     def _heard(self, station: Station, message: dict[str, Any]) -> None:
+        self._news.tell()
         if "ended" in message:
             returned, lost = message.get("returned", ()), message.get("lost", ())
             ends = []
@@ -300,6 +303,7 @@ class TaskDriver:
     def _judge(self, verdict: Coroutine[Any, Any, None]) -> None:
         async def judge() -> None:
             await verdict
+            self._news.tell()
             if self.board.complete:
                 self.complete.set()
             self.cores.dispatch()
@@ -334,6 +338,7 @@ class TaskDriver:
 
     def _gone(self, station: Station, why: str) -> None:
         """A launcher, or its node, has ended."""
+        self._news.tell()
         node = station.node
         if self.stations.get(node) is station:
             del self.stations[node]
@@ -384,6 +389,7 @@ class TaskDriver:
                 shown = now
                 self._sample()
             self.context.waits("" if self._running() or self.board.complete else self._waits_for())
+            await self._news.heard(WAITS_S)
             await asyncio.sleep(SAMPLE_S)
 
     def _running(self) -> int:
@@ -392,7 +398,7 @@ class TaskDriver:
 
     def _sample(self) -> None:
         board = self.board
-        failed = float(len(board.failed)) if board.ended else 0.0
+        failed = float(board.failures)
         self.context.telemetry.append(
             time.time(), {"running": float(self._running()), "done": len(board.ended) - failed, "failed": failed}
         )

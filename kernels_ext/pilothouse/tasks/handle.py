@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import Conflict, Failed, InvalidInput
-from pilothouse.registry.journal import tail as last_lines
+from pilothouse.registry.logs import tail as last_lines
 from pilothouse.registry.records import PILOTS, State
 from pilothouse.runs.handle import Run, run_of
 from pilothouse.runs.launch import answering, launch

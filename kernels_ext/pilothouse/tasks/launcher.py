@@ -25,7 +25,7 @@ import psutil
 
 from pilothouse import remains
 from pilothouse.errors import Failed
-from pilothouse.registry.journal import tail
+from pilothouse.registry.logs import tail
 from pilothouse.runs.channel import Channel
 from pilothouse.tasks import mpi, process_tree
 from pilothouse.tasks.places import Places, missing
@@ -289,8 +289,7 @@ class Launcher:
 
     def _end(self, task: dict[str, Any], code: int | None, error: str, seconds: float) -> None:
         number = task["task"]
-        err = self._places.printed(number, "stderr")
-        last = tail(err, 5) if error else ""
+        last = tail(self._places.printed(number, "stderr"), 5) if error else ""
         self._places.tidy(number)
         self._ended.append({
             "task": number, "attempt": task["attempt"], "code": code, "error": error, "seconds": round(seconds, 4),

@@ -42,7 +42,7 @@ class Places:
 
     def printed(self, task: int, stream: str) -> Path:
         """The file with what a task prints; `stream` is ``stdout`` or ``stderr``."""
-        return self.folder / "printed" / f"{task:05}.{stream}" if self.many else self.folder / f"{stream}.log"
+        return self.folder / (f"printed/{task:05}.{stream}" if self.many else f"{stream}.log")
 
     def tidy(self, task: int) -> None:
         """Remove what one of many tasks left empty when it ended."""

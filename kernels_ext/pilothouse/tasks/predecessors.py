@@ -12,10 +12,13 @@ from pilothouse.errors import Failed, NotFound
 from pilothouse.registry.liveness import reconcile_run
 from pilothouse.registry.owning import check_same
 from pilothouse.registry.records import RUNS, RunRecord, State
+from pilothouse.runs.news import News
 from pilothouse.tasks.ends import Ends
 
-#: Seconds between two looks.
-LOOK = 0.05
+#: The most seconds between two looks whether a run has ended, which may be another pilot's.
+LOOK = 0.5
+#: Seconds between two looks at futures: Dask tells nobody of them.
+FUTURES = 0.05
 #: Seconds that Dask may take to hear of a future.
 UNDER_WAY_S = 10.0
 
@@ -55,13 +58,9 @@ async def wait(after: Sequence[dict[str, Any]], scheduler: Any) -> None:
     Failed
         One has not; the message says which, and why.
     """
-    waiting = list(after)
-    while waiting:
-        waiting = [
-            each for each in waiting if not (ended_well(each) if "run" in each else _future_ended(each, scheduler))
-        ]
-        if waiting:
-            await asyncio.sleep(LOOK)
+    waiting: Sequence[dict[str, Any]] = after
+    while waiting := [each for each in waiting if not _has_ended(each, scheduler)]:
+        await News.of(scheduler).heard(FUTURES if any("key" in each for each in waiting) else LOOK)
 
 
 def ended_well(after: dict[str, Any]) -> bool:
@@ -96,6 +95,13 @@ def why_not(record: RunRecord, tasks: Sequence[int] = ()) -> str:
     if record.kind == "tasks" and record.reason == "stopped":  # a stream that was stopped has its result
         return "was stopped"
     return ""
+
+
+def _has_ended(after: dict[str, Any], scheduler: Any) -> bool:
+    """Whether that has ended, and well; nothing is read of a run of the same pilot while it goes on."""
+    if "key" in after:
+        return _future_ended(after, scheduler)
+    return after["run"] not in News.of(scheduler).live and ended_well(after)
 
 
 def _future_ended(after: dict[str, Any], scheduler: Any) -> bool:

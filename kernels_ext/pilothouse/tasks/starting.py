@@ -33,6 +33,7 @@ class Starter:
         self._node, self._mark, self._common = config["node"], config["mark"], config["common"]
         self._places = places
         self._environment = dict(os.environ)
+        self._encoded = dict(os.environb)  # what each process gets, and there may be hundreds of variables
         self._nothing = os.open(os.devnull, os.O_RDONLY)
         self._mpi: tuple[list[str], bool] | None = None
 
@@ -51,10 +52,10 @@ class Starter:
         out, err = self._places.printed(number, "stdout"), self._places.printed(number, "stderr")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if self._places.many:
+            if not out.parent.is_dir():
                 out.parent.mkdir(exist_ok=True)
             stage(task["inputs"], folder, self._common["stage"])
-            with out.open("wb") as stdout, err.open("wb") as stderr:
+            with out.open("wb", buffering=0) as stdout, err.open("wb", buffering=0) as stderr:
                 printed = subprocess.PIPE if task.get("hosts") else stdout
                 env = self._variables(task, gpus, node_gpus)
                 return self._popen(self._command(task), folder, env, printed, stderr)
@@ -106,13 +107,16 @@ class Starter:
 
     def _find(self, name: str, env: dict[str, str], folder: Path) -> None:
         """An MPI launcher reports a missing program in its own way, or hangs: say it first."""
-        path = env.get("PATH") or self._environment.get("PATH")
-        if shutil.which(str(folder / name) if "/" in name else name, path=path) is None:
+        path = self._path(env)
+        if shutil.which(str(folder / name) if "/" in name else name, path=path or None) is None:
             raise Unfound(f"{name!r} was not found on {self._node} (PATH={path})")
 
+    def _path(self, env: Mapping[str, str]) -> str:
+        return env.get("PATH") or self._environment.get("PATH", "")
+
     def _variables(self, task: dict[str, Any], gpus: list[int], node_gpus: int) -> dict[str, str]:
+        """What a task has beside the node's own."""
         return {
-            **self._environment,
             **mpi.threads(self._common["cores"]),
             **mpi.visible_gpus(gpus, node_gpus, self._environment),
             "PILOTHOUSE_TASK": str(task["task"]),
@@ -125,12 +129,13 @@ class Starter:
         self, command: list[str], folder: Path, env: dict[str, str], stdout: Any, stderr: Any
     ) -> subprocess.Popen[bytes]:
         try:
+            own = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
             return subprocess.Popen(
-                command, cwd=folder, env=env, stdin=self._nothing, stdout=stdout, stderr=stderr,
+                command, cwd=folder, env={**self._encoded, **own}, stdin=self._nothing, stdout=stdout, stderr=stderr,
                 start_new_session=True, close_fds=False,  # ours are not inherited anyway, and vfork needs it so
             )  # fmt: skip
         except FileNotFoundError:
-            raise Unfound(f"{command[0]!r} was not found on {self._node} (PATH={env.get('PATH', '')})") from None
+            raise Unfound(f"{command[0]!r} was not found on {self._node} (PATH={self._path(env)})") from None
         except PermissionError:
             raise Failed(f"{command[0]!r} may not be executed on {self._node}: is it an executable file?") from None
         except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.registry.journal import last_error
+from pilothouse.registry.logs import last_error
 
 CHATTER = """\
 2026-11-23 01:18:16,273 INFO distributed.scheduler: Receive client connection: Client-pilothouse-x-c29663f4

@@ -37,7 +37,7 @@ def test_the_end_by_force_of_a_stopped_run_is_not_that_of_the_next_of_its_name(
     monkeypatch.setattr(host, "STOP_GRACE", 0.5)
 
     async def stopped_removed_and_launched_again() -> None:
-        scheduler: Any = SimpleNamespace(workers={}, stream_handlers={})
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})
         runs = RunHost(NodeHost(scheduler), dict, lambda: None)
         first = a_run("again")
         runs.launch("again")
@@ -63,7 +63,7 @@ def test_a_run_says_that_it_waits_for_a_node(state_home: Path, monkeypatch: pyte
     monkeypatch.setattr(host, "SAVE_INTERVAL", 0.02)
 
     async def launched() -> None:
-        scheduler: Any = SimpleNamespace(workers={}, stream_handlers={})
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})
         nodes = NodeHost(scheduler)
         nodes.without_nodes = lambda: "waits for a node: the pilot has none; extend it"
         runs = RunHost(nodes, dict, lambda: None)
@@ -83,7 +83,7 @@ def test_a_run_that_ends_says_what_is_not_known_to_have_ended(
 
     async def stopped() -> None:
         worker = SimpleNamespace(name="n-1", address="tls://gone")
-        scheduler: Any = SimpleNamespace(workers={"tls://gone": worker}, stream_handlers={})
+        scheduler: Any = SimpleNamespace(workers={"tls://gone": worker}, extensions={}, stream_handlers={})
         nodes = NodeHost(scheduler)
         runs = RunHost(nodes, dict, lambda: None)
         started = []
@@ -109,7 +109,7 @@ def test_a_run_that_ends_says_what_is_not_known_to_have_ended(
 
 def test_the_end_of_a_run_that_cannot_be_written_is_written_later(state_home: Path, disk: Disk) -> None:
     async def ended_in_a_full_home() -> None:
-        scheduler: Any = SimpleNamespace(workers={}, stream_handlers={})
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})
         runs = RunHost(NodeHost(scheduler), dict, lambda: None)
         a_run("full")
         runs.launch("full")

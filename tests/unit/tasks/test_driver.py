@@ -13,6 +13,7 @@ import pytest
 
 from pilothouse.errors import Failed, Unavailable
 from pilothouse.runs.cores import Capacity, Cores
+from pilothouse.runs.news import News
 from pilothouse.runs.protocols import Leaving
 from pilothouse.runs.terms import Term, Terms
 from pilothouse.tasks.driver import TaskDriver
@@ -73,6 +74,7 @@ class Bench:
         )
         self._terms[node] = Term(time.monotonic() + left, WALLTIME, WALLTIME, renewed)
         self.terms.tell(self._terms, [(Capacity(1), WALLTIME)], replaced=True)
+        News.of(self.scheduler).tell()
 
     async def give_back(self, node: str, cut: dict[int, float], left: float = 0.0) -> None:
         """The pilot gives a node back, which cuts off these tasks after so many seconds."""

@@ -41,10 +41,10 @@ class Launcher:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(message) + "\n")
 
-    def start(self, number: int, script: str) -> Path:
+    def start(self, number: int, script: str, **env: str) -> Path:
         """Have it run a script; its working folder."""
         task = {
-            "task": number, "attempt": 1, "slot": number, "argv": ["sh", "-c", script], "env": {}, "inputs": {},
+            "task": number, "attempt": 1, "slot": number, "argv": ["sh", "-c", script], "env": env, "inputs": {},
             "outputs": [],
         }  # fmt: skip
         self.say({"op": "run", "batches": [{"number": number, "gpus": [], "node_gpus": 0, "tasks": [task]}]})
@@ -110,3 +110,19 @@ def test_what_hides_from_its_task_ends_with_the_last_one_beside_it(launcher: Lau
     (other / "go").touch()
     assert launcher.hear("ended")[0]["task"] == 3
     assert not remains.lives(hidden)
+
+
+def test_a_variable_that_cannot_be_one_fails_its_task_alone(launcher: Launcher) -> None:
+    launcher.start(1, "true", ODD="\ud800")
+    (end,) = launcher.hear("ended")
+    assert (end["code"], "can't be executed" in end["error"]) == (None, True)
+    said = 'echo "$PATH $OWN $PILOTHOUSE_TASK" > said'
+    work = launcher.start(2, said, PATH=f"/own:{os.environ['PATH']}", OWN="ü")
+    assert launcher.hear("ended")[0]["error"] == ""
+    assert (work / "said").read_text() == f"/own:{os.environ['PATH']} ü 2\n"
+
+
+def test_a_launcher_comes_up_without_what_takes_long_to_import() -> None:
+    code = "import sys, pilothouse.runs.channel, pilothouse.tasks.launcher; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

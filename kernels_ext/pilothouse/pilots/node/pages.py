@@ -22,6 +22,7 @@ from pilothouse.errors import Unavailable
 from pilothouse.pilots.node.cut_short import Lasting
 from pilothouse.pilots.node.exits import Blaming, Guarding
 from pilothouse.pilots.node.unhurried import Unhurried
+from pilothouse.runs.news import Telling
 
 #: Dask's routes beside the plots. Not among them: its proxy to other ports, and what changes something.
 ROUTES = [
@@ -49,7 +50,7 @@ class _Portless:
         self.http_server = HTTPServer(self.http_application)
 
 
-class Scheduler(_Portless, Blaming, Lasting, Unhurried, distributed.Scheduler):  # type: ignore[misc]
+class Scheduler(_Portless, Telling, Blaming, Lasting, Unhurried, distributed.Scheduler):  # type: ignore[misc]
     """A scheduler without a port for pages, which tries nothing again that ended a node, or that no node lasts for."""
 
 

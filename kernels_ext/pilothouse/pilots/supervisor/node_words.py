@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pilothouse.registry.journal import tail
+from pilothouse.registry.logs import tail
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
 
 

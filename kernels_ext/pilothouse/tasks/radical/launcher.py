@@ -26,7 +26,7 @@ from typing import Any
 
 from pilothouse import remains
 from pilothouse.errors import Failed
-from pilothouse.registry.journal import tail
+from pilothouse.registry.logs import tail
 from pilothouse.runs.channel import Channel
 from pilothouse.tasks import mpi, process_tree
 from pilothouse.tasks.launcher import descendants, ending
