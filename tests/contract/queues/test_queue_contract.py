@@ -167,6 +167,7 @@ class TestFakeLSF(FakeContract):
     system = "lsf"
     make = LSFQueue
     listing = "bjobs"
+    test_members_of_an_array_are_jobs_like_others = None  # type: ignore[assignment]  # it has none
 
     def check_waiting(self, status: JobStatus) -> None:
         assert status.reason == "Job requirements for reserving resource (mem) not satisfied: 2 hosts"
@@ -186,6 +187,7 @@ class TestFakeHTCondor(FakeContract):
     make = HTCondorQueue
     listing = "condor_q"
     unknown = "987654.0"
+    test_members_of_an_array_are_jobs_like_others = None  # type: ignore[assignment]  # it has none
 
     def check_waiting(self, status: JobStatus) -> None:
         assert status.reason == "no machine of the pool that fits is free (no match found)"
@@ -282,6 +284,7 @@ class TestPSIJOnSlurm(SlurmContract):
 
     system = "psij"
     make = PSIJQueue
+    test_members_of_an_array_are_jobs_like_others = None  # type: ignore[assignment]  # it has none
 
     @pytest.fixture
     def bench(self, tmp_path: Path, state_home: Path) -> Iterator[Bench]:

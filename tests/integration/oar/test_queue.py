@@ -20,6 +20,7 @@ class TestOAR(QueueContract):
     cores = CORES
     system = "oar"
     make = OARQueue
+    test_members_of_an_array_are_jobs_like_others = None  # type: ignore[assignment]  # it has none
 
     def check_waiting(self, status: JobStatus) -> None:
         assert status.reason == "no resources that fit are free"
