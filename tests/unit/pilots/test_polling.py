@@ -165,6 +165,16 @@ def test_a_job_that_nobody_knows_any_more_has_failed_but_not_at_once(clock: Cloc
     assert answers[6] == {"1": JobStatus(State.FAILED, "the batch system does not know the job any more")}
 
 
+def test_accounts_that_come_late_are_waited_for(clock: Clock, queue: FakeQueue) -> None:
+    pilot = poller(queue)
+    pilot.look_now()
+    for _ in range(polling.EAGER):
+        assert wait(pilot.statuses(["1"])) == {}
+        clock.now += polling.EAGER_S
+    queue.ended = {"1": JobStatus(State.FAILED, "cancelled", exit_code=-15)}
+    assert wait(pilot.statuses(["1"])) == queue.ended
+
+
 def test_the_history_knows_how_a_job_ended_that_is_not_listed(clock: Clock, queue: FakeQueue) -> None:
     pilot = poller(queue)
     queue.ended = {"1": JobStatus(State.FAILED, "out of memory", exit_code=-9), "2": JobStatus(State.FINISHED)}

@@ -29,6 +29,9 @@ from pilothouse.state import write_atomic
 
 #: How many times, and how many seconds apart, to ask after something that only the batch system can explain.
 EAGER, EAGER_S = 4, 0.4
+#: A job is forgotten that was so many times in a row, over so many seconds, neither in the listing nor in the history:
+#: that one hears of ends a moment later.
+FORGOTTEN, FORGOTTEN_S = 3, 5.0
 
 
 class Asking(Protocol):
@@ -92,7 +95,7 @@ class Polling:
         self._due = 0.0
         self._newer = 0.0
         self._last: dict[str, JobStatus] = {}
-        self._missing: dict[str, int] = {}
+        self._missing: dict[str, tuple[int, float]] = {}
         self._eager = 0
         mine = sorted(f"{name}={value}" for name, value in cleaned(site.system).items() if name.startswith(MEANT_BY))
         own = site.source if site.system == DASK else ""  # each pilot has a cluster of its own
@@ -120,7 +123,7 @@ class Polling:
     async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus] | None:
         """What is known of these jobs, or None when it is not time to ask yet.
 
-        A job that has left the listing and the history three times in a row has failed: its end was not seen.
+        A job that was in neither listing nor history :data:`FORGOTTEN` times has failed: its end was not seen.
 
         Raises
         ------
@@ -171,9 +174,10 @@ class Polling:
 
     async def _departed(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         found = await self._queue.history(ids) if ids else {}  # no answer counts for nothing
-        self._missing = {job: self._missing.get(job, 0) + 1 for job in ids}
-        for job, times in self._missing.items():
-            if times >= 3 and job not in found:
+        now, before = time.monotonic(), self._missing
+        self._missing = {job: (times + 1, since) for job in ids for times, since in [before.get(job, (0, now))]}
+        for job, (times, since) in self._missing.items():
+            if times >= FORGOTTEN and now - since >= FORGOTTEN_S and job not in found:
                 found[job] = JobStatus(State.FAILED, "the batch system does not know the job any more")
         return found
 
