@@ -68,6 +68,8 @@ class StreamDriver:
             await self._drain(lives)
             await self._goodbye()
         except BaseException:
+            # What is reported from now on need not be in the copy of the log from which another driver goes on.
+            ticks.cancel()
             # What is still alive takes the log away, to where the next driver finds it or for good.
             order, grace = ("", SAVE) if context.handing_over else ("remove", 1.0)
             await asyncio.gather(*(member.end(grace, order) for member in members), return_exceptions=True)

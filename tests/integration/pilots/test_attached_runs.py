@@ -137,8 +137,8 @@ def test_a_killed_worker_takes_its_node_along_and_the_run_goes_on(attached: Atta
     before = consumed(run)
     eventually(lambda: consumed(run) > before + 5, "a stream that goes on")
     eventually(lambda: len(running(attached)) == 2, "a node beside the worker that Dask's nanny has started again")
-    ended = next(node for node in attached.companion.nodes if node.name == victim.name)
-    assert (ended.state, ended.reason) == ("finished", "its Dask worker has left the cluster")
+    ended = eventually(lambda: [n for n in attached.companion.nodes if n.name == victim.name and n.state.ended])
+    assert (ended[0].state, ended[0].reason) == ("finished", "its Dask worker has left the cluster")
     assert attached.companion.record.gave_up == ""
     run.stop()
 
