@@ -120,7 +120,7 @@ def test_a_run_outlives_its_kernel_and_is_found_again(cluster: Any, tmp_path: Pa
         assert "survived" in ph.attach("long").wait(timeout=60).logs()  # type: ignore[union-attr]
         assert {node.name for node in running(pilot)} <= before, "they waited for the new supervisor"
         pilot.cancel()
-        assert not left_of(sorted(before))
+        eventually(lambda: not left_of(sorted(before)), "the end of nodes, within what their keepers give them")
         assert pilot.state == "running", "the cluster goes on"
 
 
@@ -156,7 +156,7 @@ def test_with_the_cluster_its_pilot_ends_and_nothing_is_left(attached: AttachedP
     assert (companion.state, run.state) == ("failed", "failed")
     assert "the cluster has gone: no node is left there, and the Dask scheduler at tls://127.0.0.1" in companion.reason
     assert "the cluster has gone" in run.reason
-    assert not left_of(names)
+    eventually(lambda: not left_of(names), "the end of its nodes")
     assert not (PILOTS.folder("theirs") / "cluster.json").exists()
     assert companion.record.gave_up == ""
 
