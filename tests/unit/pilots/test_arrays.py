@@ -12,7 +12,7 @@ from pilothouse.pilots.queues.protocols import TOGETHER, Job, JobStatus, member
 from pilothouse.pilots.supervisor import submitting
 from pilothouse.pilots.supervisor.array_sizes import ArraySizes
 from pilothouse.registry.records import PILOTS, State
-from tests.unit.pilots.test_nodes import Bench, FakeQueue, run
+from tests.unit.pilots.set_point_bench import Bench, FakeQueue, run
 
 
 class ArrayFake(FakeQueue):

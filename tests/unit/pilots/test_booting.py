@@ -10,7 +10,7 @@ from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
 from pilothouse.state import utcnow
-from tests.unit.pilots.test_nodes import Bench, run
+from tests.unit.pilots.set_point_bench import Bench, run
 
 
 def test_the_time_to_connect_begins_when_a_host_has_booted_and_is_the_sites(state_home: Path) -> None:

@@ -11,7 +11,7 @@ from pilothouse.pilots.queues.protocols import JobStatus
 from pilothouse.pilots.supervisor import trying
 from pilothouse.pilots.supervisor.trying import LIMIT
 from pilothouse.registry.records import State
-from tests.unit.pilots.test_nodes import Bench, Clock, FakeQueue
+from tests.unit.pilots.set_point_bench import Bench, Clock, FakeQueue
 
 
 class FakeLender(FakeQueue):

@@ -21,7 +21,7 @@ from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, State
 from pilothouse.state import utcnow
 from tests.unit.pilots.fake_commands import FakeCommands
-from tests.unit.pilots.test_nodes import Bench, Clock, run
+from tests.unit.pilots.set_point_bench import Bench, Clock, run
 from tests.waiting import eventually_async
 
 SINFO = "normal*|2:00:00|8|16000|fast|(null)|up"

@@ -18,7 +18,7 @@ from pilothouse.registry.naming import tag
 from pilothouse.registry.records import PILOTS, NodeRecord, State
 from pilothouse.state import utcnow
 from tests.unit.conftest import Disk
-from tests.unit.pilots.test_nodes import Bench, Clock
+from tests.unit.pilots.set_point_bench import Bench, Clock
 
 
 def run(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:

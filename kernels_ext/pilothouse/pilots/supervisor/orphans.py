@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import re
 import shutil
 import time
@@ -125,7 +124,7 @@ async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end:
         Whether to end them.
     """
     found, listed = Swept(), await queue.poll()
-    record_of = functools.cache(PILOTS.find)  # each is read once, however many jobs it has
+    records = await asyncio.to_thread(lambda: {each.name: each for each in PILOTS})  # after the jobs: theirs are there
     for job, status in listed.items():
         if status.state.ended or not status.tag.startswith(tag()):
             continue
@@ -133,12 +132,13 @@ async def sweep_queue(queue: Queue, site: Site, *, spare_lost: bool = True, end:
         pilot = node.rpartition("-")[0]
         if only and pilot != only:
             continue
-        why = _why(record_of(pilot), site, spare_lost)
+        why = _why(records.get(pilot), site, spare_lost)
         if why:
             found.orphans.append(Orphan(site.name, job, pilot, node, status.state, why))
-    for record in await asyncio.to_thread(lambda: [each for each in PILOTS if isinstance(each, PilotRecord)]):
-        here = record.settings.get("system") == site.system and only in ("", record.name)
-        if here and (why := _why(record, site, spare_lost)):
+    for record in records.values():
+        if isinstance(record, Unreadable) or record.settings.get("system") != site.system:
+            continue
+        if only in ("", record.name) and (why := _why(record, site, spare_lost)):
             found.add(record, listed, why)
     if end and found.orphans:
         await queue.cancel([orphan.job for orphan in found.orphans])
