@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.timeline import Timeline
     from pilothouse.runs.handle import Run
     from pilothouse.tasks.handle import Task
+    from pilothouse.tasks.ranks.handle import Ranks
 
 #: Seconds in which a scheduler has to answer.
 ANSWER_S = 10.0
@@ -196,6 +197,10 @@ class AttachedPilot:
     def map_execute(self, *arguments: Any, **options: Any) -> Task:
         """Run many: :meth:`pilothouse.Pilot.map_execute`."""
         return self.supervised().map_execute(*arguments, **options)
+
+    def mpi(self, *arguments: Any, **options: Any) -> Ranks:
+        """Run a function on MPI ranks beside the workers: :meth:`pilothouse.Pilot.mpi`."""
+        return self.supervised().mpi(*arguments, **options)
 
     def launch(self, *arguments: Any, **options: Any) -> Run:
         """Start a run: :meth:`pilothouse.Pilot.launch`."""

@@ -101,6 +101,20 @@ def hosts_of(parts: Sequence[tuple[str, str, int]]) -> tuple[list[tuple[str, int
     return list(ranks.items()), list(nodes.values())
 
 
+def of_open_mpi(environment: Mapping[str, str], root: bool) -> dict[str, str]:
+    """What Open MPI's launcher is told: cores are the pilot's to give, more than it counts and not always the first.
+
+    Nor does it have to protect root, who has started the pilot. Names beginning with OMPI are of its versions up to 4.
+    """
+    told = {
+        "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+        "OMPI_MCA_hwloc_base_binding_policy": "none", "PRTE_MCA_hwloc_default_binding_policy": "none",
+    }  # fmt: skip
+    if root:
+        told |= {f"{of}_ALLOW_RUN_AS_ROOT{more}": "1" for of in ("OMPI", "PRTE") for more in ("", "_CONFIRM")}
+    return {name: value for name, value in told.items() if name not in environment}
+
+
 def visible_gpus(indices: Sequence[int], node_gpus: int, environment: Mapping[str, str]) -> dict[str, str]:
     """``CUDA_VISIBLE_DEVICES`` for a task with the node's GPUs `indices`, out of those that the node itself may see."""
     if not node_gpus:
