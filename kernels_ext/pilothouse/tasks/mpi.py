@@ -42,6 +42,8 @@ def launcher(chosen: Sequence[str], environment: Mapping[str, str]) -> list[str]
 
 def is_hydra(command: Sequence[str]) -> bool:
     """Whether the launcher is mpich's (or Intel's) Hydra."""
+    if Path(command[0]).name == "mpiexec.hydra":  # asking takes as long as starting a rank
+        return True
     try:
         answer = subprocess.run([command[0], "--version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -36,6 +37,14 @@ def pieces(obj: Any) -> list[memoryview]:
     for buffer in buffers:
         found += [memoryview(bytes(-found[-1].nbytes % ALIGNMENT)), buffer]
     return found
+
+
+def store(path: Path, obj: Any) -> None:
+    """Write `obj` so that a reader sees it whole; the system's buffers are trusted to reach the disk."""
+    parts, temporary = pieces(obj), path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.writelines(parts)
+    temporary.replace(path)
 
 
 def load(path: Path, *, mapped: bool = False) -> Any:

@@ -124,24 +124,25 @@ def _say(folder: Path, rank: int, error: BaseException) -> None:
     print(trace or text, file=sys.stderr)  # noqa: T201 - the rank's log
     said = {"rank": rank, "time": time.time(), "text": text, "traceback": trace}
     with contextlib.suppress(Exception):  # many errors don't pickle: there are their words
-        from pilothouse.tasks.ranks.packed import pieces
+        from pilothouse.tasks.ranks.packed import store
 
-        write_atomic(ends.error(folder, rank), pieces(error))
+        store(ends.error(folder, rank), error)
     write_atomic(ends.words(folder, rank), json.dumps(said).encode())
 
 
 def _call(folder: Path, comm: MPI.Intracomm) -> None:
-    from pilothouse.tasks.ranks.packed import load, pieces
+    from pilothouse.tasks.ranks.packed import load, store
 
     path = json.loads((folder / ends.PATH).read_bytes())
     sys.path += [entry for entry in path if entry not in sys.path]
     function, arguments = load(folder / ends.CALL, mapped=True)
     found = function(comm, *arguments)
     try:
-        data = pieces(found)
+        store(ends.result(folder, comm.Get_rank()), found)
+    except OSError:
+        raise
     except Exception as error:
         raise Failed(f"what it returned, a {type(found).__name__}, can't be pickled: {error}") from error
-    write_atomic(ends.result(folder, comm.Get_rank()), data)
 
 
 def main() -> None:
