@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pilothouse.engines.executors.offering import Offers
 from pilothouse.errors import Conflict, InvalidInput, Lost, NotFound, Refused, Unavailable
 from pilothouse.pictures import mimebundle
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ANSWER_S = 10.0
 
 
-class AttachedPilot:
+class AttachedPilot(Offers):
     """A Dask cluster of somebody else, with the words of a pilot: see :func:`attach_dask`.
 
     Attributes

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pilothouse.engines.executors.offering import Offers
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pictures import mimebundle
 from pilothouse.pilots.awaiting import wait_for_end, wait_for_nodes
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.timeline import Timeline
 
 
-class Pilot(Executes, MPI):
+class Pilot(Executes, MPI, Offers):
     """One allocation that belongs to the user, with a name, a lease and nodes that come and go.
 
     Parameters
