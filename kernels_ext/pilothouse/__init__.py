@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pilothouse.runs.handle import Run
 
 __all__ = [
-    "Pilot", "Run", "Site", "attach", "attach_dask", "data", "engines", "market", "md", "pilots", "preview", "runs", "script",
-    "sites", "streams", "submit", "sweep",
+    "Pilot", "Run", "Site", "attach", "attach_dask", "data", "engines", "market", "md", "pilots", "preview", "runs",
+    "script", "sites", "streams", "submit", "sweep",
 ]  # fmt: skip
 
 _MODULES = {"data", "errors", "market", "md", "streams"}

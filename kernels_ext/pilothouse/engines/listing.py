@@ -73,9 +73,7 @@ def engines() -> Engines:
     name   title         needs                            ready
     kafka  Apache Kafka  Java: 17; jars: kafka 4.4.0      yes
     """
-    return Engines(
-        _listed(point.name, point) for point in sorted(entry_points(group=GROUP), key=lambda each: each.name)
-    )
+    return Engines(map(_listed, sorted(entry_points(group=GROUP), key=lambda point: point.name)))
 
 
 def jars_of(name: str) -> tuple[str, ...]:
