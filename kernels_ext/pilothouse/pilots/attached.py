@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.security import Security
 
+    from pilothouse.engines.service import Service
     from pilothouse.pilots.handle import Pilot
     from pilothouse.pilots.sites.description import PilotDescription
     from pilothouse.pilots.timeline import Timeline
@@ -202,6 +203,10 @@ class AttachedPilot(Offers):
     def mpi(self, *arguments: Any, **options: Any) -> Ranks:
         """Run a function on MPI ranks beside the workers: :meth:`pilothouse.Pilot.mpi`."""
         return self.supervised().mpi(*arguments, **options)
+
+    def start(self, *arguments: Any, **options: Any) -> Service:
+        """Start a framework beside workers: :meth:`pilothouse.Pilot.start`."""
+        return self.supervised().start(*arguments, **options)
 
     def launch(self, *arguments: Any, **options: Any) -> Run:
         """Start a run: :meth:`pilothouse.Pilot.launch`."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.engines.executors.offering import Offers
+from pilothouse.engines.starting import Starts
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pictures import mimebundle
 from pilothouse.pilots.awaiting import wait_for_end, wait_for_nodes
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.timeline import Timeline
 
 
-class Pilot(Executes, MPI, Offers):
+class Pilot(Executes, MPI, Offers, Starts):
     """One allocation that belongs to the user, with a name, a lease and nodes that come and go.
 
     Parameters
@@ -345,6 +346,7 @@ class Pilot(Executes, MPI, Offers):
     def launch(
         self, kind: str, parameters: dict[str, Any], *, name: str | None = None,
         files: Mapping[str, bytes | Sequence[memoryview]] | None = None, exist: Exist = "number",
+        stem: str | None = None,
     ) -> Run:  # fmt: skip
         """Start a run of `kind` here: what the functions of the rooms call, and plug-ins.
 
@@ -355,7 +357,7 @@ class Pilot(Executes, MPI, Offers):
         parameters
             JSON; readable in the record, so no secrets.
         name
-            One that no other pilot or run of the user has; made from the kind when left out.
+            One that no other pilot or run of the user has; made from `stem`, or the kind, when left out.
         files
             File name -> contents, whole or in pieces, put into the run's folder (mode 0600) before it starts.
         exist
@@ -370,7 +372,7 @@ class Pilot(Executes, MPI, Offers):
             The pilot can't take it. Nothing is left behind.
         """
         self.wait(nodes=0, timeout=ANSWER_S)
-        return launch(self._read(), kind, parameters, name=name, files=files, exist=exist)
+        return launch(self._read(), kind, parameters, name=name, files=files, exist=exist, stem=stem)
 
     def _several(self, n: int | None) -> int:
         return _count(self._read().settings.get("nodes_per_job", 1) if n is None else n, 1)
