@@ -68,6 +68,8 @@ DOORS = {
     "dask_jobqueue": {"pilots/queues/headers.py"},
     "lmdb": {"streams/brokers/log.py"},
     "jgo": {"engines/jvm/jars.py"},
+    "mpi4py": {"tasks/ranks/rank.py"},
+    "parsl": {"engines/executors/parsl.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 

@@ -63,6 +63,6 @@ class Offers:
             from pilothouse.engines.executors.parsl import PilotExecutor
         except ModuleNotFoundError as error:
             raise Unavailable(
-                f"kind='parsl': {error.name} is not installed here: pip install 'pilothouse[parsl]'", field="kind"
+                f"kind='parsl': {str(error.name).partition('.')[0]} is not installed here: pip install 'pilothouse[parsl]'", field="kind"
             ) from None
         return PilotExecutor(self, label=label or "pilothouse", retries=retries)
