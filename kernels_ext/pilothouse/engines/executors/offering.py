@@ -62,7 +62,8 @@ class Offers:
         try:
             from pilothouse.engines.executors.parsl import PilotExecutor
         except ModuleNotFoundError as error:
+            package = str(error.name).partition(".")[0]
             raise Unavailable(
-                f"kind='parsl': {str(error.name).partition('.')[0]} is not installed here: pip install 'pilothouse[parsl]'", field="kind"
+                f"kind='parsl': {package} is not installed here: pip install 'pilothouse[parsl]'", field="kind"
             ) from None
         return PilotExecutor(self, label=label or "pilothouse", retries=retries)
