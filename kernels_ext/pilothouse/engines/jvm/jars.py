@@ -170,7 +170,7 @@ def _download(repository: MavenContext, jar: Jar) -> Path:
 
 
 def _repository(aside: Path) -> MavenContext:
-    """Where jars come from: the repositories of the user's jgo settings first (a site's mirror), then jgo's own."""
+    """Where jars come from: the repositories of the user's jgo settings first, such as a site's mirror."""
     try:
         from jgo.config import GlobalSettings
         from jgo.maven import MavenContext
@@ -178,5 +178,6 @@ def _repository(aside: Path) -> MavenContext:
         raise Unavailable('jars are fetched by jgo, which is not installed: pip install "pilothouse[jvm]"') from None
     repository = MavenContext(repo_cache=aside, timeout=PATIENCE_S)
     with contextlib.suppress(OSError, ValueError):
-        repository.remote_repos = {**GlobalSettings.load().repositories, **repository.remote_repos}
+        named = GlobalSettings.load().repositories  # a mirror may have the name of jgo's own
+        repository.remote_repos = named | {key: url for key, url in repository.remote_repos.items() if key not in named}
     return repository
