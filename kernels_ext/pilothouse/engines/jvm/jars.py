@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -82,6 +83,16 @@ def fetch(software: str, say: Callable[[str], None] = lambda _: None, folder: Pa
         look(target, wanted.jars)  # they are known from now on
     say(f"{wanted.software} {wanted.version}: all {len(wanted.jars)} jars are in {target}")
     return [target / jar.file for jar in wanted.jars]
+
+
+def said_fetch(software: str) -> list[Path]:
+    """:func:`fetch`, with its words on standard error: for who waits in a terminal or at a cell."""
+    return fetch(software, _to_stderr)
+
+
+def _to_stderr(text: str) -> None:
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress; standard output is the answer's
 
 
 def own() -> Path:
