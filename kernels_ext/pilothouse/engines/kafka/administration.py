@@ -18,8 +18,6 @@ from pilothouse.errors import Failed
 
 SCHEMAS = "pilothouse.engines.kafka.messages"
 T = TypeVar("T")
-#: A topic's name and a partition's number -> the brokers that have it, the preferred leader first.
-Assignment = dict[tuple[str, int], list[int]]
 #: Milliseconds for one request.
 REQUEST_MS = 10_000
 #: Seconds between two tries.
