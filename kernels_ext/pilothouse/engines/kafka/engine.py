@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Bytes that a broker takes besides its heap: classes, threads, buffers.
 BESIDES = 192 << 20
+LEAST_JAVA = 17
 CONTROLLER, BROKER = "controller", "broker"
 
 
@@ -32,9 +33,11 @@ class Kafka(Engine):
         return KafkaSettings
 
     def check(self, pilot: PilotRecord, nodes: int, settings: Settings) -> None:
-        """Whether its clients are installed, its heap fits into a node, and what was kept can be gone on with."""
+        """Whether its clients and jars are there, its heap fits into a node, and what was kept can be gone on with."""
         from importlib.util import find_spec
 
+        from pilothouse.engines.jvm.jars import jars
+        from pilothouse.engines.jvm.java import java
         from pilothouse.engines.kafka import kept
 
         values = settings.model_dump(mode="json")
@@ -43,14 +46,13 @@ class Kafka(Engine):
             raise Unavailable(
                 f"{' and '.join(lacking)} not installed: `pip install 'pilothouse[kafka]'`", field="engine"
             )
-        needed, memory = int(values["heap"]) + BESIDES, pilot.description.memory
-        if memory and needed > memory:
-            raise InvalidInput(
-                f"heap={values['heap'] >> 20} MiB: a broker needs {needed >> 20} MiB with it, and a node of "
-                f"{pilot.name!r} has {int(memory) >> 20} MiB",
-                field="heap",
-            )
+        memory = int(pilot.description.get("memory") or 0)
+        if memory and values["heap"] + BESIDES > memory:
+            raise too_large(values["heap"], memory, f"a node of {pilot.name!r}")
         kept.check(values["keep"], nodes)
+        if pilot.site == "local":
+            java(LEAST_JAVA)
+        jars("kafka")  # fetched here if need be: nodes of a site may have no network
 
     def secrets(self, settings: Settings) -> Mapping[str, str]:
         """The password of clients, that of controllers, and the cluster's id; those of the kept one it goes on with."""
@@ -87,3 +89,11 @@ class Kafka(Engine):
         from pilothouse.engines.kafka.service import KafkaService
 
         return KafkaService
+
+
+def too_large(heap: int, memory: int, where: str) -> InvalidInput:
+    """The error where a broker does not fit."""
+    return InvalidInput(
+        f"heap={heap >> 20} MiB: a broker needs {heap + BESIDES >> 20} MiB with it, and {where} has {memory >> 20} MiB",
+        field="heap",
+    )

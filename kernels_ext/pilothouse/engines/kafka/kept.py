@@ -17,9 +17,12 @@ PORTS = "ports.json"
 
 
 def secrets(keep: str | None) -> dict[str, str]:
-    """What a service begins with: new ones, or those of the cluster whose data is kept there."""
+    """What a service begins with: new ones, or those of the cluster whose data is kept there, and which brokers that had.
+
+    Not all of it is secret, but all members have to know it before any of them is there.
+    """
     if keep is None:
-        return _new()
+        return _new() | {"kept": "[]"}
     folder = Path(keep)
     file = folder / SECRETS
     try:
@@ -30,7 +33,7 @@ def secrets(keep: str | None) -> dict[str, str]:
                 json.dump(found, opened)
     except (OSError, ValueError) as error:
         raise InvalidInput(f"keep={keep!r}: {error}", field="keep") from None
-    return found
+    return found | {"kept": json.dumps(ids(folder))}
 
 
 def _new() -> dict[str, str]:
@@ -43,7 +46,7 @@ def check(keep: str | None, nodes: int) -> None:
     Raises
     ------
     InvalidInput
-        There was another number of members, or it is no such folder.
+        There were more or fewer members, or it is no such folder.
     """
     if keep is None:
         return
@@ -52,31 +55,41 @@ def check(keep: str | None, nodes: int) -> None:
         return
     if not folder.is_dir():
         raise InvalidInput(f"keep={keep!r}: not a folder", field="keep")
-    members = numbers(folder)
-    if not members and any(folder.iterdir()) and not (folder / SECRETS).exists():
-        raise InvalidInput(f"keep={keep!r}: has files that are not a Kafka's; name an empty or a new folder", field="keep")
-    if members and (members != list(range(1, len(members) + 1)) or nodes != len(members)):
+    there = ids(folder)
+    if not there and any(folder.iterdir()) and not (folder / SECRETS).exists():
+        raise InvalidInput(f"keep={keep!r}: has files that are no Kafka's; name an empty folder, or a new one", field="keep")
+    if there and nodes != len(there):
         raise InvalidInput(
-            f"nodes={nodes}: {keep} has the data of {len(members)} brokers ({', '.join(map(str, members))}), "
-            "each of which has to come back: start as many, then extend or shrink",
+            f"nodes={nodes}: {keep} has the data of {len(there)} brokers, each of which has to come back: "
+            f"start it with nodes={len(there)}, then extend or shrink it",
             field="nodes",
         )
 
 
-def numbers(folder: Path) -> list[int]:
-    """The members whose data is kept there."""
+def ids(folder: Path) -> list[int]:
+    """The brokers whose data is kept there."""
+    if not folder.is_dir():
+        return []
     return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit() and each.is_dir())
 
 
-def of(keep: str, number: int) -> Path:
-    """A member's own folder in there, made if need be."""
-    folder = Path(keep) / str(number)
+def broker_id(secrets: Mapping[str, str], member: int) -> int:
+    """The broker that a member is: itself, but where a service goes on with what was kept of brokers before it."""
+    kept = json.loads(secrets["kept"])
+    if member <= len(kept):
+        return int(kept[member - 1])
+    return member - len(kept) + max(kept, default=0)
+
+
+def of(keep: str, broker: int) -> Path:
+    """A broker's own folder in there, made if need be."""
+    folder = Path(keep) / str(broker)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
 def ports(folder: Path, chosen: Mapping[str, int]) -> dict[str, int]:
-    """The ports that a kept member has for good: others have its controller's in their metadata."""
+    """The ports that a kept broker has for good: others have its controller's in their metadata."""
     file = folder / PORTS
     if file.exists():
         found: dict[str, int] = json.loads(file.read_bytes())
@@ -85,6 +98,6 @@ def ports(folder: Path, chosen: Mapping[str, int]) -> dict[str, int]:
     return dict(chosen)
 
 
-def remove(keep: str, number: int) -> None:
-    """A member has left, and what it had is with the others."""
-    shutil.rmtree(Path(keep) / str(number), ignore_errors=True)
+def remove(keep: str, broker: int) -> None:
+    """A broker has left, and what it had is with the others."""
+    shutil.rmtree(Path(keep) / str(broker), ignore_errors=True)

@@ -48,7 +48,7 @@ def server(
     """
     factor = replicas(settings["replication"], nodes)
     session = int(settings["session_timeout"] * 1000)
-    end_points = f"BROKER://{_at(own.host, own.broker)},CONTROLLER://{_at(own.host, own.controller)}"
+    end_points = f"BROKER://{at(own.host, own.broker)},CONTROLLER://{at(own.host, own.controller)}"
     lines: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": own.number,
@@ -120,5 +120,6 @@ appender.out.layout.pattern=%d{yyyy-MM-dd HH:mm:ss,SSS} %p %m (%c{1})%n
 """
 
 
-def _at(host: str, port: int) -> str:
+def at(host: str, port: int) -> str:
+    """An end point as Kafka writes it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
