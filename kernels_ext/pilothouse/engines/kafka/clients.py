@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pilothouse.errors import Conflict, Refused, Unavailable
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Producer
     from confluent_kafka.admin import AdminClient, ClusterMetadata
 
+C = TypeVar("C")
 #: Seconds within which a Kafka answers, or is said not to.
 ANSWER_S = 10.0
 SECRET = "sasl.password"  # noqa: S105 - the setting's name
@@ -64,8 +65,10 @@ class Configuration(Mapping[str, Any]):
         return repr({**self._values, **({SECRET: "***"} if SECRET in self._values else {})})
 
 
-def reached(configuration: Mapping[str, Any], seconds: float = ANSWER_S) -> tuple[AdminClient, ClusterMetadata]:
-    """A client that has been answered, and what it was told of the cluster.
+def answered(make: Callable[[dict[str, Any]], C], settings: Mapping[str, Any], seconds: float) -> C:
+    """A client of librdkafka that has been answered, by a broker that it knows by its number.
+
+    Until it has, it asks: left alone it looks whether there is somebody to ask each half a second.
 
     Raises
     ------
@@ -75,28 +78,44 @@ def reached(configuration: Mapping[str, Any], seconds: float = ANSWER_S) -> tupl
         Nothing answered within so many seconds.
     """
     from confluent_kafka import KafkaError, KafkaException
-    from confluent_kafka.admin import AdminClient
 
     said: list[KafkaError] = []
-    client = AdminClient({**configuration, "error_cb": said.append, "log_level": 0})
+    users = settings.get("error_cb")
+
+    def hear(error: KafkaError) -> None:
+        said.append(error)
+        if users is not None:
+            users(error)
+
+    client = make({**settings, "error_cb": hear})
+    denied = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - their public names
+    address, user = settings["bootstrap.servers"], settings.get("sasl.username", "")
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return client, client.list_topics(timeout=0.5)
+            client.list_topics(timeout=0.5)
+            client.list_topics(timeout=0.5)  # the first one was answered by an address, not yet by a broker
         except KafkaException as error:
             last = error.args[0]
+        else:
+            said.clear()
+            return client
         client.poll(0)  # the reason of a refusal comes only this way, the call itself ends with a time-out
-        denied = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - their public names
         if refused := [error for error in [*said, last] if error.code() in denied]:
-            user = configuration.get("sasl.username", "")
             raise Refused(
-                f"Kafka at {configuration['bootstrap.servers']} does not let {user or 'this client'} in: "
-                f"{refused[0].str()}",
-                field="password",
+                f"Kafka at {address} does not let {user or 'this client'} in: {refused[0].str()}", field="password"
             )
         if time.monotonic() > deadline:
             why = said[-1].str() if said else last.str()
-            raise Unavailable(f"no Kafka answers at {configuration['bootstrap.servers']}: {why}", field="address")
+            raise Unavailable(f"no Kafka answers at {address}: {why}", field="address")
+
+
+def reached(configuration: Mapping[str, Any], seconds: float = ANSWER_S) -> tuple[AdminClient, ClusterMetadata]:
+    """An administrator's client that has been answered, and what it was told of the cluster; see :func:`answered`."""
+    from confluent_kafka.admin import AdminClient
+
+    client = answered(AdminClient, {**configuration, "log_level": 0}, seconds)
+    return client, client.list_topics(timeout=seconds)
 
 
 class Clients:
@@ -130,6 +149,11 @@ class Clients:
         settings
             librdkafka's, with ``_`` for ``.``: ``linger_ms=20``. They win over those that are set here.
 
+        Raises
+        ------
+        Refused, Unavailable
+            As for :meth:`client`.
+
         Examples
         --------
         >>> producer = kafka.producer()  # doctest: +SKIP
@@ -140,7 +164,7 @@ class Clients:
         from confluent_kafka import Producer
 
         largest = {"message.max.bytes": max(self.largest - 1024, 1000)}
-        return Producer(dict(self.configuration) | PRODUCER | largest | _dotted(settings))
+        return answered(Producer, dict(self.configuration) | PRODUCER | largest | _dotted(settings), ANSWER_S)
 
     def consumer(self, group: str, **settings: Any) -> Consumer:
         """A consumer of the group `group`, which begins with the oldest message; fetches large batches soon.

@@ -113,9 +113,7 @@ class Cluster:
 
     # ------------------------------------------------------------------ members
 
-    def settle_votes(
-        self, *, without: Sequence[int] = (), gone: Sequence[int] = (), present_only: bool = False
-    ) -> None:
+    def settle_votes(self, *, without: Sequence[int] = (), gone: Sequence[int] = ()) -> None:
         """Have the right controllers vote.
 
         Parameters
@@ -124,8 +122,6 @@ class Cluster:
             Members that are about to go.
         gone
             Members that do not live any more.
-        present_only
-            Change nothing while fewer than three are there: more are about to come.
         """
         live = set(self.asked.brokers())
         members: dict[int, Voter] = {}
@@ -133,8 +129,6 @@ class Cluster:
             voter = Voter.of(member)
             if voter is not None and number not in (*without, *gone) and self._id_of(number) in live:
                 members[self._id_of(number)] = voter._replace(number=self._id_of(number))
-        if present_only and len(members) < 3:
-            return
         if not members:
             raise Failed("no other member is there that could be a controller")
         quorum.settle(

@@ -182,9 +182,23 @@ class Broker(Member):
         return client
 
     def _vote(self) -> None:
-        """One that is among three or more: have three vote, once they are all there."""
+        """One that is among three or more: have three vote, once as many are there.
+
+        Of those that come at the same time the last one sees all others: each tells of itself before it looks.
+        """
+        client = self._client
+        assert client is not None  # noqa: S101 - start() has one
+        there = set(client.list_topics(timeout=ANSWER_S).brokers)
+        if len(there) < 3:
+            return
+
+        def all_known() -> bool:
+            told = {self.id_of(n) for n, member in self._place.members.items() if "directory" in member}
+            return there <= told
+
+        self._place.until(all_known, "the other controllers to say who they are", JOIN_S)
         with self._cluster() as cluster:
-            cluster.settle_votes(present_only=True)
+            cluster.settle_votes()
 
     def _cluster(self) -> Cluster:
         from pilothouse.engines.kafka.cluster import Cluster  # half a second of imports, beside the broker's start
