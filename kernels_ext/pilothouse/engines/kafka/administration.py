@@ -9,17 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
+from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+from kafka.protocol.admin import IncrementalAlterConfigsRequest
 from kafka.protocol.api_message import ApiMessage
+from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
 
 from pilothouse.engines.kafka.properties import USER
 from pilothouse.errors import Failed
 
 SCHEMAS = "pilothouse.engines.kafka.messages"
 T = TypeVar("T")
+#: Kinds of what can be configured, and what is done to a setting.
+TOPIC, BROKER = 2, 4
+SET, UNSET = 0, 1
 #: Milliseconds for one request.
 REQUEST_MS = 10_000
+#: Seconds for Kafka to make its own topics.
+OWN_S = 20.0
 #: Seconds between two tries.
 AGAIN_S = 0.1
 
@@ -81,9 +87,13 @@ class Quorum(NamedTuple):
 
 
 class _Client(KafkaAdminClient):  # type: ignore[misc]
-    def ask(self, request: Any) -> Any:
+    def tell(self, request: Any) -> Any:
         """Any broker hands it on to the controller."""
-        response = self._manager.run(self._manager.send, request)
+        return self._manager.run(self._manager.send, request)
+
+    def ask(self, request: Any) -> Any:
+        """The same, for requests that are refused as a whole."""
+        response = self.tell(request)
         if response.error_code:
             error = for_code(response.error_code)
             raise error(response.error_message or error.description)
@@ -210,11 +220,47 @@ class Administration:
             by_topic.setdefault(topic, []).append(number)
         self.ask(lambda client: client.elect_leaders(1 if unclean else 0, by_topic, raise_errors=False))
 
-    def configure(self, kind: str, name: str, values: Mapping[str, str | None]) -> None:
-        """Set (None: unset) what a topic or a broker (``""``: all of them) is to do."""
-        changes = {key: ("delete" if value is None else "set", value) for key, value in values.items()}
-        resource = ConfigResource(ConfigResourceType[kind.upper()], name, changes)
-        self.ask(lambda client: client.alter_configs([resource], raise_on_unknown=False, incremental=True))
+    def make_own_topics(self, names: Sequence[str]) -> None:
+        """Have Kafka make topics of its own, those of groups and transactions, before anybody needs them.
+
+        It makes them with as many replicas as there were to be when a broker started; later there may be fewer brokers
+        than that, and then it can't.
+        """
+        deadline = time.monotonic() + OWN_S
+        while missing := set(names).difference(topic for topic, _ in self.partitions()):
+            for kind in (CoordinatorType.GROUP, CoordinatorType.TRANSACTION):
+                request = FindCoordinatorRequest(key_type=kind.value, coordinator_keys=["pilothouse"], min_version=4)
+                self.ask(lambda client, request=request: client.tell(request))  # type: ignore[misc]
+            if time.monotonic() > deadline:
+                raise Failed(f"Kafka has not made {', '.join(sorted(missing))} within {OWN_S:g} s")
+            if not self.going_on():
+                raise Failed("interrupted")
+            time.sleep(AGAIN_S)
+
+    def configure(self, changes: Mapping[tuple[int, str], Mapping[str, str | None]]) -> None:
+        """Set (None: unset) what topics and brokers are to do.
+
+        Parameters
+        ----------
+        changes
+            From :data:`TOPIC` or :data:`BROKER` and a name (of brokers ``""``: all of them) to settings.
+        """
+        kind = IncrementalAlterConfigsRequest.AlterConfigsResource
+        resources = [
+            kind(
+                resource_type=of, resource_name=name,
+                configs=[
+                    kind.AlterableConfig(name=key, config_operation=UNSET if value is None else SET, value=value)
+                    for key, value in settings.items()
+                ],
+            )
+            for (of, name), settings in changes.items()
+        ]  # fmt: skip
+        request = IncrementalAlterConfigsRequest(resources=resources, validate_only=False)
+        for answer in self.ask(lambda client: client.tell(request)).responses:
+            gone = answer.error_code == UnknownTopicOrPartitionError.errno  # somebody has deleted it meanwhile
+            if answer.error_code and not gone:
+                raise Failed(f"Kafka: {answer.resource_name!r} can't be configured: {answer.error_message}")
 
     # ------------------------------------------------------------------ members
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from pilothouse.engines.kafka import moving, quorum
-from pilothouse.engines.kafka.administration import Administration, Partition, Voter
+from pilothouse.engines.kafka.administration import BROKER, Administration, Partition, Voter
 from pilothouse.engines.kafka.assignment import plan
-from pilothouse.engines.kafka.properties import INTERNAL, replicas
+from pilothouse.engines.kafka.properties import EARLY, INTERNAL, replicas
 from pilothouse.errors import Failed, InvalidInput
 
 if TYPE_CHECKING:
@@ -24,11 +24,15 @@ class Cluster:
         The member's.
     id_of
         From a member's number to its broker's.
+    but
+        Members that are not asked: those that go hear no news any more.
     """
 
-    def __init__(self, place: Place, id_of: Callable[[int], int]) -> None:
+    def __init__(self, place: Place, id_of: Callable[[int], int], but: Sequence[int] = ()) -> None:
         self._place, self._id_of = place, id_of
-        servers = [str(member["broker"]) for member in place.members.values() if "broker" in member]
+        servers = [
+            str(member["broker"]) for number, member in place.members.items() if "broker" in member and number not in but
+        ]
         self._throttle: int | None = place.settings["throttle"]
         self.asked = Administration(servers, place.secrets["password"], lambda: not place.stopping)
 
@@ -45,12 +49,18 @@ class Cluster:
         self._tidy()
         brokers = self.asked.brokers()
         internal = replicas(self._place.settings["replication"], len(brokers))
+        self.have_own_topics(brokers)
         found = self.asked.partitions()
         target = plan(
             _replicas(found), brokers, lambda topic, now: max(now, internal) if topic in INTERNAL else now
         )  # fmt: skip
         self._set_least_in_sync(len(brokers))
         return self._moved(target)
+
+    def have_own_topics(self, brokers: Sequence[int]) -> None:
+        """Where Kafka's own topics are to have copies, have it make them while there are brokers for these."""
+        if replicas(self._place.settings["replication"], len(brokers)) > 1:
+            self.asked.make_own_topics(EARLY)
 
     def replicate(self, topic: str, factor: int) -> dict[str, int]:
         """Have each partition of a topic on `factor` brokers.
@@ -109,7 +119,7 @@ class Cluster:
     def _set_least_in_sync(self, brokers: int) -> None:
         """Acknowledged is what all replicas but one have: losing a broker stops nobody, and loses nothing."""
         factor = replicas(self._place.settings["replication"], brokers)
-        self.asked.configure("broker", "", {"min.insync.replicas": str(max(factor - 1, 1))})
+        self.asked.configure({(BROKER, ""): {"min.insync.replicas": str(max(factor - 1, 1))}})
 
     # ------------------------------------------------------------------ members
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from confluent_kafka import Producer
 
+#: Seconds for a broker to answer.
+ANSWER_S = 2.0
 #: Where a broker writes, every two seconds, up to which offset each partition is on all replicas.
 OFFSETS = "replication-offset-checkpoint"
 
@@ -35,7 +37,7 @@ class Figures:
         """The figures at this moment."""
         led: set[str] = set()
         partitions = under = 0
-        for name, topic in self._client.list_topics(timeout=1.0).topics.items():
+        for name, topic in self._client.list_topics(timeout=ANSWER_S).topics.items():
             for number, partition in topic.partitions.items():
                 partitions += self._broker in partition.replicas
                 if partition.leader == self._broker:

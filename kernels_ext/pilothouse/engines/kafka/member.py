@@ -87,8 +87,8 @@ class Broker(Member):
         )  # fmt: skip
         self._client = self._answering(own)
         place.publish(directory=read_meta(own.data)["directory.id"])
-        if place.role == CONTROLLER and len(place.members) >= 3:
-            self._vote()
+        if len(place.members) > 1:
+            self._join()
         if not classes.there:
             classes.make_aside()
 
@@ -181,29 +181,31 @@ class Broker(Member):
         )
         return client
 
-    def _vote(self) -> None:
-        """One that is among three or more: have three vote, once as many are there.
+    def _join(self) -> None:
+        """The last one of those that come together: have three vote, and Kafka's own topics made with their copies.
 
-        Of those that come at the same time the last one sees all others: each tells of itself before it looks.
+        The last one sees all others: each tells of itself before it looks.
         """
-        client = self._client
+        place, client = self._place, self._client
         assert client is not None  # noqa: S101 - start() has one
-        there = set(client.list_topics(timeout=ANSWER_S).brokers)
-        if len(there) < 3:
+        there = sorted(client.list_topics(timeout=ANSWER_S).brokers)
+        if len(there) < properties.replicas(self._settings["replication"], len(place.members)):
             return
 
         def all_known() -> bool:
-            told = {self.id_of(n) for n, member in self._place.members.items() if "directory" in member}
-            return there <= told
+            told = {self.id_of(number) for number, member in place.members.items() if "directory" in member}
+            return told.issuperset(there)
 
-        self._place.until(all_known, "the other controllers to say who they are", JOIN_S)
+        place.until(all_known, "the other members to say who they are", JOIN_S)
         with self._cluster() as cluster:
-            cluster.settle_votes()
+            if place.role == CONTROLLER:
+                cluster.settle_votes()
+            cluster.have_own_topics(there)
 
-    def _cluster(self) -> Cluster:
-        from pilothouse.engines.kafka.cluster import Cluster  # half a second of imports, beside the broker's start
+    def _cluster(self, but: Sequence[int] = ()) -> Cluster:
+        from pilothouse.engines.kafka.cluster import Cluster  # half a second of imports: not before the first broker
 
-        return Cluster(self._place, self.id_of)
+        return Cluster(self._place, self.id_of, but)
 
     # ------------------------------------------------------------------ changes
 
@@ -215,14 +217,14 @@ class Broker(Member):
 
     def release(self, number: int, seconds: float) -> None:
         """Move what a broker has to the others; if it votes, another one does first."""
-        with self._cluster() as cluster:
+        with self._cluster(but=[number]) as cluster:
             cluster.drain([number], seconds)
             cluster.settle_votes(without=[number])
 
     def leave(self, seconds: float) -> None:
         """Move what has come since :meth:`release`."""
         self._leaving = True
-        with self._cluster() as cluster:
+        with self._cluster(but=[self._place.number]) as cluster:
             cluster.drain([self._place.number], seconds)
 
     def forget(self, numbers: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 
-from pilothouse.engines.kafka.administration import Administration, Partition
+from pilothouse.engines.kafka.administration import BROKER, TOPIC, Administration, Partition
 from pilothouse.engines.kafka.assignment import Assignment
 from pilothouse.errors import Failed, PilothouseError
 
@@ -110,9 +110,9 @@ def unthrottle(cluster: Administration) -> None:
 
 def _throttle(cluster: Administration, topics: Iterable[str], rate: int | None) -> None:
     """Replicas that have everything are not held back by this, only those that come."""
-    cluster.configure("broker", "", dict.fromkeys(RATES, None if rate is None else str(rate)))
-    for topic in topics:
-        cluster.configure("topic", topic, dict.fromkeys(THROTTLED, None if rate is None else "*"))
+    which = dict.fromkeys(THROTTLED, None if rate is None else "*")
+    limit = dict.fromkeys(RATES, None if rate is None else str(rate))
+    cluster.configure({(BROKER, ""): limit} | {(TOPIC, topic): which for topic in topics})
 
 
 def _bytes_to_come(

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 #: The users: of clients and between brokers; of controllers among each other.
 USER, NODE = "pilot", "node"
-#: Topics that Kafka makes for itself -> their partitions.
+#: Topics that Kafka makes for itself when they are needed -> their partitions.
 INTERNAL = {"__consumer_offsets": 8, "__transaction_state": 8, "__share_group_state": 4}
+#: Those of them that are made early, where others are to have copies.
+EARLY = ("__consumer_offsets", "__transaction_state")
 #: Bytes of a log's file: what retention removes at a time.
 SEGMENT = 256 << 20
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -87,8 +89,8 @@ def server(
         "transaction.state.log.replication.factor": factor,
         "transaction.state.log.min.isr": max(factor - 1, 1),
         "transaction.state.log.num.partitions": INTERNAL["__transaction_state"],
-        "share.coordinator.state.topic.replication.factor": factor,
-        "share.coordinator.state.topic.min.isr": max(factor - 1, 1),
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
         "share.coordinator.state.topic.num.partitions": INTERNAL["__share_group_state"],
         # --- how soon others take over
         "broker.session.timeout.ms": session,
