@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from parsl.jobs.states import JobState, JobStatus
@@ -36,6 +39,9 @@ class PilotProvider(ExecutionProvider, RepresentationMixin):  # type: ignore[mis
         Its name.
     cores
         Of each block; those are no other task's.
+    worker_init
+        Shell commands before the workers start, such as ``module load``; when left out, the folder of this process's
+        Python comes first in their ``PATH``, where Parsl's workers are looked for.
     init_blocks, min_blocks, max_blocks, parallelism
         As of all providers of Parsl's.
     """
@@ -44,12 +50,13 @@ class PilotProvider(ExecutionProvider, RepresentationMixin):  # type: ignore[mis
         self,
         pilot: str,
         cores: int = 1,
+        worker_init: str | None = None,
         init_blocks: int = 1,
         min_blocks: int = 0,
         max_blocks: int = 1,
         parallelism: float = 1.0,
     ) -> None:
-        self.pilot, self.cores = pilot, cores
+        self.pilot, self.cores, self.worker_init = pilot, cores, worker_init
         self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
         self.parallelism = parallelism
         self.nodes_per_block = 1
@@ -66,8 +73,11 @@ class PilotProvider(ExecutionProvider, RepresentationMixin):  # type: ignore[mis
         from pilothouse.pilots.handle import Pilot
 
         # A worker pool is one command a node, whatever it is to start itself.
+        first = self.worker_init
+        if first is None:
+            first = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
         env = {"PARSL_CORES": str(self.cores)}
-        return Pilot(self.pilot).execute(["bash", "-c", command], cores=self.cores, env=env).name
+        return Pilot(self.pilot).execute(["bash", "-c", f"{first}\n{command}"], cores=self.cores, env=env).name
 
     def status(self, job_ids: Sequence[object]) -> list[JobStatus]:
         """What has become of blocks."""

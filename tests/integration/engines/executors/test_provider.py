@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ config = UserEndpointConfig(
     )
 )
 """
+
+
+@pytest.fixture(autouse=True)
+def _own_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsl looks for its own on PATH."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
 def test_parsls_workers_run_as_tasks_and_end_with_parsl(local_pilot: Pilot, tmp_path: Path) -> None:
