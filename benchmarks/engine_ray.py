@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -17,9 +18,8 @@ def rows() -> list[Row]:
     """Measure."""
     if not find_spec("ray"):
         return [missing("Ray", "ray")]
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home:
-        with mock.patch.dict("os.environ", {"PILOTHOUSE_HOME": home}):
-            return _rows()
+    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home, mock.patch.dict(os.environ, PILOTHOUSE_HOME=home):
+        return _rows()
 
 
 def _rows() -> list[Row]:

@@ -105,7 +105,7 @@ def test_a_worker_comes_and_is_drained_before_it_goes(service: RayService) -> No
     service.shrink().wait(timeout=120)
     assert ray.get(running, timeout=60) == "done"
     assert len([node for node in ray.nodes() if node["Alive"]]) == 1
-    with pytest.raises(Conflict, match="its head alone knows|1"):
+    with pytest.raises(Conflict):  # of the last one
         service.shrink()
 
 

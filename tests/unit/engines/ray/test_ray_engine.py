@@ -6,7 +6,7 @@ import os
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -106,13 +106,11 @@ def handle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         def __new__(cls) -> Any:
             return object.__new__(cls)
 
-        def __init__(self) -> None:
-            self.name = "ray-1"
+        name, address, folder = "ray-1", "127.0.0.2:6379", tmp_path  # type: ignore[assignment]
+        members: ClassVar = [{"address": "127.0.0.2:6379", "ip": "127.0.0.2", "node": "n-1", **SAME}]
+        secrets: ClassVar = {"token": "sesame"}
 
-        address = "127.0.0.2:6379"  # type: ignore[assignment]
-        members = [{"address": "127.0.0.2:6379", "ip": "127.0.0.2", "node": "n-1", **SAME}]  # type: ignore[assignment]
-        secrets = {"token": "sesame"}  # type: ignore[assignment]
-        folder = tmp_path  # type: ignore[assignment]
+        def __init__(self) -> None: ...
 
     monkeypatch.setattr(versions, "here", lambda: SAME)
     monkeypatch.setattr(service_module, "find_spec", lambda _: object())
