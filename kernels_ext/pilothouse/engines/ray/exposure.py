@@ -33,7 +33,7 @@ def check_private(where: str) -> None:
     if there := public_addresses():
         raise Refused(
             f"{where} has {', '.join(there)}, an address of the internet, and Ray's daemons (gcs_server, raylet) "
-            "listen on all interfaces, whatever they are told: only Ray's token would keep others out. public=True does "
-            "it all the same; a firewall in front of the nodes is the better remedy",
+            "listen on all interfaces, whatever they are told: only Ray's token would keep others out. public=True "
+            "does it all the same; a firewall in front of the nodes is the better remedy",
             field="public",
         )

@@ -12,6 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from pilothouse import remains
+from pilothouse.engines.daemon import Daemon
 from pilothouse.engines.protocols import Member, Place
 from pilothouse.engines.ray import versions
 from pilothouse.engines.ray.exposure import check_private
@@ -39,6 +43,7 @@ class RayMember(Member):
         self.place = place
         self.token = place.scratch / "token"
         self._short = place.scratch / "short"
+        self.ray: Daemon | None = None
 
     # ------------------------------------------------------------------ coming
 
@@ -53,7 +58,7 @@ class RayMember(Member):
         is_head = place.role == "head"
         address = f"{self.ip}:{place.ports('gcs')['gcs']}" if is_head else self._head()
         argv = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block", *self._options(address)]
-        ray = place.daemon("ray", argv, env=self.environment, grace=END_S)
+        self.ray = place.daemon("ray", argv, env=self.environment, grace=END_S)
         figures = place.scratch / FIGURES
         figures.unlink(missing_ok=True)
         probe = place.daemon(
@@ -66,7 +71,7 @@ class RayMember(Member):
         facts = json.loads(figures.read_bytes())
         if not is_head:
             probe.stop()
-        self.ray, self.address, self.id = ray, address, facts["node"]
+        self.address, self.id = address, facts["node"]
         place.publish(ip=self.ip, folder=str(self._folder()), id=self.id)
         if is_head:
             place.publish(address=address, **versions.here())
@@ -139,7 +144,10 @@ class RayMember(Member):
 
     def leave(self, seconds: float) -> None:
         """Nothing more begins here; what runs has its time. Then Ray's daemon ends by itself."""
-        self.ray.expected = True
+        ray = self.ray
+        if ray is None:
+            return
+        ray.expected = True
         deadline = max(seconds - AFTER_S, 1.0)
         drain = self.place.daemon(
             "drain",
@@ -152,14 +160,21 @@ class RayMember(Member):
         drain.wait(deadline)
         if drain.code:
             raise Failed(drain.last_words)
-        self.ray.wait(deadline)
+        ray.wait(deadline)
 
     def stop(self) -> None:
-        """The daemons are ended first: they write to the folder that goes."""
-        for daemon in (getattr(self, "ray", None),):
-            if daemon is not None:
-                daemon.stop()
-        shutil.rmtree(self._folder(), ignore_errors=True)
+        """The daemons end first: they write to the folder that goes. What outlives ``ray start`` ends, too."""
+        if self.ray is not None:
+            self.ray.stop()
+        if self._short.exists():
+            remains.end(self._left, 0.5)
+            shutil.rmtree(self._folder(), ignore_errors=True)
+
+    def _left(self) -> list[psutil.Process]:
+        """Ray's daemons whose folder this is."""
+        folder = str(self._folder())
+        found = psutil.process_iter(["cmdline"])
+        return [process for process in found if any(folder in word for word in process.info["cmdline"] or ())]
 
     # ------------------------------------------------------------------ figures
 
