@@ -66,6 +66,7 @@ def left_of(names: list[str]) -> list[psutil.Process]:
 def test_executables_streams_and_analyses_run_beside_its_workers(attached: AttachedPilot, cluster: Any) -> None:
     task = attached.execute(["sh", "-c", "echo on $PILOTHOUSE_PILOT"], cores=2)
     assert "theirs" in task.wait(timeout=60).logs()
+    assert attached.mpi(lambda comm: comm.allreduce(1), ranks=2).result(timeout=60) == [2, 2]
     many = attached.map_execute(["echo", "{word}"], [{"word": word} for word in "abc"])
     assert many.wait(timeout=60).state == "finished"
     stream = ph.streams.run(rate=None, messages=20, points=50, pilot=attached)
