@@ -70,14 +70,16 @@ class PilotProvider(ExecutionProvider, RepresentationMixin):  # type: ignore[mis
 
         Raises what :meth:`pilothouse.Pilot.execute` raises. Names of jobs are not used: each run has its own.
         """
-        from pilothouse.pilots.handle import Pilot
+        import pilothouse as ph
 
         # A worker pool is one command a node, whatever it is to start itself.
         first = self.worker_init
         if first is None:
             first = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
         env = {"PARSL_CORES": str(self.cores)}
-        return Pilot(self.pilot).execute(["bash", "-c", f"{first}\n{command}"], cores=self.cores, env=env).name
+        pilot = ph.attach(self.pilot)
+        task: Run = pilot.execute(["bash", "-c", f"{first}\n{command}"], cores=self.cores, env=env)  # type: ignore[union-attr]
+        return task.name
 
     def status(self, job_ids: Sequence[object]) -> list[JobStatus]:
         """What has become of blocks."""
