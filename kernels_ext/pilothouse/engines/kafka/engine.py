@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pilothouse.engines.kafka.needs import BESIDES, BROKER, CONTROLLER, LEAST_JAVA, too_large
 from pilothouse.engines.protocols import Engine
-from pilothouse.errors import InvalidInput, Unavailable
+from pilothouse.errors import Unavailable
 
 if TYPE_CHECKING:
     from pilothouse.engines.protocols import Member, Place
     from pilothouse.engines.service import Service
     from pilothouse.engines.settings import Settings
     from pilothouse.registry.records import PilotRecord
-
-#: Bytes that a broker takes besides its heap: classes, threads, buffers.
-BESIDES = 192 << 20
-LEAST_JAVA = 17
-CONTROLLER, BROKER = "controller", "broker"
 
 
 class Kafka(Engine):
@@ -89,11 +85,3 @@ class Kafka(Engine):
         from pilothouse.engines.kafka.service import KafkaService
 
         return KafkaService
-
-
-def too_large(heap: int, memory: int, where: str) -> InvalidInput:
-    """The error where a broker does not fit."""
-    return InvalidInput(
-        f"heap={heap >> 20} MiB: a broker needs {heap + BESIDES >> 20} MiB with it, and {where} has {memory >> 20} MiB",
-        field="heap",
-    )
