@@ -30,27 +30,27 @@ OWN_S, OWN_AGAIN_S = 20.0, 1.0
 AGAIN_S = 0.1
 
 
-class AddRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class AddRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Have a controller vote."""
 
 
-class AddRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class AddRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Whether it does."""
 
 
-class RemoveRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class RemoveRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Have a controller not vote any more."""
 
 
-class RemoveRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class RemoveRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Whether it does not."""
 
 
-class UnregisterBrokerRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class UnregisterBrokerRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Forget a broker."""
 
 
-class UnregisterBrokerResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class UnregisterBrokerResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Whether it is forgotten."""
 
 

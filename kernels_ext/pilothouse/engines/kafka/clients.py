@@ -164,7 +164,7 @@ class Clients:
         from confluent_kafka import Producer
 
         largest = {"message.max.bytes": max(self.largest - 1024, 1000)}
-        return answered(Producer, dict(self.configuration) | PRODUCER | largest | _dotted(settings), ANSWER_S)
+        return answered(Producer, {**self.configuration, **PRODUCER, **largest, **_dotted(settings)}, ANSWER_S)
 
     def consumer(self, group: str, **settings: Any) -> Consumer:
         """A consumer of the group `group`, which begins with the oldest message; fetches large batches soon.
@@ -179,7 +179,7 @@ class Clients:
         from confluent_kafka import Consumer
 
         largest = {"fetch.message.max.bytes": self.largest, "receive.message.max.bytes": 2 * 67_108_864}
-        return Consumer(dict(self.configuration) | CONSUMER | {"group.id": group} | largest | _dotted(settings))
+        return Consumer({**self.configuration, **CONSUMER, "group.id": group, **largest, **_dotted(settings)})
 
     def topics(self) -> dict[str, int]:
         """The users' topics and how many partitions each has."""
@@ -228,7 +228,7 @@ def _led(metadata: ClusterMetadata, topic: str) -> bool:
 
 
 def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """librdkafka's own names; callbacks are the only ones with an underscore."""
+    """The names of librdkafka itself; callbacks are the only ones with an underscore."""
     return {name if name.endswith("_cb") else name.replace("_", "."): value for name, value in settings.items()}
 
 

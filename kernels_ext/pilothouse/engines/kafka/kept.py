@@ -17,7 +17,7 @@ PORTS = "ports.json"
 
 
 def secrets(keep: str | None) -> dict[str, str]:
-    """What a service begins with: new ones, or those of the cluster whose data is kept there, and which brokers that had.
+    """What a service begins with: new ones, or those of the cluster whose data is kept there, and its brokers.
 
     Not all of it is secret, but all members have to know it before any of them is there.
     """

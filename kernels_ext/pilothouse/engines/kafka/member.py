@@ -213,7 +213,7 @@ class Broker(Member):
 
     # ------------------------------------------------------------------ changes
 
-    def admit(self, numbers: Sequence[int]) -> None:
+    def admit(self, numbers: Sequence[int]) -> None:  # noqa: ARG002 - all brokers are looked at
         """Give new brokers their share of the partitions, and as many as there are now a copy of Kafka's own."""
         with self._cluster() as cluster:
             cluster.spread()

@@ -134,7 +134,7 @@ def _wait(
 ) -> None:
     """Until no partition moves any more and each has the replicas that it is to have."""
     brokers = sorted(set().union(*comes.values()))
-    done, moved_at = -1, time.monotonic()
+    done, moved_at = (-1, 0), time.monotonic()
     while True:
         left = [partition for partition in cluster.moving() if partition in target]
         now = {} if left else cluster.partitions()
@@ -146,7 +146,7 @@ def _wait(
             sizes = cluster.sizes(brokers)
             come = sum(sizes.get(broker, {}).get(partition, 0) for partition, new in comes.items() for broker in new)
         if (come, -len(left)) != done:
-            done, moved_at = (come, -len(left)), time.monotonic()  # type: ignore[assignment]
+            done, moved_at = (come, -len(left)), time.monotonic()
             progress(min(come, total), total, "bytes")
         elif time.monotonic() - moved_at > STUCK_S:
             raise Failed(f"{len(left)} partitions have not moved on for {STUCK_S:g} s")
