@@ -70,6 +70,8 @@ DOORS = {
     "jgo": {"engines/jvm/jars.py"},
     "confluent_kafka": {"engines/kafka/clients.py", "engines/kafka/member.py"},
     "kafka": {"engines/kafka/administration.py"},
+    "mpi4py": {"tasks/ranks/rank.py"},
+    "parsl": {"engines/executors/parsl.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 
