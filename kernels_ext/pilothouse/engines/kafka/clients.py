@@ -87,7 +87,8 @@ def answered(make: Callable[[dict[str, Any]], C], settings: Mapping[str, Any], s
         if users is not None:
             users(error)
 
-    client = make({**settings, "error_cb": hear})
+    made = make({**settings, "error_cb": hear})
+    client: Any = made
     denied = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - their public names
     address, user = settings["bootstrap.servers"], settings.get("sasl.username", "")
     deadline = time.monotonic() + seconds
@@ -99,7 +100,7 @@ def answered(make: Callable[[dict[str, Any]], C], settings: Mapping[str, Any], s
             last = error.args[0]
         else:
             said.clear()
-            return client
+            return made
         client.poll(0)  # the reason of a refusal comes only this way, the call itself ends with a time-out
         if refused := [error for error in [*said, last] if error.code() in denied]:
             raise Refused(

@@ -21,6 +21,9 @@ class Kafka(Engine):
 
     title: ClassVar[str] = "Apache Kafka"
     orders: ClassVar[frozenset[str]] = frozenset({"rebalance", "replicate"})
+    java: ClassVar[int] = LEAST_JAVA
+    jars: ClassVar[tuple[str, ...]] = ("kafka",)
+    packages: ClassVar[tuple[str, ...]] = ("confluent_kafka", "kafka")
 
     def settings(self) -> type[Settings]:
         """:class:`pilothouse.engines.kafka.settings.KafkaSettings`."""
@@ -37,7 +40,7 @@ class Kafka(Engine):
         from pilothouse.engines.kafka import kept
 
         values = settings.model_dump(mode="json")
-        lacking = [name for name in ("confluent_kafka", "kafka") if find_spec(name) is None]
+        lacking = [name for name in self.packages if find_spec(name) is None]
         if lacking:
             raise Unavailable(
                 f"{' and '.join(lacking)} not installed: `pip install 'pilothouse[kafka]'`", field="engine"
