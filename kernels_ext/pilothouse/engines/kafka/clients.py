@@ -23,6 +23,7 @@ CONNECTION: Mapping[str, Any] = {
     "reconnect.backoff.max.ms": 200,
     "socket.nagle.disable": True,
     "allow.auto.create.topics": False,
+    "log_level": 2,  # what fails is raised, or told to callbacks; that a broker was away for a moment is no news
 }
 #: Every message arrives once and in order, also while partitions move; batches as large as brokers take.
 PRODUCER: Mapping[str, Any] = {
@@ -115,7 +116,7 @@ def reached(configuration: Mapping[str, Any], seconds: float = ANSWER_S) -> tupl
     """An administrator's client that has been answered, and what it was told of the cluster; see :func:`answered`."""
     from confluent_kafka.admin import AdminClient
 
-    client = answered(AdminClient, {**configuration, "log_level": 0}, seconds)
+    client = answered(AdminClient, dict(configuration), seconds)
     return client, client.list_topics(timeout=seconds)
 
 

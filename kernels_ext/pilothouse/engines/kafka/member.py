@@ -172,7 +172,6 @@ class Broker(Member):
         client = Producer(
             credentials(address, properties.USER, self._secrets["password"], "SCRAM-SHA-256", "SASL_PLAINTEXT")
             | {
-                "log_level": 0,
                 "enable.idempotence": True,  # asks for a producer's id: the first who does waits, and is not the user
                 "reconnect.backoff.max.ms": 50,
                 "topic.metadata.refresh.interval.ms": -1,

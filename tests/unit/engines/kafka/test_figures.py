@@ -77,6 +77,23 @@ def test_what_retention_removes_was_there_all_the_same(node: Node) -> None:
     assert found["messages_in"] == 600
 
 
+def test_what_comes_to_a_new_partition_before_the_next_look_is_counted(node: Node) -> None:
+    node.now()
+    node.metadata.topics = {"new": {0: (1, [1], [1])}}
+    node.log("new-0", 700, 7)
+    assert (node.now()["bytes_in"], node.now()["messages_in"]) == (700, 7)
+
+
+def test_a_partition_that_moves_here_brings_nothing_in(node: Node) -> None:
+    node.metadata.topics = {"t": {0: (2, [2], [2])}}
+    node.now()
+    node.metadata.topics = {"t": {0: (1, [1], [1])}}
+    node.log("t-0", 900, 9)
+    assert node.now()["bytes_in"] == 0
+    node.log("t-0", 1000, 10)
+    assert (node.now()["bytes_in"], node.now()["messages_in"]) == (100, 1)
+
+
 def test_copies_are_not_what_came_in(node: Node) -> None:
     node.metadata.topics = {"t": {0: (2, [2, 1], [2, 1]), 1: (1, [1, 2], [1])}}
     node.log("t-0", 0, 0), node.log("t-1", 0, 0)
