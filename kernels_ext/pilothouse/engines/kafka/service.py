@@ -50,12 +50,12 @@ class KafkaService(Clients, Service):
 
     def rebalance(self) -> dict[str, int]:
         """Spread partitions evenly over the brokers; how many moved, and their bytes. Topics may be new since then."""
-        moved: dict[str, int] = self._order("rebalance")
+        moved: dict[str, int] = self.order("rebalance")
         return moved
 
     def replicate(self, topic: str, factor: int) -> dict[str, int]:
         """Have each partition of a topic on `factor` brokers; how many changed, and the bytes that were copied."""
-        moved: dict[str, int] = self._order("replicate", topic=topic, factor=factor)
+        moved: dict[str, int] = self.order("replicate", topic=topic, factor=factor)
         return moved
 
     def _serving_brokers(self) -> list[dict[str, Any]]:
