@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from pilothouse.engines.kafka import moving, quorum
-from pilothouse.engines.kafka.administration import BROKER, Administration, Partition, Voter
+from pilothouse.engines.kafka import administration, moving, quorum
+from pilothouse.engines.kafka.administration import Administration, Partition, Voter
 from pilothouse.engines.kafka.assignment import plan
+from pilothouse.engines.kafka.needs import BROKER, CONTROLLER
 from pilothouse.engines.kafka.properties import EARLY, INTERNAL, replicas
 from pilothouse.errors import Failed, InvalidInput
 
@@ -121,12 +122,12 @@ class Cluster:
     def _set_least_in_sync(self, brokers: int) -> None:
         """Acknowledged is what all replicas but one have: losing a broker stops nobody, and loses nothing."""
         factor = replicas(self._place.settings["replication"], brokers)
-        self.asked.configure({(BROKER, ""): {"min.insync.replicas": str(max(factor - 1, 1))}})
+        self.asked.configure({(administration.BROKER, ""): {"min.insync.replicas": str(max(factor - 1, 1))}})
 
     # ------------------------------------------------------------------ members
 
-    def settle_votes(self, *, without: Sequence[int] = (), gone: Sequence[int] = ()) -> None:
-        """Have the right controllers vote.
+    def settle_votes(self, *, without: Sequence[int] = (), gone: Sequence[int] = ()) -> dict[int, str]:
+        """Have the right controllers vote; the roles of those that stay, by member.
 
         Parameters
         ----------
@@ -143,9 +144,11 @@ class Cluster:
                 members[self._id_of(number)] = voter._replace(number=self._id_of(number))
         if not members:
             raise Failed("no other member is there that could be a controller")
-        quorum.settle(
+        voters = quorum.settle(
             self.asked, self._place.secrets["cluster"], members, gone=[self._id_of(number) for number in gone]
-        )  # fmt: skip
+        )
+        staying = [number for number in self._place.members if self._id_of(number) in members]
+        return {number: CONTROLLER if self._id_of(number) in voters else BROKER for number in staying}
 
     def forget(self, numbers: Sequence[int]) -> None:
         """Have the cluster forget these brokers."""

@@ -69,6 +69,10 @@ class Kafka(Engine):
             return ""
         return "the only controller, which knows what is where: all topics with their messages"
 
+    def can_not_hand_over(self, role: str, others: Sequence[str]) -> str:
+        """One that goes in a planned way has another one vote instead: each member can be a controller."""
+        return "" if others else self.loses(role, others)
+
     def first(self, role: str) -> bool:
         """Brokers begin when they know of a controller."""
         return role == CONTROLLER

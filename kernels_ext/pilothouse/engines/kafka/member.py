@@ -36,6 +36,8 @@ ANSWER_S, JOIN_S = 90.0, 60.0
 PORT_S = 10.0
 #: Seconds from SIGTERM to SIGKILL where the data is kept: a clean end saves the next start a look through the logs.
 GRACE_S = 2.0
+#: The share of a leaver's time for its partitions; the rest is for votes.
+DRAIN = 0.8
 #: Bytes that a file system has to have free for a broker to begin.
 LEAST_DISK = 64 << 20
 
@@ -212,39 +214,44 @@ class Broker(Member):
 
     # ------------------------------------------------------------------ changes
 
-    def admit(self, numbers: Sequence[int]) -> None:  # noqa: ARG002 - all brokers are looked at
+    def admit(self, numbers: Sequence[int]) -> Mapping[int, str]:  # noqa: ARG002 - all brokers are looked at
         """Give new brokers their share of the partitions, and as many as there are now a copy of Kafka's own."""
         with self._cluster() as cluster:
             cluster.spread()
-            cluster.settle_votes()
+            return cluster.settle_votes()
 
-    def release(self, number: int, seconds: float) -> None:
-        """Move what a broker has to the others; if it votes, another one does first."""
+    def release(self, number: int, seconds: float) -> Mapping[int, str]:
+        """Move what a broker has to the others; if it votes, another one does instead, even if time was short."""
         with self._cluster(but=[number]) as cluster:
-            cluster.drain([number], seconds)
-            cluster.settle_votes(without=[number])
+            try:
+                cluster.drain([number], seconds * DRAIN)
+            finally:
+                roles = cluster.settle_votes(without=[number])
+            return roles
 
     def leave(self, seconds: float) -> None:
         """Move what has come since :meth:`release`."""
         self._leaving = True
         with self._cluster(but=[self._place.number]) as cluster:
-            cluster.drain([self._place.number], seconds)
+            cluster.drain([self._place.number], seconds * DRAIN)
 
-    def forget(self, numbers: Sequence[int]) -> None:
+    def forget(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Have the cluster forget brokers that have left."""
         with self._cluster() as cluster:
-            cluster.settle_votes(gone=numbers)
+            roles = cluster.settle_votes(gone=numbers)
             cluster.forget(numbers)
+            return roles
 
-    def lost(self, numbers: Sequence[int]) -> None:
+    def lost(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Give what lost brokers had to others, from the copies that there are, and forget them."""
         with self._cluster() as cluster:
-            cluster.settle_votes(gone=numbers)
+            roles = cluster.settle_votes(gone=numbers)
             cluster.make_good(numbers)
             cluster.forget(numbers)
         if self._keep:
             for number in numbers:
                 kept.remove(self._keep, self.id_of(number))
+        return roles
 
     def do(self, what: str, **arguments: Any) -> Any:
         """``rebalance``, ``replicate``."""

@@ -35,6 +35,11 @@ def test_with_the_last_controller_everything_is_lost_and_with_others_nothing() -
     assert Kafka().loses("broker", ["controller"]) == ""
 
 
+def test_one_that_goes_in_a_planned_way_has_another_one_vote() -> None:
+    assert Kafka().can_not_hand_over("controller", ["broker"]) == ""
+    assert "all topics" in Kafka().can_not_hand_over("controller", [])
+
+
 @pytest.mark.parametrize(
     ("members", "voters", "then"),
     [
