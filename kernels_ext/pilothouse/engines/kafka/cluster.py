@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +15,9 @@ from pilothouse.errors import Failed, InvalidInput
 
 if TYPE_CHECKING:
     from pilothouse.engines.protocols import Place
+
+#: Seconds for partitions of which nothing is left to be there again.
+EMPTY_S = 30.0
 
 
 class Cluster:
@@ -93,22 +97,31 @@ class Cluster:
         self._moved(plan(_replicas(found), brokers, balance=False), seconds)
 
     def make_good(self, numbers: Sequence[int]) -> None:
-        """Have others copy what lost ones had. What nobody has a copy of is there again, empty, and told."""
+        """Have others copy what lost ones had. What nobody has all of is there again with less, or empty, which is told."""
         gone = {self._id_of(number) for number in numbers}
         moving.give_up(self.asked)
         self._tidy()
         brokers = [broker for broker in self.asked.brokers() if broker not in gone]
         found = self.asked.partitions()
         hit = {partition: what for partition, what in found.items() if gone.intersection(what.replicas)}
-        dead = [partition for partition, what in hit.items() if gone.issuperset(what.in_sync or what.replicas)]
+        dead = [p for p, what in hit.items() if what.leader < 0 or gone.issuperset(what.in_sync or what.replicas)]
         self._set_least_in_sync(len(brokers))
         target = plan(_replicas(found), brokers, balance=False)
         if dead:
-            self.asked.move({partition: target[partition] for partition in dead})
-            self.asked.elect(dead, unclean=True)
+            self._begin_empty({partition: target[partition] for partition in dead})
             names = sorted({topic for topic, _ in dead if topic not in INTERNAL})
             self._place.event("messages lost", partitions=len(dead), topics=names, brokers=sorted(gone))
         self._moved(target)
+
+    def _begin_empty(self, target: Mapping[tuple[str, int], list[int]]) -> None:
+        """Have partitions led by brokers that have nothing, or not all, of them: those that had are gone."""
+        self.asked.move(dict(target))
+        deadline = time.monotonic() + EMPTY_S
+        while left := [partition for partition in target if self.asked.partitions()[partition].leader < 0]:
+            if time.monotonic() > deadline or self._place.stopping:
+                raise Failed(f"{len(left)} partitions whose brokers are gone got no others")
+            self.asked.elect(left, unclean=True)
+            time.sleep(0.1)
 
     def _moved(self, target: Mapping[tuple[str, int], list[int]], seconds: float | None = None) -> dict[str, int]:
         moved = moving.carry_out(self.asked, dict(target), self._throttle, self._place.progress, seconds)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ANSWER_S, JOIN_S = 90.0, 60.0
 #: Seconds for a port to become free of one who was there before.
 PORT_S = 10.0
-#: Seconds from SIGTERM to SIGKILL where the data is kept: a clean end saves the next start a look through the logs.
+#: Seconds from SIGTERM to SIGKILL where the data stays: a clean end saves the next start a look through the logs.
 GRACE_S = 2.0
 #: The share of a leaver's time for its partitions; the rest is for votes.
 DRAIN = 0.8
@@ -85,7 +85,7 @@ class Broker(Member):
                 options=["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
                 properties={"log4j2.configurationFile": str(self._logging), "java.io.tmpdir": str(self._temporary)},
             ),
-            grace=GRACE_S if self._keep else 0.0,
+            grace=GRACE_S,
         )  # fmt: skip
         self._client = self._answering(own)
         place.publish(directory=read_meta(own.data)["directory.id"])
@@ -246,8 +246,8 @@ class Broker(Member):
         """Give what lost brokers had to others, from the copies that there are, and forget them."""
         with self._cluster() as cluster:
             roles = cluster.settle_votes(gone=numbers)
+            cluster.forget(numbers)  # others take over at once, without waiting for a sign of life
             cluster.make_good(numbers)
-            cluster.forget(numbers)
         if self._keep:
             for number in numbers:
                 kept.remove(self._keep, self.id_of(number))

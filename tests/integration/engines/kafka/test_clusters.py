@@ -296,3 +296,22 @@ def test_what_is_kept_is_gone_on_with_and_all_else_is_gone_after_stop(pilot: Pil
     assert next(iter(eventually(lambda: consumer.consume(1, 0.5), "the message", 30))).value() == b"remember"
     consumer.close()
     second.stop()
+
+
+def test_a_node_that_is_renewed_hands_over_its_partitions_and_its_vote() -> None:
+    with ph.submit("local", name="renewed", nodes=1, memory="1 GiB", lease="1h").wait(timeout=60) as pilot:
+        kafka: Any = pilot.start("kafka", nodes=1, **SMALL)
+        kafka.create("moved", partitions=2)
+        before = kafka.nodes
+        with Numbered(kafka, "moved", 2, rate=500) as numbered:
+            eventually(lambda: numbered.acknowledged > 500, "messages", 30)
+            pilot.renew()
+            eventually(lambda: events(kafka, "forget done"), "the broker before to leave", PATIENCE_S)
+            there = numbered.acknowledged
+            eventually(lambda: numbered.acknowledged > there + 500, "messages from the new one", 30)
+        assert not set(kafka.nodes) & set(before)
+        assert [member["role"] for member in kafka.members] == ["controller"]
+        kafka.create("new", partitions=1)  # somebody keeps the metadata
+        found = numbered.found()
+        assert whole(found), found
+        kafka.stop()
