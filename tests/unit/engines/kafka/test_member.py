@@ -82,9 +82,8 @@ def test_a_port_that_somebody_has(tmp_path: Path, which: str) -> None:
 def test_a_port_that_becomes_free_meanwhile_is_waited_for(tmp_path: Path) -> None:
     place = Place(tmp_path)
     broker = Broker(place)  # type: ignore[arg-type]
-    with socket.create_server(("127.0.0.1", place.free["broker"])):
-        with pytest.raises(Failed):
-            broker._until_free("127.0.0.1", [place.free["broker"]])
+    with socket.create_server(("127.0.0.1", place.free["broker"])), pytest.raises(Failed):
+        broker._until_free("127.0.0.1", [place.free["broker"]])
     broker._until_free("127.0.0.1", [place.free["broker"]])
 
 
