@@ -108,8 +108,7 @@ def _beside_java(pilot: Any, folder: Path) -> list[Row]:
     tools = _tools(folder)
     if tools is None:
         return [missing(what, TOOLS)]
-    # What is produced is removed soon: this measures producers, not a disk.
-    kafka = pilot.start("kafka", nodes=1, retention_size="512 MiB", heap="1 GiB", message="16 MiB")
+    kafka = pilot.start("kafka", nodes=1, heap="1 GiB")
     try:
         found = []
         for size, (seconds, linger) in SIZES.items():
@@ -139,7 +138,7 @@ def _payload(size: int) -> bytes:
 def _ours(kafka: Any, size: int, seconds: float, linger: int) -> float:
     """Messages a second, after a fifth of the time to get warm."""
     topic, payload = f"ours-{size}", _payload(size)
-    kafka.create(topic, partitions=4)
+    kafka.create(topic, partitions=4, file_delete_delay_ms=1000)
     producer = kafka.producer(compression_type="none", linger_ms=linger)
     came, begun, counted_from = 0, time.perf_counter(), 0.0
     acknowledged = 0
@@ -159,13 +158,19 @@ def _ours(kafka: Any, size: int, seconds: float, linger: int) -> float:
             producer.poll(0.01)
     ended, rate = time.perf_counter(), acknowledged - came
     producer.flush(60)
+    _remove(kafka, topic)
     return rate / (ended - counted_from)
+
+
+def _remove(kafka: Any, topic: str) -> None:
+    """With what was sent to it: gigabytes."""
+    kafka.client().delete_topics([topic])[topic].result()
 
 
 def _java(kafka: Any, folder: Path, tools: Path, size: int, seconds: float, linger: int) -> float:
     """Messages a second of ``ProducerPerformance``, after a sixth of them in which its compiler gets warm."""
     topic = f"java-{size}"
-    kafka.create(topic, partitions=4)
+    kafka.create(topic, partitions=4, file_delete_delay_ms=1000)
     options = {
         "bootstrap.servers": kafka.address, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
         "sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required "
@@ -176,10 +181,12 @@ def _java(kafka: Any, folder: Path, tools: Path, size: int, seconds: float, ling
     properties = folder / "producer.properties"
     properties.touch(mode=0o600)
     properties.write_text("".join(f"{name}={value}\n" for name, value in options.items()))
-    short = 50_000 if size < 100_000 else 1000
+    short = 300_000_000 // size
     rate = _performance(properties, tools, topic, size, short, 0)
     count = int(1.2 * max(rate * seconds, short))
-    return _performance(properties, tools, topic, size, count, count // 6)
+    rate = _performance(properties, tools, topic, size, count, count // 6)
+    _remove(kafka, topic)
+    return rate
 
 
 def _performance(properties: Path, tools: Path, topic: str, size: int, count: int, warm_up: int) -> float:

@@ -97,7 +97,7 @@ class Cluster:
         self._moved(plan(_replicas(found), brokers, balance=False), seconds)
 
     def make_good(self, numbers: Sequence[int]) -> None:
-        """Have others copy what lost ones had. What nobody has all of is there again with less, or empty: that is told."""
+        """Have others copy what lost ones had. What nobody has all of is there again with less: that is told."""
         gone = {self._id_of(number) for number in numbers}
         moving.give_up(self.asked)
         self._tidy()
