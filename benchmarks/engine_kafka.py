@@ -164,7 +164,8 @@ def _ours(kafka: Any, size: int, seconds: float, linger: int) -> float:
 
 def _remove(kafka: Any, topic: str) -> None:
     """With what was sent to it: gigabytes."""
-    kafka.client().delete_topics([topic])[topic].result()
+    client = kafka.client()  # what has no name is gone before it has an answer
+    client.delete_topics([topic])[topic].result(timeout=60)
 
 
 def _java(kafka: Any, folder: Path, tools: Path, size: int, seconds: float, linger: int) -> float:
