@@ -230,9 +230,6 @@ class HDFSMember(Member):
 
     # ------------------------------------------------------------------ coming and going
 
-    def admit(self, numbers: Sequence[int]) -> None:
-        """Newcomers have their share of what is written from now on."""
-
     def release(self, number: int, seconds: float) -> None:
         """Have the NameNode copy the blocks of a DataNode that is to leave, and wait until it has.
 
@@ -329,10 +326,6 @@ class HDFSMember(Member):
                 "datanodes": float(nodes["NumLiveDataNodes"]),
             }
         return figures
-
-    def do(self, what: str, **arguments: Any) -> Any:
-        """There are no orders."""
-        raise NotImplementedError(what)
 
     def stop(self) -> None:
         """Nothing of a node that has handed over its blocks stays."""
