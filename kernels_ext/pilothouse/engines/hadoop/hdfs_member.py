@@ -244,7 +244,7 @@ class HDFSMember(Member):
             return  # it never came, or is gone
         addresses = {member.get("data") for member in self.place.members.values()} - {data}
         staying = [node for node in there.values() if node.state == "In Service" and node.address in addresses]
-        self._exclude(self._excluded_now | {data})
+        self._exclude(data)
         self._have_fewer_copies(len(staying))  # now: of each block, that of the node that leaves is the one too many
         total, deadline = there[data].blocks, time.monotonic() + seconds
         while True:
@@ -254,17 +254,13 @@ class HDFSMember(Member):
             waiting = int(namenode.system(self.web)["UnderReplicatedBlocks"])
             self.place.progress(max(total - waiting, 0), total, "blocks")
             if self.place.stopping or time.monotonic() > deadline:
-                self._exclude(self._excluded_now - {data})
+                self._exclude(but=data)
                 raise Failed(f"{waiting} blocks of {data} could not be copied within {seconds:g} s")
             time.sleep(LOOK_S)
 
     def leave(self, seconds: float) -> None:  # noqa: ARG002 - the NameNode has had its blocks copied
         """Its blocks are elsewhere: its part of a folder that stays goes with it."""
         self._leaves = True
-
-    def forget(self, numbers: Sequence[int]) -> None:  # noqa: ARG002 - those who left are known by their addresses
-        """Their addresses may be others' again. The NameNode reads that when it next reads who is to leave."""
-        self.excluded.write_text("")
 
     def lost(self, numbers: Sequence[int]) -> None:
         """Wait until what was on lost nodes has its copies again, as far as there are other copies and nodes.
@@ -298,13 +294,14 @@ class HDFSMember(Member):
             changed = WebHDFS(self.web, getpass.getuser()).limit_copies(nodes)
             self.place.event("fewer copies", copies=nodes, files=changed)
 
-    @property
-    def _excluded_now(self) -> set[str]:
-        return set(self.excluded.read_text().split())
+    def _exclude(self, *addresses: str, but: str = "") -> None:
+        """Tell the NameNode which DataNodes are to leave.
 
-    def _exclude(self, addresses: set[str]) -> None:
-        """Tell the NameNode which DataNodes are to leave."""
-        self.excluded.write_text("".join(f"{address}\n" for address in sorted(addresses)))
+        Those that have left stay among them as long as it takes them for alive: it would send readers there.
+        """
+        alive = namenode.datanodes(self.web).keys() | set(addresses)
+        excluded = ({*self.excluded.read_text().split(), *addresses} & alive) - {but}
+        self.excluded.write_text("".join(f"{address}\n" for address in sorted(excluded)))
         self._run("hdfs.tools.DFSAdmin", "-refreshNodes", seconds=ORDER_S)
 
     # ------------------------------------------------------------------ figures, end
