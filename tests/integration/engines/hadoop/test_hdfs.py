@@ -145,7 +145,7 @@ def test_what_was_kept_is_gone_on_with_and_what_was_not_is_gone(pilot: Pilot, tm
     for port in ports:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
-    second: Any = pilot.start("hdfs", name="kept", keep=str(tmp_path / "kept"), **OPEN)
+    second: Any = pilot.start("hdfs", name="kept-on", keep=str(tmp_path / "kept"), **OPEN)
     assert second.client().cat("/a/b") == DATA
     scratch = [Path(word) for process in daemons(second) for word in process.cmdline() if word.endswith("/pages")]
     second.stop()
