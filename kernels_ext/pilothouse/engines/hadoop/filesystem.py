@@ -24,8 +24,9 @@ from pilothouse.engines.hadoop import namenode
 PIECE = 1 << 20
 #: Bytes of a block of a file that is written through ``open``.
 BLOCK = 64 << 20
-#: Seconds that a DataNode may take to be reached, before another is asked for.
-CONNECT_S = 10.0
+#: Seconds that a DataNode may take to be reached, or to take the next piece, before another is asked for.
+PATIENCE_S = 30.0
+_BYTES = {"Content-Type": "application/octet-stream"}
 
 
 class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
@@ -48,7 +49,7 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         """Write `value` as a file."""
-        self._write(path, lambda: value, overwrite=mode != "create")
+        self._write(path, lambda: _pieces(value), overwrite=mode != "create")
 
     def get_file(
         self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, outfile: IO[bytes] | None = None, **_: Any
@@ -98,20 +99,26 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
     ) -> requests.Response:
         """Do something at the DataNode that the NameNode names; at another one where that has just gone."""
         gone: list[str] = []
+        trouble: requests.ConnectionError | None = None
         while True:
-            asked = self._call(what, method, path, redirect=False, excludedatanodes=",".join(gone), **options)
+            try:
+                asked = self._call(what, method, path, redirect=False, excludedatanodes=",".join(gone), **options)
+            except RuntimeError:  # there is no other
+                if trouble is None:
+                    raise
+                raise trouble from None
             where = self._apply_proxy(asked.headers["Location"])
-            kind = {"Content-Type": "application/octet-stream"}
             try:
                 answer: requests.Response = self.session.request(
-                    method, where, data=data(), headers=kind, stream=True, timeout=(CONNECT_S, None)
+                    method, where, data=data(), headers=_BYTES, stream=True, timeout=(PATIENCE_S, None)
                 )
-            except requests.ConnectionError:
-                web = urlsplit(self.url).netloc
-                at = {node.web: node.address for node in namenode.datanodes(web).values()}.get(urlsplit(where).netloc)
+            except requests.ConnectionError as error:
+                known = namenode.datanodes(urlsplit(self.url).netloc).values()
+                at = next((node.address for node in known if node.web == urlsplit(where).netloc), None)
                 if at is None or at in gone:
                     raise
                 gone.append(at)
+                trouble = error
             else:
                 _check(answer, path)
                 return answer
@@ -137,6 +144,13 @@ def _told(path: str, callback: Callback) -> Iterator[bytes]:
         while piece := file.read(PIECE):
             yield piece
             callback.relative_update(len(piece))
+
+
+def _pieces(value: bytes) -> Iterator[memoryview]:
+    """What is in memory, in pieces: the time that a piece may take is for the whole of what is handed over at once."""
+    whole = memoryview(value).cast("B")
+    for start in range(0, len(whole), PIECE):
+        yield whole[start : start + PIECE]
 
 
 def _check(answer: requests.Response, path: str) -> None:
