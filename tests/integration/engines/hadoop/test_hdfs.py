@@ -134,6 +134,19 @@ def _read(service: HDFSService, path: str) -> bytes:
         return b""
 
 
+def test_what_a_lost_node_had_is_copied_again(hdfs: HDFSService, pilot: Pilot) -> None:
+    files = hdfs.client()
+    files.pipe("/copied", DATA)
+    gone = next(member for member in hdfs.members if member["role"] == "datanode")
+    psutil.Process(next(node.pid for node in pilot.nodes if node.name == gone["node"])).kill()
+    assert files.cat("/copied") == DATA  # from the other node, also before its loss is noticed
+    eventually(lambda: events(hdfs, "copies"), "what lacks to be told", 240)
+    assert events(hdfs, "copies")[-1]["missing"] == 0
+    hdfs.wait(timeout=240)
+    assert gone["number"] not in [member["number"] for member in hdfs.members]
+    assert files.cat("/copied") == DATA
+
+
 def test_what_was_kept_is_gone_on_with_and_what_was_not_is_gone(pilot: Pilot, tmp_path: Path) -> None:
     first: Any = pilot.start("hdfs", name="kept", keep=str(tmp_path / "kept"), **OPEN)
     first.client().pipe("/a/b", DATA)
