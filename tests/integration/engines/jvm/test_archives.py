@@ -93,11 +93,7 @@ while made._under_way is None:
     pass
 print(made._under_way[0].pid, made.path.parent)
 """
-    environment = {
-        **os.environ,
-        "PILOTHOUSE_CACHE": str(cache.parent),
-        "PILOTHOUSE_JARS": str(jars("kafka")[0].parents[1]),
-    }
+    places = {"PILOTHOUSE_CACHE": str(cache.parent), "PILOTHOUSE_JARS": str(path[0].parents[1])}
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **places}, capture_output=True, text=True, check=True
     )
