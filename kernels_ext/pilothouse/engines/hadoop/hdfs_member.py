@@ -13,7 +13,7 @@ from typing import Any
 
 from pilothouse.engines.hadoop import namenode, storage
 from pilothouse.engines.hadoop.configuration import write, write_logging
-from pilothouse.engines.hadoop.hdfs import NAMENODE
+from pilothouse.engines.hadoop.hdfs_roles import NAMENODE
 from pilothouse.engines.hadoop.program import Programs
 from pilothouse.engines.hadoop.webhdfs import WebHDFS
 from pilothouse.engines.protocols import Member, Place

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pilothouse.engines.hadoop import exposure, storage
-from pilothouse.engines.hadoop.hdfs import DATANODE, HDFS, NAMENODE
+from pilothouse.engines.hadoop.hdfs import HDFS
+from pilothouse.engines.hadoop.hdfs_roles import DATANODE, NAMENODE
 from pilothouse.engines.hadoop.hdfs_settings import HDFSSettings
 from pilothouse.engines.jvm import jars
 from pilothouse.engines.settings import checked
