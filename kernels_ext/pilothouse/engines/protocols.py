@@ -175,11 +175,17 @@ class Engine(Protocol):
         What users may ask of a service beyond what all have: see :meth:`Member.do`, :meth:`Service.order`.
     least
         The fewest members.
+    java, jars, packages
+        What it needs, for lists and for fetching: the oldest Java, software of :mod:`pilothouse.engines.jvm.lock`,
+        Python packages by the names under which they are imported.
     """
 
     title: ClassVar[str]
     orders: ClassVar[frozenset[str]] = frozenset()
     least: ClassVar[int] = 1
+    java: ClassVar[int] = 0
+    jars: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def settings(self) -> type[Settings]:
         """The model of its settings: of forms, of checks, of the docs."""
@@ -216,6 +222,10 @@ class Engine(Protocol):
         refused as a shrink, and is told when the node goes in a planned way.
         """
         return ""
+
+    def address(self, members: Sequence[Mapping[str, Any]]) -> str:
+        """Where clients find the service, from what the members that serve have published; empty while they can't."""
+        return next((str(member["address"]) for member in members if "address" in member), "")
 
     def first(self, role: str) -> bool:  # noqa: ARG002 - as above
         """Whether others can't begin before a member of this role has published something."""

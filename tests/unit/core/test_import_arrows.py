@@ -21,8 +21,9 @@ SITES = REGISTRY | {"pilots.sites"}
 QUEUES = SITES | {"pilots.queues"}
 RUNS = REGISTRY | {"runs"}
 TASKS = RUNS | SITES | {"tasks"}
+ENGINES = TASKS | {"engines"}
 SUPERVISOR = QUEUES | RUNS | {"pilots.node", "pilots.supervisor"}
-PILOTS = SUPERVISOR | TASKS | {"pilots"}
+PILOTS = SUPERVISOR | ENGINES | {"pilots"}
 #: What each room may import from the library, itself included. Where rooms lie in rooms, the innermost counts.
 ROOMS = {
     "errors": set(),
@@ -37,6 +38,7 @@ ROOMS = {
     "registry": REGISTRY,
     "runs": RUNS,
     "tasks": TASKS,
+    "engines": ENGINES,
     "pilots.sites": SITES,
     "pilots.queues": QUEUES,
     "pilots.node": RUNS | {"pilots.node"},
@@ -54,7 +56,7 @@ ROOMS = {
 }
 #: Files that may import more than their room.
 FILES: dict[str, set[str]] = {
-    "pilothouse": {"pilots", "runs", "magics", "room"},  # the public names
+    "pilothouse": {"engines", "pilots", "runs", "magics", "room"},  # the public names
     "pilothouse.__main__": {"cli"},
     "pilothouse.magics.completion": {"state", "pilots.queues"},  # names are completed from files alone
 }
@@ -65,6 +67,7 @@ DOORS = {
     "nostr_sdk": {"market/nostr/library.py"},
     "dask_jobqueue": {"pilots/queues/headers.py"},
     "lmdb": {"streams/brokers/log.py"},
+    "jgo": {"engines/jvm/jars.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 

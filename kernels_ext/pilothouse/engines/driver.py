@@ -1,0 +1,383 @@
+"""Kind ``service``: keeps as many members of an engine as are wanted, each on a node of its own, until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from pilothouse.engines.book import Book, MemberFacts, load
+from pilothouse.engines.held import Held
+from pilothouse.engines.loading import engine
+from pilothouse.engines.roster import Roster
+from pilothouse.errors import Conflict, Failed, InvalidInput, PilothouseError, Unavailable
+from pilothouse.runs.protocols import RunContext
+
+#: The most seconds between two looks at the nodes that there are.
+LOOK_S = 1.0
+#: Of the seconds that a node has left, the share in which another one may take over.
+TAKE_OVER = 0.6
+#: How often a member is started again where it is, in a row.
+RESTARTS = 3
+#: Lives that are longer than so many seconds are none of a row.
+SETTLED_S = 60.0
+#: Seconds for which a member that users give back may hand over what it has.
+SHRINK_S = 3600.0
+#: Seconds in which those that were there before are to serve again, so that they can make good what others had.
+BACK_S = 60.0
+#: Seconds between two samples.
+SAMPLE_S = 2.0
+
+
+class ServiceDriver:
+    """Drives one service.
+
+    Members that go in a planned way hand over what they have first, where the engine can: to the others, and to the
+    one that comes in their place. One whose process died is started again where it was, with its data; one whose node
+    was lost is followed by a new one elsewhere.
+    """
+
+    resumable = True
+    tells_ready = True
+
+    async def run(self, context: RunContext) -> None:
+        """Serve until stopped.
+
+        Raises
+        ------
+        Failed
+            It can't be started, or has lost for good what it can't do without.
+        """
+        await _Service(context).run()
+
+    @staticmethod
+    def load_result(folder: Path) -> None:
+        """A service has no result."""
+
+
+class _Service:
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.engine = engine(context.parameters["engine"])
+        self.book = load(context.folder) or Book(wanted=int(context.parameters["nodes"]))
+        self._lives: dict[int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changes: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self.roster = Roster(context, self.engine, self.book, self._wake.set)
+        self._changing = asyncio.Lock()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._told: list[dict[str, Any]] = []
+        self._written: Book | None = None
+
+    # ------------------------------------------------------------------ its life
+
+    async def run(self) -> None:
+        context = self.context
+        context.on_leaving(self._node_leaves)
+        context.on_order(self._order)
+        self.book.complete = False
+        known, self.book.members = self.book.members, []
+        if known:
+            await context.settled()
+            for facts in known:
+                if facts.node in context.nodes and facts.state != "leaving":
+                    self._begin(self.roster.add(facts))
+            self._lose([facts for facts in known if facts.number not in self.roster.members])
+        sampling = asyncio.create_task(self._sample())
+        stopping = asyncio.create_task(context.stopping.wait())
+        try:
+            while not (context.stopping.is_set() or self._failed.done()):
+                self._wake.clear()
+                self._step()
+                waking = asyncio.create_task(self._wake.wait())
+                heard: set[asyncio.Future[Any]] = {waking, stopping, self._failed}
+                await asyncio.wait(heard, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+        finally:
+            for task in (sampling, stopping, *self._tasks, *self._changes):
+                task.cancel()
+            if not context.handing_over:
+                await self._end()
+            for life in list(self._lives.values()):
+                life.cancel()
+        if self._failed.done():
+            self._failed.result()
+
+    async def _end(self) -> None:
+        """End all: those that others can't do without last."""
+        self.book.address = ""
+        firsts = {number for number, member in self.roster.members.items() if self.engine.first(member.facts.role)}
+        for wave in (self.roster.members.keys() - firsts, firsts):
+            await asyncio.gather(*(self.roster.members[number].end() for number in wave), return_exceptions=True)
+        self.book.members = []
+        self._write()
+
+    def _write(self) -> None:
+        """Write the book, if anything in it is new."""
+        if self.book != self._written:
+            self.book.save(self.context.folder)
+            self._written = copy.deepcopy(self.book)
+
+    def _fail(self, why: str) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(Failed(why))
+
+    def _do(self, work: Coroutine[Any, Any, None], *, change: bool = True) -> None:
+        """Do this beside everything else; while it is a change of the service, that is not complete."""
+        task, among = asyncio.create_task(work), self._changes if change else self._tasks
+        among.add(task)
+        task.add_done_callback(among.discard)
+        task.add_done_callback(self._noticed)
+
+    def _noticed(self, task: asyncio.Task[None]) -> None:
+        """A task has ended: an error that nobody expects ends the service, with its words."""
+        if not task.cancelled() and (error := task.exception()):
+            self._fail(f"{type(error).__name__}: {error}")
+        self._wake.set()
+
+    # ------------------------------------------------------------------ the set-point
+
+    def _step(self) -> None:
+        """Have members come as far as they are wanted and there are nodes for them, and say how far it is."""
+        roster = self.roster
+        free = roster.free_nodes
+        while len(roster.staying) < self.book.wanted and free and roster.may_begin:
+            self._begin(roster.new(free.pop(0)))
+        staying, serving = len(roster.staying), len(roster.serving)
+        if roster.newcomers and serving == staying:
+            newcomers, roster.newcomers = roster.newcomers, []
+            self._do(self._admit(newcomers))
+        going = len(roster.members) - staying
+        self.book.complete = serving == self.book.wanted and not (going or self._changes)
+        self.book.was_complete |= self.book.complete
+        self.book.address = self.engine.address([member.facts.told for member in roster.serving])
+        self.book.members = [member.facts for member in roster.members.values()]
+        self._write()
+        ready = bool(self.book.address) and self.book.was_complete
+        self.context.serves(ready, self._reason(staying, serving))
+        self._tell_members()
+
+    def _reason(self, staying: int, serving: int) -> str:
+        wanted = self.book.wanted
+        words = [] if self.book.complete else [f"{serving} of {wanted} nodes serve"]
+        if staying < wanted and self.roster.may_begin:
+            words.append("waits for a node of the pilot that has none of it yet; pilot.extend() gets one")
+        words += [member.facts.reason for member in self.roster.members.values() if member.facts.reason]
+        if self.book.trouble:
+            words.append(self.book.trouble)
+        return "; ".join(words)
+
+    def _tell_members(self) -> None:
+        told = self.roster.told
+        if told != self._told:
+            self._told = told
+            for member in self.roster.members.values():
+                self._do(member.tell({"op": "members", "members": told}), change=False)
+
+    # ------------------------------------------------------------------ members
+
+    def _begin(self, member: Held) -> None:
+        """Have it live."""
+        life = self._lives[member.number] = asyncio.create_task(self._live(member))
+        life.add_done_callback(self._noticed)
+        life.add_done_callback(lambda _: self._lives.pop(member.number, None))
+
+    async def _live(self, member: Held) -> None:
+        """Have it live until it has left, is lost with its node, or can't be kept."""
+        in_a_row = 0
+        while True:
+            begun = time.monotonic()
+            try:
+                await member.live_once()
+            except (Failed, Unavailable) as error:
+                why = str(error)
+            else:
+                self.roster.gone(member)
+                return
+            if member.going:
+                return
+            if member.facts.node not in self.context.nodes:
+                self.roster.gone(member)
+                self._lose([member.facts])
+                return
+            in_a_row = in_a_row + 1 if time.monotonic() - begun < SETTLED_S else 1
+            member.facts.reason = why
+            self.context.event("member died", member=member.number, node=member.facts.node, reason=why, again=in_a_row)
+            if in_a_row > (RESTARTS if member.served else 1):
+                self.roster.gone(member)
+                self._can_not_be_kept(member, why)
+                return
+            self._wake.set()
+            await asyncio.sleep(2.0 ** (in_a_row - 2) if in_a_row > 1 else 0.0)
+
+    def _can_not_be_kept(self, member: Held, why: str) -> None:
+        others = self.roster.others(member)
+        if not self.book.was_complete or not others or (member.served and self.engine.loses(member.facts.role, others)):
+            self._fail(why)
+            return
+        self.book.wanted = max(len(others), self.engine.least)
+        self.book.trouble = f"{member.facts.node} could not be kept: {why}"
+        if member.served:
+            self._lose([member.facts])
+
+    def _lose(self, facts: list[MemberFacts]) -> None:
+        """These have gone without a word."""
+        for each in facts:
+            others = [member.facts.role for member in self.roster.staying]
+            self.context.event("member lost", member=each.number, node=each.node, role=each.role)
+            if self.book.was_complete and (what := self.engine.loses(each.role, others)):
+                self._fail(f"the node {each.node} was lost, and with it {what}")
+                return
+        if facts and self.roster.staying:
+            self._do(self._make_good([each.number for each in facts]))
+
+    async def _make_good(self, numbers: list[int]) -> None:
+        roster = self.roster
+        await self._until(lambda: bool(roster.serving) and len(roster.serving) == len(roster.staying), BACK_S)
+        await self._change("lost", numbers=numbers)
+
+    async def _admit(self, numbers: list[int]) -> None:
+        if self.book.was_complete:
+            await self._change("admit", but=numbers, numbers=numbers)
+        self._wake.set()
+
+    async def _change(self, hook: str, *, but: list[int] | None = None, **arguments: Any) -> bool:
+        """Have a member that stays, if possible one that was there before, do this; whether it could."""
+        async with self._changing:
+            self._wake.set()
+            serving = self.roster.serving
+            chosen = [member for member in serving if member.number not in (but or ())] or serving
+            try:
+                if not chosen:
+                    raise Unavailable("no member serves at the moment")
+                self.context.event(f"{hook} begins", member=chosen[0].number, **arguments)
+                await chosen[0].do(hook, self.roster.told, **arguments)
+            except PilothouseError as error:
+                self.book.trouble = f"{hook}: {error}"
+                self.context.event(f"{hook} failed", member=chosen[0].number if chosen else 0, reason=str(error))
+                return False
+            else:
+                self.context.event(f"{hook} done", **arguments)
+                return True
+            finally:
+                self._wake.set()
+
+    # ------------------------------------------------------------------ leaving
+
+    async def _node_leaves(self, node: str, seconds: float) -> None:
+        """A node goes in a planned way: another member comes in the place of the one there, then that one leaves."""
+        roster, deadline = self.roster, time.monotonic() + seconds
+        member = next((each for each in roster.staying if each.facts.node == node), None)
+        if member is None:
+            return
+        member.going = True
+        member.facts.state = "leaving"
+        self._wake.set()
+        await self._until(lambda: len(roster.serving) >= self.book.wanted or not roster.can_come, seconds * TAKE_OVER)
+        if what := self.engine.loses(member.facts.role, self.roster.others(member)):
+            self.context.event("goes with its node", member=member.number, node=node, lost=what)
+            await member.end()
+            self.roster.gone(member)
+            self._fail(f"the node {node} went, and with it {what}")
+            return
+        await self._leave(member, max(deadline - time.monotonic(), 1.0), must=True)
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline and not self.context.stopping.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)  # whatever changes it, of many members
+
+    async def _leave(self, member: Held, seconds: float, *, must: bool) -> bool:
+        """Have a member hand over to those that stay, and end; unless it `must`, it stays when it can't hand over."""
+        number = member.number
+        if member.served and self.roster.serving:
+            if not await self._change("release", number=number, seconds=seconds) and not must:
+                return False
+            try:
+                await member.do("leave", self.roster.told, seconds=seconds)
+            except PilothouseError as error:
+                self.context.event("leave failed", member=number, reason=str(error))
+        await member.end()
+        self.roster.gone(member)
+        self.context.event("member left", member=number, node=member.facts.node)
+        if self.roster.serving:
+            await self._change("forget", numbers=[number])
+        return True
+
+    async def _shrink(self, members: list[Held]) -> None:
+        """Have these leave, one after the other; one that can't hand over stays."""
+        for member in members:
+            if not await self._leave(member, SHRINK_S, must=False):
+                member.going, member.facts.state = False, "running"
+                self.book.wanted += 1
+
+    # ------------------------------------------------------------------ what users ask for
+
+    async def _order(self, what: str, arguments: Mapping[str, Any]) -> Any:
+        if what == "status":
+            return self._status()
+        if what == "extend":
+            return self._extend(int(arguments["n"]))
+        if what == "shrink":
+            return self._give_back(int(arguments["n"]))
+        if what not in self.engine.orders:
+            raise InvalidInput(f"{what!r}: {self.engine.title} does not do that", field="what")
+        if not self.roster.serving:
+            raise Unavailable(f"{self.context.name!r} does not serve at the moment")
+        return await self.roster.serving[0].do(what, self.roster.told, **arguments)
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "wanted": self.book.wanted, "complete": self.book.complete, "trouble": self.book.trouble,
+            "address": self.book.address,
+            "members": [
+                {**member.facts.told, "state": member.facts.state, "reason": member.facts.reason,
+                 "metrics": member.metrics}
+                for member in self.roster.members.values()
+            ],
+        }  # fmt: skip
+
+    def _extend(self, n: int) -> int:
+        self.book.wanted += n
+        self.book.trouble, self.book.complete = "", False
+        self.context.event("extend", nodes=self.book.wanted)
+        self._write()  # before it is answered: who waits for it reads this
+        self._wake.set()
+        return self.book.wanted
+
+    def _give_back(self, n: int) -> int:
+        wanted = self.book.wanted - n
+        if wanted < self.engine.least:
+            raise Conflict(
+                f"n={n}: {self.context.name!r} has {self.book.wanted} nodes, and {self.engine.title} needs "
+                f"{self.engine.least}; stop() ends it",
+                field="n",
+            )
+        surplus = len(self.roster.staying) - wanted
+        chosen = self.roster.leavers(max(surplus, 0))
+        self.book.wanted = wanted
+        self.book.trouble, self.book.complete = "", False
+        self.context.event("shrink", nodes=wanted, members=[member.number for member in chosen])
+        for member in chosen:
+            member.going, member.facts.state = True, "leaving"
+        self._do(self._shrink(chosen))
+        self._write()
+        self._wake.set()
+        return wanted
+
+    # ------------------------------------------------------------------ telemetry
+
+    async def _sample(self) -> None:
+        """The sum of all members' figures."""
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            sums: dict[str, float] = {}
+            for member in self.roster.members.values():
+                for name, value in member.metrics.items():
+                    sums[name] = sums.get(name, 0.0) + value
+            if sums:
+                self.context.telemetry.append(time.time(), {"nodes": float(len(self.roster.serving)), **sums})
