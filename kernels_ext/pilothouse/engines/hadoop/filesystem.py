@@ -87,7 +87,7 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
 
     def _stream(self, path: str, **within: Any) -> requests.Response:
         asked = self._call("OPEN", path=path, redirect=False, **within)
-        answer = self.session.get(self._apply_proxy(asked.headers["Location"]), stream=True)
+        answer: requests.Response = self.session.get(self._apply_proxy(asked.headers["Location"]), stream=True)
         _check(answer, path)
         return answer
 
@@ -96,7 +96,7 @@ class _LargePieces(HTTPAdapter):
     """What is sent goes in larger pieces than the 16 KiB that are usual."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, blocksize=PIECE)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, **options, blocksize=PIECE)
 
 
 def _told(file: IO[bytes], callback: Callback) -> Iterator[bytes]:

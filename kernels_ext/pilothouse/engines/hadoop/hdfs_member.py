@@ -79,7 +79,9 @@ class HDFSMember(Member):
             self._start_namenode()
         else:
             self._configure(self.configuration, str(self.facts["address"]), storage.given_out(self.place.members))
-        self.place.daemon("datanode", self._command("hdfs.server.datanode.DataNode"), env=self.programs.environment)
+        self._datanode = self.place.daemon(
+            "datanode", self._command("hdfs.server.datanode.DataNode"), env=self.programs.environment
+        )
         if self.is_first:
             self._namenode_daemon()
             self.place.until(self._operational, "the NameNode did not begin to serve", READY_S)
@@ -173,12 +175,15 @@ class HDFSMember(Member):
             "dfs.hosts.exclude": self.excluded,
             # A node that says nothing for 20 s is lost (2 x 5 s + 10 heartbeats): its blocks are copied again.
             "dfs.namenode.heartbeat.recheck-interval": 5000,
+            "dfs.namenode.stale.datanode.interval": 10000,
             # Nodes that leave are looked after each second, and their blocks are copied many at a time.
             "dfs.namenode.decommission.interval": 1,
             "dfs.namenode.redundancy.interval.seconds": 1,
             "dfs.namenode.replication.max-streams": 16,
             "dfs.namenode.replication.max-streams-hard-limit": 32,
             "dfs.namenode.replication.work.multiplier.per.iteration": 32,
+            # Of few nodes each is the busiest now and then: it is to take blocks all the same.
+            "dfs.namenode.redundancy.considerLoad": False,
         }
 
     def _command(self, main: str, *arguments: str, heap: int = 0) -> list[str]:
@@ -210,9 +215,9 @@ class HDFSMember(Member):
                     self._command(main, *arguments), env=self._environment, stdin=subprocess.DEVNULL, stdout=file,
                     stderr=file, timeout=seconds, check=True,
                 )  # fmt: skip
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        except subprocess.SubprocessError as error:
             how = (
-                f"ended with {error.returncode}"
+                f"ended with {getattr(error, 'returncode', 1)}"
                 if isinstance(error, subprocess.CalledProcessError)
                 else "took too long"
             )
@@ -237,8 +242,10 @@ class HDFSMember(Member):
         there = namenode.datanodes(self.web)
         if data not in there:
             return  # it never came, or is gone
-        self._have_fewer_copies(len(there) - 1)
+        addresses = {member.get("data") for member in self.place.members.values()} - {data}
+        staying = [node for node in there.values() if node.state == "In Service" and node.address in addresses]
         self._exclude(self._excluded_now | {data})
+        self._have_fewer_copies(len(staying))  # now: of each block, that of the node that leaves is the one too many
         total, deadline = there[data].blocks, time.monotonic() + seconds
         while True:
             seen = namenode.datanodes(self.web).get(data)
@@ -325,6 +332,5 @@ class HDFSMember(Member):
         if self._leaves and self.keep is not None:
             parts = storage.given_out(self.place.members)
             folder = storage.blocks(self.place.scratch, self.keep, self.place.number, self.place.service, parts)
-            for daemon in getattr(self.place, "daemons", ()):
-                daemon.stop()  # it writes there
+            self._datanode.stop()  # it writes there
             shutil.rmtree(folder, ignore_errors=True)
