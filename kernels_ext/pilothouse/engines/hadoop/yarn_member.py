@@ -15,7 +15,7 @@ from pilothouse.engines.protocols import Member, Place
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 
 #: Seconds in which daemons must answer; a host that is busy takes ten times what a quiet one does.
-READY_S = 120.0
+READY_S = 240.0
 #: Seconds from SIGTERM to SIGKILL: a NodeManager whose ResourceManager has gone would ask for it for long.
 GRACE_S = 3.0
 #: Seconds that a question may take.
@@ -86,6 +86,8 @@ class YARNMember(Member):
         place.publish(nodemanager=seen.id)
         if self.is_first:
             place.publish(address=f"http://{place.host}:{self.ports['rm-web']}")
+        if not self.programs.archive.there:
+            self.programs.archive.make_aside()
 
     def _start_manager(self, manager: Mapping[str, object], has: Resource) -> None:
         place = self.place
