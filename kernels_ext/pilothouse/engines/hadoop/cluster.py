@@ -217,7 +217,8 @@ class Cluster:
                 if b"This is standby RM" in text[:200]:
                     raise OSError("it stands by")
                 self._first(address)
-                return json.loads(text) if text.strip() else {}
+                # Some orders are answered with a word.
+                return json.loads(text) if method == "GET" or text.startswith((b"{", b"[")) else {}
             except urllib.error.HTTPError as error:
                 reasons.append(f"{address}: {_refusal(error, path)}")
             except (OSError, HTTPException, ValueError) as error:

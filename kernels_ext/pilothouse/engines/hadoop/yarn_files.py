@@ -72,11 +72,12 @@ def scheduling(settings: Mapping[str, Any], memory: int, cores: int, scratch: Pa
 
 
 def queues() -> dict[str, object]:
-    """``capacity-scheduler.xml``: one queue, all of which may be application masters, and cores that count."""
+    """``capacity-scheduler.xml``: one queue, which may be full of application masters, and cores that count."""
     return {
         "yarn.scheduler.capacity.root.queues": "default",
         "yarn.scheduler.capacity.root.default.capacity": 100,
-        "yarn.scheduler.capacity.maximum-am-resource-percent": 1.0,
+        # More than all, for what waits is to say that it waits for a node.
+        "yarn.scheduler.capacity.maximum-am-resource-percent": 10.0,
         "yarn.scheduler.capacity.resource-calculator": "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
         # There is nothing to be gained by waiting for a nearer node.
         "yarn.scheduler.capacity.node-locality-delay": -1,
