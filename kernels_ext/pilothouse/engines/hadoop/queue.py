@@ -3,7 +3,7 @@
 An application is a job by itself: the ResourceManager knows its name, its state, why it waits and how it ended, and
 ends it when asked, whoever asks; nothing of ours has to live beside it. Its master's container holds the job script,
 in which :mod:`pilothouse.engines.hadoop.master` runs the node and speaks for it. An application master of a whole
-pilot, managed or not, would be one more process that can be lost, with all of the pilot's nodes.
+pilot, managed or not, would be one more process that can be lost, and all of the pilot's nodes with it.
 """
 
 from __future__ import annotations
