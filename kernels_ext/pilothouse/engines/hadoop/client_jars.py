@@ -7,7 +7,9 @@ from pathlib import Path
 
 #: In an installation of Hadoop 3: everything that a client needs, in two jars; and what they write logs with.
 _CLIENT = ("share/hadoop/client/hadoop-client-api-*.jar", "share/hadoop/client/hadoop-client-runtime-*.jar")
-_LOGS = tuple(f"share/hadoop/common/lib/{name}-*.jar" for name in ("slf4j-api", "slf4j-reload4j", "reload4j", "commons-logging"))
+_LOGS = tuple(
+    f"share/hadoop/common/lib/{name}-*.jar" for name in ("slf4j-api", "slf4j-reload4j", "reload4j", "commons-logging")
+)
 
 
 def client_jars() -> list[Path]:

@@ -140,7 +140,7 @@ class Cluster:
         return dict(self._get("info")["clusterInfo"])
 
     def metrics(self) -> Mapping[str, Any]:
-        """Figures of the whole cluster, as YARN calls them: ``appsRunning``, ``allocatedMB``, …"""
+        """Figures of the whole cluster, as YARN calls them: ``appsRunning``, ``allocatedMB`` and so on."""
         return dict(self._get("metrics")["clusterMetrics"])
 
     def nodes(self) -> list[Node]:
@@ -265,10 +265,14 @@ def read_nodes(said: Mapping[str, Any]) -> list[Node]:
         free = Resource(int(each.get("availMemoryMB", 0)) * MIB, int(each.get("availableVirtualCores", 0)))
         found.append(
             Node(
-                str(each["id"]), str(each.get("nodeHostName", "")), str(each["state"]),
-                Resource(used.memory + free.memory, used.cores + free.cores), used, int(each.get("numContainers", 0)),
+                str(each["id"]),
+                str(each.get("nodeHostName", "")),
+                str(each["state"]),
+                Resource(used.memory + free.memory, used.cores + free.cores),
+                used,
+                int(each.get("numContainers", 0)),
                 str(each.get("healthReport") or ""),
-            )  # fmt: skip
+            )
         )
     return found
 

@@ -73,7 +73,7 @@ def _resolved(value: str, said: Mapping[str, str]) -> str:
 
 
 def resource_managers(said: Mapping[str, str]) -> list[str]:
-    """Where the ResourceManagers' REST interface is, by what a configuration says: one, or those of which one serves."""
+    """Where the ResourceManagers' REST interfaces are, by what a configuration says; one of them serves."""
     https = said.get("yarn.http.policy") == "HTTPS_ONLY"
     key = "yarn.resourcemanager.webapp.https.address" if https else "yarn.resourcemanager.webapp.address"
     ids = [each.strip() for each in said.get("yarn.resourcemanager.ha.rm-ids", "").split(",") if each.strip()]

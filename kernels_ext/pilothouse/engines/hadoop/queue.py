@@ -129,7 +129,7 @@ class YarnQueue:
 
         return await self._ask(look)
 
-    async def estimate(self, job: Job) -> datetime | None:
+    async def estimate(self, job: Job) -> datetime | None:  # noqa: ARG002 - the protocol's
         """YARN predicts nothing."""
         return None
 
@@ -173,7 +173,9 @@ def _ready(site: Site) -> None:
     from pilothouse.engines.hadoop.client_jars import client_jars
 
     if not site.python and find_spec("jpype") is None:
-        raise Unavailable('nodes on YARN speak with it through JPype, which is not installed: pip install "pilothouse[yarn]"')
+        raise Unavailable(
+            'nodes on YARN speak with it through JPype, which is not installed: pip install "pilothouse[yarn]"'
+        )
     client_jars()
 
 

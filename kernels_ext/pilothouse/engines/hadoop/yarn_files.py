@@ -78,7 +78,9 @@ def queues() -> dict[str, object]:
         "yarn.scheduler.capacity.root.default.capacity": 100,
         # More than all, for what waits is to say that it waits for a node.
         "yarn.scheduler.capacity.maximum-am-resource-percent": 10.0,
-        "yarn.scheduler.capacity.resource-calculator": "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
+        "yarn.scheduler.capacity.resource-calculator": (
+            "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator"
+        ),
         # There is nothing to be gained by waiting for a nearer node.
         "yarn.scheduler.capacity.node-locality-delay": -1,
     }

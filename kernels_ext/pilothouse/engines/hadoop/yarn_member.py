@@ -92,16 +92,12 @@ class YARNMember(Member):
     def _start_manager(self, manager: Mapping[str, object], has: Resource) -> None:
         place = self.place
         # Nodes that come later may be larger than this one.
-        rules = yarn_files.scheduling(
-            self.settings, max(has.memory, 1 << 40), max(has.cores, 1 << 12), place.scratch
-        )
+        rules = yarn_files.scheduling(self.settings, max(has.memory, 1 << 40), max(has.cores, 1 << 12), place.scratch)
         folder = place.folder / "hadoop"
         core = yarn_files.core(self.settings["hdfs"], place.scratch / "tmp")
         del core["hadoop.tmp.dir"]  # it is this node's
         yarn_files.write_folder(folder, core, manager, scheduler=False)
-        self._daemon(
-            "resourcemanager", "server.resourcemanager.ResourceManager", {**manager, **rules}, scheduler=True
-        )
+        self._daemon("resourcemanager", "server.resourcemanager.ResourceManager", {**manager, **rules}, scheduler=True)
         place.publish(manager=dict(manager), web=f"{place.host}:{self.ports['rm-web']}", conf_dir=str(folder))
 
     def _daemon(self, name: str, main: str, yarn: Mapping[str, object], *, scheduler: bool = False) -> None:
@@ -116,7 +112,7 @@ class YARNMember(Member):
         self.place.daemon(name, command, env=environment, grace=GRACE_S)
 
     def _here(self) -> Node | None:
-        """This node, as the ResourceManager sees it, once it takes containers."""
+        """The node of this member, as the ResourceManager sees it, once it takes containers."""
         for node in self.cluster.nodes():
             host, _, port = node.id.rpartition(":")
             if int(port) == self.ports["nm"] and node.state == "RUNNING" and _same(host, self.place.host):
@@ -168,7 +164,8 @@ class YARNMember(Member):
         if self.is_first:
             whole = cluster.metrics()
             figures |= {
-                "applications_running": float(whole["appsRunning"]), "applications_pending": float(whole["appsPending"]),
+                "applications_running": float(whole["appsRunning"]),
+                "applications_pending": float(whole["appsPending"]),
                 "applications_submitted": float(whole["appsSubmitted"]), "nodemanagers": float(whole["activeNodes"]),
             }  # fmt: skip
         return figures

@@ -22,7 +22,7 @@ class YARNService(Service):
 
     @property
     def conf_dir(self) -> Path:
-        """A folder of configuration: what Hadoop's and Spark's programs, and site files, take as ``HADOOP_CONF_DIR``."""
+        """A folder of configuration: ``HADOOP_CONF_DIR`` of Hadoop's and Spark's programs, ``conf_dir`` of sites."""
         return Path(self._told("conf_dir"))
 
     def client(self) -> Cluster:

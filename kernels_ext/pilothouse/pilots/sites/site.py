@@ -14,7 +14,8 @@ Text = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
 DASK = "dask"
 #: Variables that say which installation of a batch system its commands mean.
 MEANT_BY = (
-    "SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_", "_CONDOR_", "HADOOP_CONF_DIR", "HADOOP_USER_NAME",
+    "SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_", "_CONDOR_", "HADOOP_CONF_DIR",
+    "HADOOP_USER_NAME",
 )  # fmt: skip
 
 

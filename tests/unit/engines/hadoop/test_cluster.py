@@ -35,7 +35,7 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_GET = do_POST = do_PUT = answer
+    do_GET = do_POST = do_PUT = answer  # noqa: N815 - the base class's words
 
     def log_message(self, *_: object) -> None:
         pass
@@ -130,7 +130,10 @@ def test_refusals_have_yarns_words_and_no_class_names(manager: type[Answers]) ->
     cluster = Cluster([manager.address], timeout=5, user="me")
     manager.said = {
         "apps": (400, exception("org.apache.hadoop.yarn.exceptions.YarnException: no such queue: nowhere")),
-        "apps/application_1_0001/state": (404, exception("java.lang.Exception: app with id: application_1_0001 not found")),
+        "apps/application_1_0001/state": (
+            404,
+            exception("java.lang.Exception: app with id: application_1_0001 not found"),
+        ),
         "nodes": (401, "<html>Authentication required</html>"),
         "metrics": (500, "<html>oh</html>"),
     }
@@ -145,9 +148,7 @@ def test_refusals_have_yarns_words_and_no_class_names(manager: type[Answers]) ->
     with pytest.raises(Unavailable, match="HTTP 500: oh"):
         cluster.metrics()
     told = [(method, path, body) for method, path, body in manager.asked if method == "PUT"]
-    assert told == [
-        ("PUT", "/ws/v1/cluster/apps/application_1_0001/state?user.name=me", {"state": "KILLED"})
-    ]
+    assert told == [("PUT", "/ws/v1/cluster/apps/application_1_0001/state?user.name=me", {"state": "KILLED"})]
 
 
 def test_what_is_no_json_is_no_answer(manager: type[Answers]) -> None:

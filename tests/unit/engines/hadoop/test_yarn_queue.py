@@ -88,12 +88,14 @@ def test_a_container_has_its_node_and_its_master(tmp_path: Path) -> None:
     assert container(job("yarn", tmp_path, memory="1 GiB", cores=2), MOST) == Resource(GIB + MASTER, 2)
     assert container(job("yarn", tmp_path, cores=1), MOST) == Resource(2 * GIB, 1)  # its share of the largest
     for fields in ({"cores": 5}, {"memory": "8 GiB"}):
-        with pytest.raises(Refused, match="4 cores and 8.0GiB at most"):
+        with pytest.raises(Refused, match=r"4 cores and 8\.0GiB at most"):
             container(job("yarn", tmp_path, **fields), MOST)
 
 
 def test_an_application_is_known_by_its_name_and_told_its_queue(tmp_path: Path) -> None:
-    wanted = application("application_1_0001", job("yarn", tmp_path, queue="long", walltime="90s"), MOST, tmp_path / "s")
+    wanted = application(
+        "application_1_0001", job("yarn", tmp_path, queue="long", walltime="90s"), MOST, tmp_path / "s"
+    )
     assert wanted["application-name"] == tag("p-1")
     assert wanted["queue"] == "long"
     assert wanted["resource"] == {"memory": 8192, "vCores": 4}
@@ -127,9 +129,7 @@ def test_the_script_runs_the_node_below_its_master(tmp_path: Path) -> None:
     lines = YarnQueue(site).script(wanted).splitlines()
     assert lines[0] == "#!/bin/bash"
     assert f"export HADOOP_CONF_DIR={tmp_path / 'conf'}" in lines
-    assert lines[-1] == (
-        "exec /opt/python -m pilothouse.engines.hadoop.master --grace 5 --walltime 90 -- /bin/true"
-    )
+    assert lines[-1] == ("exec /opt/python -m pilothouse.engines.hadoop.master --grace 5 --walltime 90 -- /bin/true")
 
 
 def test_a_job_that_is_to_wait_for_another_is_refused(tmp_path: Path) -> None:
@@ -142,6 +142,11 @@ def test_a_job_that_is_to_wait_for_another_is_refused(tmp_path: Path) -> None:
 def test_where_nobody_answers_it_is_unavailable(tmp_path: Path) -> None:
     write(tmp_path / "conf", "yarn-site", {"yarn.resourcemanager.webapp.address": "127.0.0.1:9"})
     queue = YarnQueue(Site(name="yarn", system="yarn", conf_dir=str(tmp_path / "conf"), timeout=2))
-    for each in (queue.poll(), queue.limits(), queue.history(["application_1_0001"]), queue.cancel(["application_1_0001"])):
+    for each in (
+        queue.poll(),
+        queue.limits(),
+        queue.history(["application_1_0001"]),
+        queue.cancel(["application_1_0001"]),
+    ):
         with pytest.raises(Unavailable, match="does not answer"):
             asyncio.run(each)
