@@ -12,6 +12,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse.engines.hadoop.queue import YarnQueue
+from pilothouse.engines.hadoop.site import SiteYARN
 from pilothouse.errors import Refused
 from pilothouse.pilots.queues.discovery import sites
 from pilothouse.pilots.queues.protocols import JobStatus
@@ -129,6 +130,7 @@ class TestYARN(QueueContract):
 def test_a_pilot_on_yarn_computes_grows_and_leaves_no_job(state_home: Path, configuration: Path) -> None:
     (site,) = [site for site in sites() if site.name == "yarn"]
     assert (site.conf_dir, site.trouble, [queue.name for queue in site.queues]) == (str(configuration), "", ["default"])
+    assert SiteYARN().metrics()["activeNodes"] == 2
     queue = YarnQueue(site)
 
     def going_on() -> set[str]:

@@ -10,6 +10,8 @@ from pilothouse.engines.hadoop.configuration import write, write_logging
 from pilothouse.remains import MARK
 
 MIB = 1 << 20
+#: Roles: the first has a NodeManager too.
+MANAGER, NODE = "resourcemanager", "nodemanager"
 #: Ports of the two kinds of daemons, by what Hadoop calls them.
 MANAGER_PORTS = {
     "rm-clients": "address", "rm-scheduler": "scheduler.address", "rm-tracker": "resource-tracker.address",

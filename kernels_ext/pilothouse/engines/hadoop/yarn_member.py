@@ -10,7 +10,6 @@ from typing import Any
 from pilothouse.engines.hadoop import yarn_files
 from pilothouse.engines.hadoop.cluster import Cluster, Node, Resource
 from pilothouse.engines.hadoop.program import Programs
-from pilothouse.engines.hadoop.yarn import MANAGER
 from pilothouse.engines.protocols import Member, Place
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 
@@ -40,7 +39,7 @@ class YARNMember(Member):
     @property
     def is_first(self) -> bool:
         """Whether the ResourceManager is here."""
-        return self.place.role == MANAGER
+        return self.place.role == yarn_files.MANAGER
 
     @property
     def facts(self) -> Mapping[str, Any]:
