@@ -48,7 +48,6 @@ _GPUS = Path("/proc/driver/nvidia/gpus")
 _AMD = Path("/dev/kfd")
 
 
-
 class _System(NamedTuple):
     """A batch system, of which there may be several that are reached in different ways."""
 
