@@ -73,7 +73,7 @@ DOORS = {
     "kafka": {"engines/kafka/administration.py"},
     "mpi4py": {"tasks/ranks/rank.py"},
     "jpype": {"engines/hadoop/master.py"},
-    "parsl": {"engines/executors/parsl.py"},
+    "parsl": {"engines/executors/parsl.py", "engines/executors/provider.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 
