@@ -1,4 +1,4 @@
-"""The magics of ``%load_ext pilothouse``: ``%pilot``, ``%runs``, ``%stream``, ``%md``, ``%market`` and ``%%on``.
+"""The magics of ``%load_ext pilothouse``: ``%pilot``, ``%engines``, ``%runs``, ``%stream``, ``%md``, ``%market`` and ``%%on``.
 
 A magic is a thin call of one public function, and prints the Python line that does the same. Only this folder,
 of the library, knows IPython; loading it imports nothing that computes.
