@@ -2,6 +2,8 @@
 
 import { decodeFrame } from "../../lab_extension/src/live/frame";
 import { LivePlot } from "../../lab_extension/src/live/plot";
+import { ServiceFacts } from "../../lab_extension/src/live/service";
+import type { IShownService } from "../../lab_extension/src/live/service";
 import { StatusHeader } from "../../lab_extension/src/live/status";
 import type { IRunStatus } from "../../lab_extension/src/live/status";
 import { SampleWindow } from "../../lab_extension/src/live/window";
@@ -14,7 +16,7 @@ import { stopRun } from "./server";
 interface IMessage {
   type: string;
   view?: string | null;
-  run?: IRunStatus;
+  run?: IRunStatus & { service?: IShownService | null };
   message?: string;
 }
 
@@ -35,7 +37,7 @@ class RunView {
     this._notice = document.createElement("p");
     this._notice.className = "pilothouse-Live-notice";
     this._notice.setAttribute("role", "alert");
-    this._root.append(this._header.node, this._notice);
+    this._root.append(this._header.node, this._notice, this._service.node);
     this._model.on("msg:custom", this._onMessage);
     this._askSnapshot();
     void this._showPlot(name);
@@ -60,6 +62,7 @@ class RunView {
     ) {
       if (message.run) {
         this._header.update(message.run);
+        this._service.update(message.run.service);
       }
       if (this._window.merge(decodeFrame(buffers[0])) === "gap") {
         this._askSnapshot();
@@ -126,6 +129,7 @@ class RunView {
   private _notice: HTMLElement;
   private _plot?: LivePlot;
   private _root: HTMLElement;
+  private _service = new ServiceFacts();
   private _themes?: MutationObserver;
   private _window = new SampleWindow();
 }

@@ -22,7 +22,8 @@ _views: weakref.WeakValueDictionary[str, RunView] = weakref.WeakValueDictionary(
 def run_mimebundle(run: Run, text: str | None = None) -> dict[str, Any]:
     """The rich display of a run: a live view in a notebook, and a table with a picture everywhere.
 
-    `text` is what a terminal gets, by default its ``repr``. The HTML (below 10 kB, escaped, no script) is what exports and pages without a kernel show.
+    `text` is what a terminal gets, by default its ``repr``. The HTML (below 10 kB, escaped, no script) is what exports
+    and pages without a kernel show.
     """
     html = run_html(run.record, _frame(run), service_of(run))
     bundle = {"text/plain": repr(run) if text is None else text, "text/html": html}

@@ -10,8 +10,8 @@ from typing import Any, Self
 from pilothouse.engines import secrets
 from pilothouse.engines.book import Book, load
 from pilothouse.engines.loading import engine
-from pilothouse.pictures import mimebundle
 from pilothouse.errors import Failed, InvalidInput, Lost, NotFound, Unavailable
+from pilothouse.pictures import mimebundle
 from pilothouse.registry.logs import logs
 from pilothouse.registry.records import RUNS, State
 from pilothouse.runs.handle import Run

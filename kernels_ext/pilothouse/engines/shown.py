@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from pilothouse.engines.book import Book, load
+from pilothouse.engines.book import Book, MemberFacts, load
 from pilothouse.errors import PilothouseError
 from pilothouse.tables import text_table
 
@@ -27,6 +27,7 @@ class ShownMember(BaseModel):
     reason: str
     address: str
     metrics: dict[str, float]
+    figures: str
 
 
 class ShownService(BaseModel):
@@ -46,7 +47,7 @@ class ShownService(BaseModel):
         """The members, a line each: node, role, state, figures; the first line is the head."""
         rows = [
             (member.node, member.role, f"{member.state}: {member.reason}" if member.reason else member.state,
-             figures(member.metrics))
+             member.figures)
             for member in self.members
         ]  # fmt: skip
         return [("node", "role", "state", "figures"), *rows]
@@ -59,7 +60,7 @@ class ShownService(BaseModel):
 
 
 def shown(service: Service) -> ShownService:
-    """What is known of a service; of one that does not answer without figures, of one that has ended without members."""
+    """What is known of a service: without figures where it does not answer, without members where it has ended."""
     record = service.record
     parameters: dict[str, Any] = record.parameters
     book = load(service.folder) or Book(wanted=int(parameters["nodes"]))
@@ -67,18 +68,19 @@ def shown(service: Service) -> ShownService:
     if not record.state.ended:
         with contextlib.suppress(PilothouseError):  # its supervisor can't be asked just now
             metrics = service.metrics()
-    members = [
-        ShownMember(
-            number=member.number, node=member.node, host=member.host, role=member.role, state=member.state,
-            reason=member.reason, address=str(member.published.get("address", "")),
-            metrics={name: float(value) for name, value in metrics.get(member.node, {}).items() if math.isfinite(value)},
-        )
-        for member in book.members
-        if not record.state.ended
-    ]  # fmt: skip
+    members = [] if record.state.ended else [_shown(member, metrics.get(member.node, {})) for member in book.members]
     return ShownService(
         name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted, complete=book.complete,
         address="" if record.state.ended else book.address, trouble=book.trouble, members=members,
+    )  # fmt: skip
+
+
+def _shown(member: MemberFacts, metrics: dict[str, float]) -> ShownMember:
+    numbers = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}  # JSON has no others
+    return ShownMember(
+        number=member.number, node=member.node, host=member.host, role=member.role, state=member.state,
+        reason=member.reason, address=str(member.published.get("address", "")), metrics=numbers,
+        figures=_words(numbers),
     )  # fmt: skip
 
 
@@ -87,7 +89,7 @@ _BYTES = ("bytes_in", "bytes_out", "memory", "memory_used", "disk_used")
 _UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
-def figures(metrics: dict[str, float]) -> str:
+def _words(metrics: dict[str, float]) -> str:
     """Figures in few words: ``partitions 4, disk used 1.5 GiB``."""
     return ", ".join(f"{name.replace('_', ' ')} {_written(name, value)}" for name, value in metrics.items())
 
@@ -98,4 +100,4 @@ def _written(name: str, value: float) -> str:
             if value >= size:
                 return f"{value / size:.3g} {unit}"
         return f"{value:g} B"
-    return f"{value:g}" if abs(value) < 1e6 else f"{value:.4g}"  # noqa: PLR2004 - as many digits as are read
+    return f"{value:g}" if abs(value) < 1e6 else f"{value:.4g}"
