@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BeforeValidator, ByteSize
@@ -14,10 +15,18 @@ from pilothouse.pilots.sites import units
 from pilothouse.state import NAME
 
 
-def form_schema(name: str) -> dict[str, Any]:
+def form_schema(name: str, allowed: Sequence[str] | None = None) -> dict[str, Any]:
     """The engine, its nodes, the service's name, and the engine's settings beside them.
 
-    Sizes and times are as people write them: ``"512 MiB"``, ``"12h"``.
+    Parameters
+    ----------
+    allowed
+        The engines that the pilot's site lets it start; all where nothing is said.
+
+    Returns
+    -------
+    dict
+        Sizes and times are as people write them: ``"512 MiB"``, ``"12h"``.
 
     Raises
     ------
@@ -35,10 +44,11 @@ def form_schema(name: str) -> dict[str, Any]:
     described = schema.get("properties", {})
     fields = {field: _written(described[field], model.model_fields[field]) for field in described}
     there = engines()
+    choices = [each.name for each in there if allowed is None or each.name in allowed]
     needs = next(("; ".join(each.needs) for each in there if each.name == name), "")
     first = {
         "engine": {
-            "type": "string", "title": "Engine", "enum": [each.name for each in there], "default": name,
+            "type": "string", "title": "Engine", "enum": choices, "default": name,
             "description": f"{engine.title}. {f'It needs {needs}.' if needs else ''}".strip(),
         },
         "nodes": {

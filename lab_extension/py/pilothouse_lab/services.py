@@ -37,18 +37,25 @@ class ServiceSchema(Answer):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The JSON Schema from which the form is made, with the settings of ``engine``: by default the first one's."""
+        """The JSON Schema from which the form is made, with the settings of ``engine``: by default the first one's.
+
+        With ``pilot``, of the engines that its site lets it start.
+        """
         engine = self.get_query_argument("engine", None)
+        pilot = self.get_query_argument("pilot", None)
 
         def find() -> dict[str, Any]:
             from pilothouse.engines.form import form_schema
             from pilothouse.engines.loading import names
             from pilothouse.errors import Unavailable
+            from pilothouse.pilots import Pilot
 
-            chosen = next(iter(names()), None) if engine is None else engine
-            if chosen is None:
-                raise Unavailable("no engines are installed", field="engine")
-            return form_schema(chosen)
+            allowed = None if pilot is None else Pilot(pilot).record.settings.get("engines")
+            there = [name for name in names() if allowed is None or name in allowed]
+            if engine is None and not there:
+                whose = "its site lets the pilot start none" if names() else "none are installed"
+                raise Unavailable(f"there are no engines: {whose}", field="engine")
+            return form_schema(there[0] if engine is None else engine, allowed)
 
         self.answer(await in_thread(find))
 

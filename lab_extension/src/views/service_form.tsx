@@ -24,7 +24,8 @@ export async function askForService(
   pilot: string,
   trans: TranslationBundle
 ): Promise<IRunRecord | undefined> {
-  const schema = await model.api.request<ISchema>(['schema', 'service']);
+  const query = { pilot };
+  const schema = await model.api.request<ISchema>(['schema', 'service'], { query });
   const body = new ServiceForm(formSchema(schema, []), pilot, model, trans);
   const dialog = new PatientDialog({
     title: trans.__('Start an engine on %1', pilot),
@@ -58,7 +59,7 @@ class ServiceForm extends SchemaForm<IRunRecord> {
   }
 
   protected override async schemaOf(engine: string): Promise<ISchema> {
-    const query = { engine };
+    const query = { engine, pilot: this._pilot };
     const schema = await this._model.api.request<ISchema>(['schema', 'service'], { query });
     this._engine = engine;
     return formSchema(schema, []);

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pilothouse as ph
 from pilothouse.errors import NotFound
-from pilothouse.registry.records import State
+from pilothouse.registry.records import PILOTS, PilotRecord, State
+from pilothouse.state import utcnow
 from tests.waiting import eventually_async
 
 
@@ -69,7 +71,7 @@ async def test_a_service_is_started_shown_extended_shrunk_and_stopped(ask: Any, 
 
     status, record = await ask("POST", "runs", "words", "extend")
     assert (status, record["name"]) == (202, "words")
-    more = await until(lambda item: item["wanted"] == 2 and item["complete"] is False or len(item["members"]) == 2)
+    more = await until(lambda item: (item["wanted"] == 2 and item["complete"] is False) or len(item["members"]) == 2)
     assert more["wanted"] == 2
     status, _ = await ask("POST", "runs", "words", "shrink", body={"nodes": 1})
     assert status == 202
@@ -89,6 +91,17 @@ async def _until(look: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
         while not await look():
             await asyncio.sleep(0.05)
+
+
+async def test_a_form_offers_what_the_site_of_the_pilot_allows(ask: Any, state_home: Path) -> None:
+    settings = {"engines": ["board"]}
+    PILOTS.write(PilotRecord(name="p", site="s", state=State.FINISHED, created=utcnow(), settings=settings))
+    status, schema = await ask("GET", "schema", "service", pilot="p")
+    assert (status, schema["properties"]["engine"]["enum"]) == (200, ["board"])
+    PILOTS.write(PilotRecord(name="p", site="s", state=State.FINISHED, created=utcnow(), settings={"engines": []}))
+    status, answer = await ask("GET", "schema", "service", pilot="p")
+    assert (status, answer["field"]) == (503, "engine")
+    assert (await ask("GET", "schema", "service", pilot="nobody"))[0] == 404
 
 
 @pytest.mark.parametrize(
