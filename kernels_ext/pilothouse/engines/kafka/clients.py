@@ -228,7 +228,7 @@ def _led(metadata: ClusterMetadata, topic: str) -> bool:
 
 
 def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Librdkafka's own names; callbacks are the only ones with an underscore."""
+    """librdkafka's own names; callbacks are the only ones with an underscore."""
     return {name if name.endswith("_cb") else name.replace("_", "."): value for name, value in settings.items()}
 
 
