@@ -75,7 +75,7 @@ def _written(field: dict[str, Any], info: FieldInfo) -> dict[str, Any]:
     else:
         plain = _plain(field)
         return plain | {"anyOf": [_plain(each) for each in plain["anyOf"]]} if "anyOf" in plain else plain
-    kept = {name: field[name] for name in ("title", "description", "x-advanced") if name in field}
+    kept: dict[str, Any] = {name: field[name] for name in ("title", "description", "x-advanced") if name in field}
     types = ["string", "number", *(["null"] if type(None) in get_args(info.annotation) else [])]
     return {**kept, "anyOf": [{"type": each} for each in types], "default": shown}
 

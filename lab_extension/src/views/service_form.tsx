@@ -66,7 +66,11 @@ class ServiceForm extends SchemaForm<IRunRecord> {
   }
 
   protected override below(): JSX.Element {
-    const { engine = this._engine, ...settings } = description(this.data, this.schema);
+    const { engine = this._engine, ...given } = description(this.data, this.schema);
+    const order = Object.keys(this.schema.properties); // not that in which they were filled in
+    const settings = Object.fromEntries(
+      Object.entries(given).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
+    );
     const line = pythonCall(`${pythonLine(this._pilot)}.start`, [engine], settings);
     return (
       <pre className="pilothouse-PilotForm-python" aria-label={this.trans.__('The same in Python')}>

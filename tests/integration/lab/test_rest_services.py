@@ -89,7 +89,7 @@ async def _until(look: Callable[[], Awaitable[bool]]) -> None:
     import asyncio
 
     async with asyncio.timeout(60):
-        while not await look():
+        while not await look():  # noqa: ASYNC110 - of the server, which tells no events of figures
             await asyncio.sleep(0.05)
 
 
