@@ -26,7 +26,7 @@ _MARKS = {
 #: The most characters of a reason, and the most nodes in a table: a page of HTML stays below 10 kB.
 _REASON, _NODES = 600, 10
 #: The same of services: members, characters of a cell and of the address, and charts.
-_MEMBERS, _CELL, _ADDRESS, _CHARTS = 8, 160, 300, 4
+_MEMBERS, _CELL, _ADDRESS, _CHARTS = 6, 80, 200, 4
 
 
 def run_html(record: RunRecord, frame: Frame, service: ShownService | None = None) -> str:
