@@ -42,6 +42,8 @@ def test_an_engine_is_started_extended_and_stopped_in_the_panel_and_shown_in_a_c
         assert board.address in cell.locator(".pilothouse-Live-address").inner_text()
         eventually(lambda: lab.windows(), 30, "its plots")
 
+        cell.locator(".pilothouse-Live-header .pilothouse-Live-stop").click()  # once is not enough
+        eventually(lambda: "once more" in cell.inner_text(), 10, "the question of the cell")
         item.get_by_role("button", name="Stop the service (words)").click()
         lab.page.get_by_role("button", name="Keep it running").click()
         assert not board.state.ended

@@ -23,6 +23,9 @@ interface IMessage {
 /** Milliseconds between two requests for a snapshot. */
 const PATIENCE = 2_000;
 
+/** Milliseconds in which a service is stopped by a second press. */
+const SURE = 8_000;
+
 /** One view of a run. */
 class RunView {
   constructor(
@@ -63,11 +66,14 @@ class RunView {
       if (message.run) {
         this._header.update(message.run);
         this._service.update(message.run.service);
+        this._isService = Boolean(message.run.service);
       }
       if (this._window.merge(decodeFrame(buffers[0])) === "gap") {
         this._askSnapshot();
       } else {
-        this._notice.textContent = "";
+        if (performance.now() > this._sureUntil) {
+          this._notice.textContent = "";
+        }
         this._plot?.update();
       }
     }
@@ -111,6 +117,13 @@ class RunView {
   }
 
   private async _stop(name: string): Promise<void> {
+    if (this._isService && performance.now() > this._sureUntil) {
+      this._sureUntil = performance.now() + SURE;
+      this._notice.textContent =
+        "Press Stop once more to end the service: data that it has on its nodes goes, unless it keeps it.";
+      return;
+    }
+    this._sureUntil = 0;
     try {
       this._notice.textContent = "";
       if (!(await stopRun(name))) {
@@ -126,11 +139,13 @@ class RunView {
   private _disposed = false;
   private _header: StatusHeader;
   private _id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+  private _isService = false;
   private _notice: HTMLElement;
   private _plot?: LivePlot;
   private _root: HTMLElement;
   private _service = new ServiceFacts();
   private _themes?: MutationObserver;
+  private _sureUntil = 0;
   private _window = new SampleWindow();
 }
 
