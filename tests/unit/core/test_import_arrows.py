@@ -71,7 +71,7 @@ DOORS = {
     "confluent_kafka": {"engines/kafka/clients.py", "engines/kafka/member.py"},
     "kafka": {"engines/kafka/administration.py"},
     "mpi4py": {"tasks/ranks/rank.py"},
-    "parsl": {"engines/executors/parsl.py"},
+    "parsl": {"engines/executors/parsl.py", "engines/executors/provider.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 
