@@ -32,6 +32,7 @@ TOP: dict[str, Verb] = {
     "runs": runs.runs,
     "sites": pilots.sites,
     "attach": runs.attach,
+    "start": engines.start,
     "extend": pilots.extend,
     "shrink": pilots.shrink,
     "scale": pilots.scale,
@@ -51,7 +52,7 @@ TOP: dict[str, Verb] = {
     "sweep": pilots.sweep,
 }
 NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
-    "engines": ("frameworks that run on pilots, and what they need", (engines.listed, engines.fetch)),
+    "engines": ("frameworks that run on pilots, and what they need", (engines.listed, engines.fetch, engines.metrics)),
     "stream": ("streaming Mini-Apps", (streams.stream, runs.runs, runs.stop)),
     "market": (
         "the training market",
@@ -221,11 +222,17 @@ def _shown(found: Any) -> str:
     if isinstance(found, Sequence) and not isinstance(found, str):
         rows = [_row(each) for each in _plain(found)]
         return _table(rows) if rows else "(none)"
+    if isinstance(found, dict) and found and all(isinstance(part, dict) for part in found.values()):
+        return _table([{"": name, **_numbers(part)} for name, part in found.items()])
     if isinstance(found, dict):
-        return _table([_row({name: f"{v:.2f}" if isinstance(v, float) else v for name, v in found.items()})])
+        return _table([_row(_numbers(found))])
     if hasattr(found, "record"):
         return _table([_row(_plain(found))])
     return str(found)
+
+
+def _numbers(found: dict[str, Any]) -> dict[str, str]:
+    return {name: f"{value:.2f}" if isinstance(value, float) else str(value) for name, value in found.items()}
 
 
 def _row(plain: Any) -> dict[str, str]:
@@ -239,10 +246,17 @@ def _row(plain: Any) -> dict[str, str]:
         progress = plain.get("progress")
         shown = {
             **plain,
+            "kind": _kind(plain),
             "progress": f"{progress['done']:g}/{progress['total']:g} {progress['unit']}" if progress else "",
         }
         return _pick(shown, "name", "kind", "pilot", "state", "progress", "created", "reason")
     return _pick(plain, *plain)
+
+
+def _kind(run: dict[str, Any]) -> str:
+    """Of a service its engine."""
+    engine = run["parameters"].get("engine") if run["kind"] == "service" else None
+    return str(engine or run["kind"])
 
 
 def _pick(plain: dict[str, Any], *columns: str) -> dict[str, str]:

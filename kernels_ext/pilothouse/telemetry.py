@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-#: Units of the variables that runs may have, streams the first seven, analyses the others.
+#: Units of the variables that runs may have: streams the first seven, analyses the next two, services the others.
 UNITS = {
     "produced": "messages",
     "consumed": "messages",
@@ -36,6 +36,18 @@ UNITS = {
     "latency": "s",
     "frames": "frames",
     "pairs": "pairs",
+    "bytes_in": "bytes",
+    "bytes_out": "bytes",
+    "messages_in": "messages",
+    "partitions": "partitions",
+    "leaders": "partitions",
+    "under_replicated": "partitions",
+    "cores": "cores",
+    "cores_used": "cores",
+    "memory": "bytes",
+    "memory_used": "bytes",
+    "disk_used": "bytes",
+    "nodes": "nodes",
 }
 
 #: The most samples that a store keeps. 4096 samples of 10 variables are 360 kB.

@@ -27,6 +27,15 @@ export namespace CommandIDs {
   /** End what a lost pilot has left. */
   export const endPilot = 'pilothouse:end-pilot';
 
+  /** Start an engine, such as Kafka, on a pilot. */
+  export const startEngine = 'pilothouse:start-engine';
+
+  /** Have a service on one more node. */
+  export const extendService = 'pilothouse:extend-service';
+
+  /** Have a service on one node less. */
+  export const shrinkService = 'pilothouse:shrink-service';
+
   /** Open a pilot's timeline in a tab. */
   export const openTimeline = 'pilothouse:open-timeline';
 

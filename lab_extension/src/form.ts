@@ -105,12 +105,15 @@ function namesIn(data: FormData, field: string, property: IProperty): string[] {
   return given.map(({ name }) => (typeof name === 'string' ? name : ''));
 }
 
+/** What decides which other fields there are: said even where it is as it was. */
+const CHOSEN = new Set(['site', 'engine']);
+
 function changed(data: FormData, properties: Readonly<Record<string, IProperty>>): FormData {
   const given = Object.entries(data).filter(([name, value]) => {
     const empty = value === undefined || value === null || value === '';
     const property = properties[name];
     const same = JSON.stringify(value) === JSON.stringify(property?.default);
-    return property && !empty && (name === 'site' || !same);
+    return property && !empty && (CHOSEN.has(name) || !same);
   });
   return Object.fromEntries(given);
 }

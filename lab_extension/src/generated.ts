@@ -51,6 +51,13 @@ export interface components {
             readonly expected_start: string | null;
             readonly reason: string;
         };
+        /** @description An engine that is installed. */
+        readonly Listed: {
+            readonly name: string;
+            readonly title: string;
+            readonly needs: readonly string[];
+            readonly ready: boolean;
+        };
         /** @description One kind of node of a pilot. What is left out is as the pilot's own fields say. */
         readonly NodeKind: {
             /**
@@ -370,6 +377,31 @@ export interface components {
             /** @description how often another supervisor has gone on with it */
             readonly resumed: number;
         };
+        /** @description One member of a service. */
+        readonly ShownMember: {
+            readonly number: number;
+            readonly node: string;
+            readonly host: string;
+            readonly role: string;
+            readonly state: string;
+            readonly reason: string;
+            readonly address: string;
+            readonly metrics: {
+                readonly [key: string]: number;
+            };
+            readonly figures: string;
+        };
+        /** @description A service as it is at this moment. */
+        readonly ShownService: {
+            readonly name: string;
+            readonly engine: string;
+            readonly pilot: string;
+            readonly address: string;
+            readonly wanted: number;
+            readonly complete: boolean;
+            readonly trouble: string;
+            readonly members: readonly components["schemas"]["ShownMember"][];
+        };
         /** @description A batch system with its limits; what a site file may say, and what discovery finds. */
         readonly Site: {
             readonly name: string;
@@ -464,7 +496,29 @@ export interface components {
         };
     };
     responses: {
-        /** @description JSON Schema of a pilot's description; of it the form reads this */
+        /** @description the engines, by name */
+        readonly Engines: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/json": {
+                    readonly items: readonly components["schemas"]["Listed"][];
+                };
+            };
+        };
+        /** @description services as they are at this moment */
+        readonly Services: {
+            headers: {
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/json": {
+                    readonly items: readonly components["schemas"]["ShownService"][];
+                };
+            };
+        };
+        /** @description JSON Schema of what can be described; of it the form reads this */
         readonly FormSchema: {
             headers: {
                 readonly [name: string]: unknown;
@@ -697,6 +751,29 @@ export interface components {
                 };
             };
         };
+        readonly Members: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @default 1 */
+                    readonly nodes?: number;
+                };
+            };
+        };
+        /** @description The engine, on how many nodes, the name of the service, and the engine's own settings */
+        readonly Service: {
+            readonly content: {
+                readonly "application/json": {
+                    /** @description Such as kafka */
+                    readonly engine: string;
+                    /** @default 1 */
+                    readonly nodes?: number;
+                    /** @description made from the engine's when left out */
+                    readonly name?: string;
+                } & {
+                    readonly [key: string]: unknown;
+                };
+            };
+        };
     };
     headers: never;
     pathItems: never;
@@ -705,6 +782,7 @@ export type Adapt = components['schemas']['Adapt'];
 export type Environment = components['schemas']['Environment'];
 export type FormSchema = components['schemas']['FormSchema'];
 export type JobPreview = components['schemas']['JobPreview'];
+export type Listed = components['schemas']['Listed'];
 export type NodeKind = components['schemas']['NodeKind'];
 export type NodeRecord = components['schemas']['NodeRecord'];
 export type Orphan = components['schemas']['Orphan'];
@@ -715,9 +793,13 @@ export type Progress = components['schemas']['Progress'];
 export type Property = components['schemas']['Property'];
 export type QueueLimits = components['schemas']['QueueLimits'];
 export type RunRecord = components['schemas']['RunRecord'];
+export type ShownMember = components['schemas']['ShownMember'];
+export type ShownService = components['schemas']['ShownService'];
 export type Site = components['schemas']['Site'];
 export type State = components['schemas']['State'];
 export type UnreadableRecord = components['schemas']['UnreadableRecord'];
+export type ResponseEngines = components['responses']['Engines'];
+export type ResponseServices = components['responses']['Services'];
 export type ResponseFormSchema = components['responses']['FormSchema'];
 export type ResponseMarket = components['responses']['Market'];
 export type ResponseOrphans = components['responses']['Orphans'];
@@ -740,3 +822,5 @@ export type RequestBodyAdapt = components['requestBodies']['Adapt'];
 export type RequestBodyProlong = components['requestBodies']['Prolong'];
 export type RequestBodyCreated = components['requestBodies']['Created'];
 export type RequestBodyNodes = components['requestBodies']['Nodes'];
+export type RequestBodyMembers = components['requestBodies']['Members'];
+export type RequestBodyService = components['requestBodies']['Service'];

@@ -14,8 +14,10 @@ import type {
   IPilotRecord,
   IRecord,
   IRunRecord,
+  IService,
   ITimeline
 } from './records';
+import { Services } from './services';
 import type { IEntered, IPilothouse } from './tokens';
 
 /** The model behind the panel, the status bar and the tabs. */
@@ -30,6 +32,8 @@ export class PilothouseModel implements IPilothouse {
       frequency: { interval: PilothouseModel.INTERVAL, backoff: true, max: 120_000 },
       standby: options.standby ?? 'when-hidden'
     });
+    this._services = new Services(this, options.standby ?? 'when-hidden');
+    this._services.changed.connect(() => this._changed.emit());
   }
 
   readonly api: Api;
@@ -40,6 +44,14 @@ export class PilothouseModel implements IPilothouse {
 
   get runs(): readonly IRunRecord[] {
     return this._runs;
+  }
+
+  get services(): readonly IService[] {
+    return this._services.items;
+  }
+
+  figures(name: string): string {
+    return this._services.figures(name);
   }
 
   get market(): IMarket {
@@ -72,6 +84,7 @@ export class PilothouseModel implements IPilothouse {
     }
     this._disposed = true;
     this._poll.dispose();
+    this._services.dispose();
     this._events.stream.disconnect(this._onEvent, this);
     Signal.clearData(this);
   }
@@ -138,6 +151,21 @@ export class PilothouseModel implements IPilothouse {
 
   timeline(name: string, width: number): Promise<ITimeline> {
     return this.api.request(['pilots', name, 'timeline'], { query: { width: String(width) } });
+  }
+
+  async startService(pilot: string, description: Record<string, unknown>): Promise<IRunRecord> {
+    const options = { method: 'POST', body: description } as const;
+    const record = await this.api.request<IRunRecord>(['pilots', pilot, 'start'], options);
+    this._take({ of: 'runs', record }, 'created');
+    return record;
+  }
+
+  extendService(name: string): Promise<void> {
+    return this._act('runs', ['runs', name, 'extend'], { method: 'POST', body: {} });
+  }
+
+  shrinkService(name: string): Promise<void> {
+    return this._act('runs', ['runs', name, 'shrink'], { method: 'POST', body: {} });
   }
 
   stopRun(name: string): Promise<void> {
@@ -239,6 +267,7 @@ export class PilothouseModel implements IPilothouse {
   private _problem = '';
   private _ready = false;
   private _runs: readonly IRunRecord[] = [];
+  private _services: Services;
 }
 
 /** The namespace of {@link PilothouseModel}. */

@@ -14,6 +14,7 @@ import type { ShownState } from './live/status';
 export type {
   JobPreview as IJobPreview,
   NodeRecord as INodeRecord,
+  ShownService as IService,
   Site as ISite
 } from './generated';
 
@@ -50,6 +51,17 @@ export type MarketEntry = IMarket['calls'][number];
 
 /** What was found of orphans. */
 export type IOrphans = Content<ResponseOrphans>;
+
+/** Whether a run is an engine that runs until it is stopped. */
+export function isService(run: Pick<IRunRecord, 'kind'>): boolean {
+  return run.kind === 'service';
+}
+
+/** What people call a run: its kind, and of a service its engine. */
+export function kindOf(run: Pick<IRunRecord, 'kind' | 'parameters'>): string {
+  const engine = isService(run) ? run.parameters?.engine : undefined;
+  return typeof engine === 'string' ? engine : (run.kind ?? '');
+}
 
 /** Whether the record's thing will change no more. */
 export function isOver(record: IRecord): boolean {

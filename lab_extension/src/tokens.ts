@@ -11,6 +11,7 @@ import type {
   IOrphans,
   IPilotRecord,
   IRunRecord,
+  IService,
   ITimeline
 } from './records';
 
@@ -22,6 +23,10 @@ export interface IPilothouse extends IDisposable {
   readonly pilots: readonly IPilotRecord[];
   /** All runs, the youngest first. */
   readonly runs: readonly IRunRecord[];
+  /** What is shown of the services that go on: addresses, members, figures. */
+  readonly services: readonly IService[];
+  /** The latest figures of a service, in words. */
+  figures(name: string): string;
   /** The market. */
   readonly market: IMarket;
   /** Why the lists can't be had; empty when they can. */
@@ -61,6 +66,12 @@ export interface IPilothouse extends IDisposable {
   preview(description: Record<string, unknown>): Promise<readonly IJobPreview[]>;
   /** What a pilot's nodes and runs did when, drawn `width` pixels wide. */
   timeline(name: string, width: number): Promise<ITimeline>;
+  /** Start an engine on a pilot: its name, how many nodes, and its settings. */
+  startService(pilot: string, description: Record<string, unknown>): Promise<IRunRecord>;
+  /** Have a service on one more node. */
+  extendService(name: string): Promise<void>;
+  /** Have a service on one node less. */
+  shrinkService(name: string): Promise<void>;
   /** Stop a run; what it has done is kept. */
   stopRun(name: string): Promise<void>;
   /** Remove a pilot or run that has ended, with its files. */

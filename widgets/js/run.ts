@@ -2,6 +2,8 @@
 
 import { decodeFrame } from "../../lab_extension/src/live/frame";
 import { LivePlot } from "../../lab_extension/src/live/plot";
+import { ServiceFacts } from "../../lab_extension/src/live/service";
+import type { IShownService } from "../../lab_extension/src/live/service";
 import { StatusHeader } from "../../lab_extension/src/live/status";
 import type { IRunStatus } from "../../lab_extension/src/live/status";
 import { SampleWindow } from "../../lab_extension/src/live/window";
@@ -14,12 +16,15 @@ import { stopRun } from "./server";
 interface IMessage {
   type: string;
   view?: string | null;
-  run?: IRunStatus;
+  run?: IRunStatus & { service?: IShownService | null };
   message?: string;
 }
 
 /** Milliseconds between two requests for a snapshot. */
 const PATIENCE = 2_000;
+
+/** Milliseconds in which a service is stopped by a second press. */
+const SURE = 8_000;
 
 /** One view of a run. */
 class RunView {
@@ -35,7 +40,7 @@ class RunView {
     this._notice = document.createElement("p");
     this._notice.className = "pilothouse-Live-notice";
     this._notice.setAttribute("role", "alert");
-    this._root.append(this._header.node, this._notice);
+    this._root.append(this._header.node, this._notice, this._service.node);
     this._model.on("msg:custom", this._onMessage);
     this._askSnapshot();
     void this._showPlot(name);
@@ -60,11 +65,15 @@ class RunView {
     ) {
       if (message.run) {
         this._header.update(message.run);
+        this._service.update(message.run.service);
+        this._isService = Boolean(message.run.service);
       }
       if (this._window.merge(decodeFrame(buffers[0])) === "gap") {
         this._askSnapshot();
       } else {
-        this._notice.textContent = "";
+        if (performance.now() > this._sureUntil) {
+          this._notice.textContent = "";
+        }
         this._plot?.update();
       }
     }
@@ -108,6 +117,13 @@ class RunView {
   }
 
   private async _stop(name: string): Promise<void> {
+    if (this._isService && performance.now() > this._sureUntil) {
+      this._sureUntil = performance.now() + SURE;
+      this._notice.textContent =
+        "Press Stop once more to end the service: data that it has on its nodes goes, unless it keeps it.";
+      return;
+    }
+    this._sureUntil = 0;
     try {
       this._notice.textContent = "";
       if (!(await stopRun(name))) {
@@ -123,10 +139,13 @@ class RunView {
   private _disposed = false;
   private _header: StatusHeader;
   private _id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+  private _isService = false;
   private _notice: HTMLElement;
   private _plot?: LivePlot;
   private _root: HTMLElement;
+  private _service = new ServiceFacts();
   private _themes?: MutationObserver;
+  private _sureUntil = 0;
   private _window = new SampleWindow();
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import PilothouseError
 from pilothouse_widgets.html import pilot_html, run_html
+from pilothouse_widgets.services import service_of
 
 if TYPE_CHECKING:
     from pilothouse.pilots import Pilot
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 _views: weakref.WeakValueDictionary[str, RunView] = weakref.WeakValueDictionary()
 
 
-def run_mimebundle(run: Run) -> dict[str, Any]:
+def run_mimebundle(run: Run, text: str | None = None) -> dict[str, Any]:
     """The rich display of a run: a live view in a notebook, and a table with a picture everywhere.
 
-    The HTML (below 10 kB, escaped, no script) is what exports and pages without a kernel show.
+    `text` is what a terminal gets, by default its ``repr``. The HTML (below 10 kB, escaped, no script) is what exports
+    and pages without a kernel show.
     """
-    bundle = {"text/plain": repr(run), "text/html": run_html(run.record, _frame(run))}
+    html = run_html(run.record, _frame(run), service_of(run))
+    bundle = {"text/plain": repr(run) if text is None else text, "text/html": html}
     view = _view(run)
     if view is not None:
         bundle |= view_part(view)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from pilothouse.state import utcnow
 from pilothouse.tables import html_table
-from pilothouse_widgets.picture import image
+from pilothouse_widgets.picture import CHARTS, image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pilothouse.engines.shown import ShownService
     from pilothouse.registry.records import NodeRecord, PilotRecord, RunRecord
     from pilothouse.telemetry import Frame
 
@@ -24,19 +25,35 @@ _MARKS = {
 
 #: The most characters of a reason, and the most nodes in a table: a page of HTML stays below 10 kB.
 _REASON, _NODES = 600, 10
+#: The same of services: members, characters of a cell and of the address, and charts.
+_MEMBERS, _CELL, _ADDRESS, _CHARTS = 6, 80, 200, 4
 
 
-def run_html(record: RunRecord, frame: Frame) -> str:
-    """A run: name, state, progress and a picture of its telemetry."""
-    parts = [_heading(record.name, f"{record.kind} on {record.pilot}", record.state, _lasted(record))]
+def run_html(record: RunRecord, frame: Frame, service: ShownService | None = None) -> str:
+    """A run: name, state, progress and a picture of its telemetry; of a service its address and members, too."""
+    parts = [_heading(record.name, f"{record.what} on {record.pilot}", record.state, _lasted(record))]
     if record.progress is not None and record.progress.total > 0:
         progress = record.progress
         parts.append(
             f'<div><progress max="1" value="{min(progress.done / progress.total, 1):.4f}"></progress> '
             f"{progress.done:g} of {progress.total:g} {escape(progress.unit[:40])}</div>"
         )
-    parts += [_reason(record.reason), image(frame)]
+    parts.append(_reason(record.reason))
+    if service is not None:
+        parts += _service(service)
+    parts.append(image(frame, _CHARTS if service is not None else CHARTS))
     return _frame("".join(parts))
+
+
+def _service(service: ShownService) -> list[str]:
+    """Where it is, and the latest of its members."""
+    parts = [f"<div>address: <code>{escape(service.address[:_ADDRESS])}</code></div>"] if service.address else []
+    head, *rows = service.table
+    if rows:
+        parts.append(html_table(head, [tuple(text[:_CELL] for text in row) for row in rows[-_MEMBERS:]]))
+    if len(rows) > _MEMBERS:
+        parts.append(f"<div>and {len(rows) - _MEMBERS} earlier ones</div>")
+    return parts
 
 
 def pilot_html(record: PilotRecord, cost: Mapping[str, float] | None = None) -> str:

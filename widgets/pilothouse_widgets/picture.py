@@ -31,9 +31,9 @@ _WIDTH, _HEIGHT = 290, 130
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 6, 22, 18
 
 
-def svg(frame: Frame) -> str:
-    """`frame` as SVG text, at most 8 kB; the empty string when there is nothing to draw."""
-    shown = charts(frame)[:CHARTS]
+def svg(frame: Frame, most: int = CHARTS) -> str:
+    """`frame` as SVG text, `most` charts at most, 8 kB; the empty string when there is nothing to draw."""
+    shown = charts(frame)[:most]
     if not shown:
         return ""
     columns = min(2, len(shown))
@@ -50,9 +50,9 @@ def svg(frame: Frame) -> str:
     return "".join(parts)
 
 
-def image(frame: Frame) -> str:
+def image(frame: Frame, most: int = CHARTS) -> str:
     """`frame` as an HTML image without anything outside itself, below 10 kB; "" when there is nothing to draw."""
-    drawn = svg(frame)
+    drawn = svg(frame, most)
     if not drawn:
         return ""
     source = quote(drawn.replace('"', "'"), safe=" ='/:;,()!*")

@@ -19,6 +19,7 @@ import traitlets
 
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.supervisor.recovery import may_return
+from pilothouse_widgets.services import Looks
 
 if TYPE_CHECKING:
     from pilothouse.registry.records import RunRecord
@@ -142,6 +143,7 @@ class _Feed:
         self._lost = False
         self._begun = time.monotonic()
         self._whole = self._begun
+        self._services = Looks(run)
 
     def run(self) -> None:
         failures = 0
@@ -171,7 +173,7 @@ class _Feed:
         now = time.monotonic()
         record = self._run.record  # before the frame: of an ended run, the frame is then the last
         status, frame = self._run.status(self._seq)
-        state = _state(record, status)
+        state = self._state(record, status)
         if len(frame.time) or state != self._shown:
             if not frame.reset and (self._heard is None or now - self._whole > WHOLE_INTERVAL):
                 frame = self._run.frame()
@@ -198,22 +200,22 @@ class _Feed:
             else:
                 record = self._run.record
                 status, frame = self._run.status()
-                self._send(ask.view, _state(record, status), frame)
+                self._send(ask.view, self._state(record, status), frame)
         return answered
+
+    def _state(self, record: RunRecord, status: dict[str, Any]) -> dict[str, Any]:
+        """What a page is told about the run."""
+        return {
+            "name": record.name,
+            "kind": record.what,
+            "state": record.state.value,
+            "reason": record.reason,
+            "progress": status["progress"],
+            "service": self._services.latest(),
+        }
 
     def _send(self, view: str | None, state: dict[str, Any], frame: Frame) -> None:
         self._widget.send({"type": "frame", "view": view, "run": state}, [frame.encode()])
-
-
-def _state(record: RunRecord, status: dict[str, Any]) -> dict[str, Any]:
-    """What a page is told about a run."""
-    return {
-        "name": record.name,
-        "kind": record.kind,
-        "state": record.state.value,
-        "reason": record.reason,
-        "progress": status["progress"],
-    }
 
 
 def bokehjs() -> tuple[str, list[bytes]]:

@@ -11,6 +11,7 @@ from pilothouse.engines import secrets
 from pilothouse.engines.book import Book, load
 from pilothouse.engines.loading import engine
 from pilothouse.errors import Failed, InvalidInput, Lost, NotFound, Unavailable
+from pilothouse.pictures import mimebundle
 from pilothouse.registry.logs import logs
 from pilothouse.registry.records import RUNS, State
 from pilothouse.runs.handle import Run
@@ -157,6 +158,12 @@ class Service(Run):
         """A service has none; waits for its end, and raises where that was a failure."""
         super().wait(timeout)
         self._check_alive(or_ended=True)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
+        from pilothouse.engines.shown import shown
+
+        text = "\n".join(filter(None, (repr(self), shown(self).text)))
+        return mimebundle("run_mimebundle", self, text, text=text)
 
     def order(self, what: str, **arguments: Any) -> Any:
         """What the engine answers to one of its own orders, such as those in the docs of each; JSON in and out.

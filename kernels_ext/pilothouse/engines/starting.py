@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import InvalidInput, Refused
+from pilothouse.registry.listing import Handles, listed
+from pilothouse.registry.records import SERVICE, runs_on
 
 if TYPE_CHECKING:
     from pilothouse.engines.service import Service
@@ -67,6 +69,13 @@ class Starts:
         chosen.check(record, nodes, values)
         parameters = {"engine": engine, "nodes": nodes, "settings": values.model_dump(mode="json")}
         service: Service = self.launch(  # type: ignore[attr-defined]
-            "service", parameters, name=name, stem=engine, files=written(chosen.secrets(values)), exist=exist
+            SERVICE, parameters, name=name, stem=engine, files=written(chosen.secrets(values)), exist=exist
         )
         return service
+
+    def services(self) -> Handles[Service]:
+        """The services that were started on it, the latest first, ended ones too."""
+        from pilothouse.engines.service import Service
+
+        there = runs_on(self._read())  # type: ignore[attr-defined]
+        return listed((run for run in there if run.kind == SERVICE), Service)

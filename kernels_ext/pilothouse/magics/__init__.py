@@ -1,7 +1,7 @@
-"""The magics of ``%load_ext pilothouse``: ``%pilot``, ``%runs``, ``%stream``, ``%md``, ``%market`` and ``%%on``.
+"""The magics of ``%load_ext pilothouse``: ``%pilot``, ``%engines``, ``%runs``, ``%stream``, ``%md`` and others.
 
-A magic is a thin call of one public function, and prints the Python line that does the same. Only this folder,
-of the library, knows IPython; loading it imports nothing that computes.
+A magic is a thin call of one public function, and prints the Python line that does the same; ``%%on`` runs a cell on a
+node. Only this folder, of the library, knows IPython; loading it imports nothing that computes.
 """
 
 from __future__ import annotations

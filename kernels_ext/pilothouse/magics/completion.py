@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from pilothouse.verbs import GROUPS
@@ -56,9 +59,22 @@ def _names(kinds: tuple[str, ...]) -> list[str]:
         from pilothouse.pilots.queues.discovery import site_names
 
         return site_names()
+    if "engines" in kinds:
+        return sorted({point.name for point in entry_points(group="pilothouse.engines")})
     from pilothouse.state import NAME, home
 
     found: list[str] = []
     for kind in kinds:
-        found += [path.stem for path in sorted((home() / kind).glob("*.json")) if re.fullmatch(NAME, path.stem)]
+        folder = home() / ("runs" if kind == "services" else kind)
+        paths = [path for path in sorted(folder.glob("*.json")) if re.fullmatch(NAME, path.stem)]
+        found += [path.stem for path in paths if kind != "services" or _is_service(path)]
     return found
+
+
+def _is_service(path: Path) -> bool:
+    """Whether the record of a run is that of a service."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # it went a moment ago, or can't be read
+        return False
+    return isinstance(record, dict) and record.get("kind") == "service"

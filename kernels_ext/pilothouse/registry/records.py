@@ -14,6 +14,8 @@ from pilothouse.registry.store import Record, Records
 
 #: Name of the kind of node that a description's own fields describe.
 FIRST = "node"
+#: The kind of runs that are engines: see :mod:`pilothouse.engines`.
+SERVICE = "service"
 #: What :attr:`PilotRecord.dashboard` begins with where it is a socket of the supervisor's host.
 UNIX = "unix:"
 
@@ -155,6 +157,12 @@ class RunRecord(Record):
     parameters: dict[str, Any] = Field(default_factory=dict)
     progress: Progress | None = None
     resumed: int = Field(default=0, description="how often another supervisor has gone on with it")
+
+    @property
+    def what(self) -> str:
+        """What people call it: its kind, and of a service its engine."""
+        engine = self.parameters.get("engine") if self.kind == SERVICE else None
+        return engine if isinstance(engine, str) else self.kind
 
     def is_on(self, pilot: PilotRecord) -> bool:
         """Whether it was launched on this very pilot, and not on an earlier one of the same name."""

@@ -267,7 +267,7 @@ class Run:
     def __repr__(self) -> str:
         record = self.record
         reason = f": {record.reason.splitlines()[0]}" if record.reason else ""
-        return f"<{type(self).__name__} {record.name!r} ({record.kind} on {record.pilot}) {record.state}{reason}>"
+        return f"<{type(self).__name__} {record.name!r} ({record.what} on {record.pilot}) {record.state}{reason}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any] | None:
         return mimebundle("run_mimebundle", self, text=repr(self))

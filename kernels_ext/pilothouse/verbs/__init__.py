@@ -5,7 +5,7 @@ Nothing heavy is imported here: a verb reaches the library when it is called.
 
 from __future__ import annotations
 
-from pilothouse.verbs import market, md, pilots, runs, streams, submitting
+from pilothouse.verbs import engines, market, md, pilots, runs, streams, submitting
 from pilothouse.verbs.verb import Verb
 
 #: The magics' groups: name -> what it is about, its verbs (the first is the default where it needs no argument).
@@ -16,6 +16,13 @@ GROUPS: dict[str, tuple[str, tuple[Verb, ...]]] = {
             pilots.pilots, submitting.start, pilots.show, pilots.extend, pilots.shrink, pilots.scale, pilots.renew,
             pilots.prolong, pilots.adapt, pilots.recover, pilots.execute, pilots.cancel, runs.remove, runs.logs,
             runs.events, pilots.script, pilots.cost, pilots.timeline, pilots.sites, pilots.sweep,
+        ),
+    ),
+    "engines": (
+        "Engines: frameworks such as Kafka that run on pilots, as services.",
+        (
+            engines.listed, engines.start, engines.show, engines.metrics, engines.extend, engines.shrink, engines.stop,
+            runs.remove, engines.logs, runs.events, engines.fetch,
         ),
     ),
     "runs": (

@@ -64,7 +64,10 @@ class Call:
             root, _, path = self.function.partition(".")
             target = importlib.import_module("pilothouse") if root == "ph" else evaluate(root)
         for part in path.split("."):
-            target = getattr(target, part)
+            found = getattr(target, part, None) if self.on is not None else getattr(target, part)
+            if found is None:
+                raise InvalidInput(f"{_named(target)} has no {part}()", field="name")
+            target = found
         args = [self._value(value, evaluate) for value in self.args]
         kwargs = {name: self._value(value, evaluate) for name, value in self.kwargs.items()}
         _check_fits(target, args, kwargs, path)
@@ -92,7 +95,17 @@ def _check_fits(function: Any, args: list[Any], kwargs: dict[str, Any], name: st
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise InvalidInput(f"{name}: {error}; it takes {', '.join(signature.parameters) or 'nothing'}") from None
+        of = getattr(function, "__self__", None)
+        whose = f" of {_named(of)}" if hasattr(of, "record") else ""
+        takes = ", ".join(signature.parameters) or "nothing"
+        raise InvalidInput(f"{name}{whose}: {error}; it takes {takes}") from None
+
+
+def _named(handle: Any) -> str:
+    """A handle in few words: ``the kafka 'kafka-2'``, ``the pilot 'anna'``."""
+    if not hasattr(handle, "record"):
+        return type(handle).__name__
+    return f"the {getattr(handle.record, 'what', 'pilot')} {handle.name!r}"
 
 
 def _shown(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pilothouse.verbs.call import Call
-from pilothouse.verbs.verb import EXIST, PILOT, Verb, arg, given, handle
+from pilothouse.verbs.verb import EXIST, EXTENSIBLE, PILOT, Verb, arg, given, handle
 
 
 def _count(options: argparse.Namespace, method: str, *also: str) -> Call:
@@ -28,12 +28,13 @@ pilots = Verb("list", "list the pilots", lambda _: Call("ph.pilots"))
 sites = Verb("sites", "list the sites where pilots can be had, and their limits", lambda _: Call("ph.sites"))
 show = Verb("show", "the handle of a pilot", handle, (PILOT,))
 extend = Verb(
-    "extend", "add nodes to a pilot that runs", lambda options: _count(options, "extend", "kind", "walltime"),
-    (PILOT, _N, _KIND, arg("--walltime", metavar="TIME", help="of the nodes of this kind from now on")),
+    "extend", "add nodes to a pilot that runs, or have a service on more of its pilot's",
+    lambda options: _count(options, "extend", "kind", "walltime"),
+    (EXTENSIBLE, _N, _KIND, arg("--walltime", metavar="TIME", help="of the pilot's nodes of this kind from now on")),
 )  # fmt: skip
 shrink = Verb(
-    "shrink", "take nodes from a pilot, letting their work end elsewhere",
-    lambda options: _count(options, "shrink", "kind"), (PILOT, _N, _KIND),
+    "shrink", "take nodes from a pilot, letting their work end elsewhere, or from a service, moving what is there",
+    lambda options: _count(options, "shrink", "kind"), (EXTENSIBLE, _N, _KIND),
 )  # fmt: skip
 scale = Verb(
     "scale", "set the number of nodes of a pilot", lambda options: _count(options, "scale"),

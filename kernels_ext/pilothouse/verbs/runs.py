@@ -18,7 +18,7 @@ logs = Verb(
     lambda options: handle(options).then("logs", **given(options, "node", "tail")),
     (
         EITHER, TAIL,
-        arg("--node", metavar="NODE", help="of a pilot: this node's alone, or the supervisor's (default: all)"),
+        arg("--node", metavar="NODE", help="of a pilot or a service: this node's alone; of a pilot, supervisor, too"),
     ),
 )  # fmt: skip
 events = Verb(

@@ -19,7 +19,7 @@ class Argument:
     Attributes
     ----------
     names
-        Whose names complete it: ``pilots``, ``runs`` or ``sites``.
+        Whose names complete it: ``pilots``, ``runs``, ``services``, ``sites`` or ``engines``.
     """
 
     flags: tuple[str, ...]
@@ -115,6 +115,8 @@ def on(options: argparse.Namespace) -> dict[str, Any]:
 
 PILOT = arg("name", metavar="NAME", help="the pilot", names=("pilots",))
 RUN = arg("name", metavar="NAME", help="the run", names=("runs",))
+SERVICE = arg("name", metavar="NAME", help="the service", names=("services",))
+EXTENSIBLE = arg("name", metavar="NAME", help="the pilot or the service", names=("pilots", "services"))
 EITHER = arg("name", metavar="NAME", help="the pilot or the run", names=("pilots", "runs"))
 ON = arg(
     "--pilot", metavar="NAME", help="the pilot to use (default: the local one, started if need be)", names=("pilots",)

@@ -24,6 +24,7 @@ from pilothouse_lab.pilots import (
     Sweep,
 )
 from pilothouse_lab.runs import OneRun, RunLogs, RunRemove, Runs, RunStop
+from pilothouse_lab.services import Engines, PilotStart, ServiceExtend, Services, ServiceSchema, ServiceShrink
 from pilothouse_lab.telemetry import TelemetrySocket
 
 PREFIX = "/pilothouse/api/v1"
@@ -32,9 +33,12 @@ PREFIX = "/pilothouse/api/v1"
 PATHS: dict[str, type[Any]] = {
     "/sites": Sites,
     "/schema/pilot": PilotSchema,
+    "/schema/service": ServiceSchema,
+    "/engines": Engines,
     "/preview/pilot": PilotPreview,
     "/pilots": Pilots,
     "/pilots/{name}": OnePilot,
+    "/pilots/{name}/start": PilotStart,
     "/pilots/{name}/extend": PilotExtend,
     "/pilots/{name}/shrink": PilotShrink,
     "/pilots/{name}/renew": PilotRenew,
@@ -49,8 +53,11 @@ PATHS: dict[str, type[Any]] = {
     "/runs/{name}": OneRun,
     "/runs/{name}/stop": RunStop,
     "/runs/{name}/remove": RunRemove,
+    "/runs/{name}/extend": ServiceExtend,
+    "/runs/{name}/shrink": ServiceShrink,
     "/runs/{name}/logs": RunLogs,
     "/runs/{name}/telemetry": TelemetrySocket,
+    "/services": Services,
     "/market": Market,
 }
 

@@ -13,6 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from typing_extensions import TypedDict  # pydantic needs it below Python 3.12
 
+from pilothouse.engines.listing import Listed
+from pilothouse.engines.shown import ShownService
 from pilothouse.pilots.previewing import JobPreview
 from pilothouse.pilots.sites.description import PilotDescription
 from pilothouse.pilots.sites.site import Site
@@ -79,7 +81,7 @@ FormSchema = TypedDict(
 )
 
 #: What is answered, always whole.
-ANSWERED: tuple[Any, ...] = (PilotRecord, RunRecord, UnreadableRecord, JobPreview, Orphan, Site)
+ANSWERED: tuple[Any, ...] = (PilotRecord, RunRecord, UnreadableRecord, JobPreview, Orphan, Site, Listed, ShownService)
 #: What may leave fields out.
 PARTIAL: tuple[Any, ...] = (PilotDescription, Property, FormSchema)
 

@@ -102,6 +102,82 @@ export const charts = (trans: ITranslate): readonly IChart[] => [
     scale: 'from zero',
     unlessZero: true,
     lines: [{ column: 'dropped', label: trans.__('dropped'), rate: false, factor: 1 }]
+  },
+  {
+    name: 'traffic',
+    title: trans.__('Traffic'),
+    unit: 'MB/s',
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [
+      { column: 'bytes_in', label: trans.__('in'), rate: true, factor: 0.000001 },
+      { column: 'bytes_out', label: trans.__('out'), rate: true, factor: 0.000001 }
+    ]
+  },
+  {
+    name: 'messages_in',
+    title: trans.__('Messages in'),
+    unit: trans.__('messages/s'),
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [{ column: 'messages_in', label: trans.__('in'), rate: true, factor: 1 }]
+  },
+  {
+    name: 'partitions',
+    title: trans.__('Partitions'),
+    unit: '',
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [
+      { column: 'partitions', label: trans.__('replicas'), rate: false, factor: 1 },
+      { column: 'leaders', label: trans.__('leaders'), rate: false, factor: 1 }
+    ]
+  },
+  {
+    name: 'under_replicated',
+    title: trans.__('Under-replicated'),
+    unit: trans.__('partitions'),
+    scale: 'from zero',
+    unlessZero: true,
+    lines: [{ column: 'under_replicated', label: trans.__('partitions'), rate: false, factor: 1 }]
+  },
+  {
+    name: 'cores',
+    title: trans.__('Cores'),
+    unit: '',
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [
+      { column: 'cores', label: trans.__('there'), rate: false, factor: 1 },
+      { column: 'cores_used', label: trans.__('in use'), rate: false, factor: 1 }
+    ]
+  },
+  {
+    name: 'memory',
+    title: trans.__('Memory'),
+    unit: 'GB',
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [
+      { column: 'memory', label: trans.__('there'), rate: false, factor: 1e-9 },
+      { column: 'memory_used', label: trans.__('in use'), rate: false, factor: 1e-9 }
+    ]
+  },
+  {
+    name: 'disk',
+    title: trans.__('Disk'),
+    unit: 'GB',
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [{ column: 'disk_used', label: trans.__('in use'), rate: false, factor: 1e-9 }]
+  },
+  {
+    name: 'nodes',
+    title: trans.__('Nodes'),
+    unit: '',
+    scale: 'from zero',
+    unlessZero: false,
+    lines: [{ column: 'nodes', label: trans.__('that serve'), rate: false, factor: 1 }]
   }
 ];
 

@@ -16,6 +16,7 @@ import {
   listIcon,
   redoIcon,
   refreshIcon,
+  runIcon,
   stopIcon
 } from '@jupyterlab/ui-components';
 import type { LabIcon } from '@jupyterlab/ui-components';
@@ -24,10 +25,10 @@ import type { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/core
 import { attempt } from '../attempt';
 import { CommandIDs } from '../commands';
 import { adaptIcon, pilothouseIcon, prolongIcon, shrinkIcon, sweepIcon } from '../icons';
-import { isOver, pythonLine } from '../records';
+import { isOver, isService, pythonLine } from '../records';
 import type { IRecord } from '../records';
 import { IPilothouse } from '../tokens';
-import { confirmEnd } from '../views/confirm';
+import { confirmEnd, confirmStop } from '../views/confirm';
 import { SteadyDialog } from '../views/steady';
 
 /** What can be done with pilots and runs, for the panel, the palette and the menus. */
@@ -178,6 +179,38 @@ export const commands: JupyterFrontEndPlugin<void> = {
         }
       }
     });
+    named(CommandIDs.startEngine, {
+      of: 'pilots',
+      label: trans.__('Start an Engine…'),
+      caption: trans.__('Start Kafka, Spark or another framework on nodes of the pilot'),
+      icon: runIcon,
+      live: true,
+      execute: async name => {
+        const { askForService } = await import('../views/service_form');
+        const started = await askForService(model, name, trans);
+        if (started) {
+          Notification.success(trans.__('Service %1 is starting.', started.name), {
+            autoClose: 3000
+          });
+        }
+      }
+    });
+    named(CommandIDs.extendService, {
+      of: 'services',
+      label: trans.__('Extend Service by One Node'),
+      caption: trans.__("Have the service on one more of its pilot's nodes"),
+      icon: addIcon,
+      live: true,
+      execute: name => model.extendService(name)
+    });
+    named(CommandIDs.shrinkService, {
+      of: 'services',
+      label: trans.__('Shrink Service by One Node'),
+      caption: trans.__('Take the service from a node, once what it has there has moved'),
+      icon: shrinkIcon,
+      live: true,
+      execute: name => model.shrinkService(name)
+    });
     named(CommandIDs.pilotLogs, {
       of: 'pilots',
       label: trans.__('Pilot Log'),
@@ -194,7 +227,12 @@ export const commands: JupyterFrontEndPlugin<void> = {
       caption: trans.__('Stop the run; what it has done is kept'),
       icon: stopIcon,
       live: true,
-      execute: name => model.stopRun(name)
+      execute: async name => {
+        const run = model.runs.find(each => each.name === name);
+        if (!run || !isService(run) || (await confirmStop(name, 'service', trans))) {
+          await model.stopRun(name);
+        }
+      }
     });
     named(CommandIDs.remove, {
       of: 'both',
@@ -284,7 +322,7 @@ namespace Private {
 
   /** A command for the pilot or run of a name. */
   interface INamed extends ICommand {
-    of: 'pilots' | 'runs' | 'both';
+    of: 'pilots' | 'runs' | 'services' | 'both';
     /** Whether only things that have not ended are meant. */
     live?: boolean;
     /** Whether only things that have ended are meant, and can be read. */
@@ -307,7 +345,9 @@ namespace Private {
     trans: TranslationBundle
   ): IAdder {
     const candidates = ({ of, live, lost, over }: INamed): IRecord[] => {
-      const all = [...(of === 'runs' ? [] : model.pilots), ...(of === 'pilots' ? [] : model.runs)];
+      const pilots = of === 'pilots' || of === 'both' ? model.pilots : [];
+      const runs = of === 'services' ? model.runs.filter(isService) : model.runs;
+      const all = [...pilots, ...(of === 'pilots' ? [] : runs)];
       if (lost) {
         return all.filter(({ state }) => state === 'lost');
       }

@@ -8,9 +8,9 @@ import { attempt } from '../attempt';
 import { CommandIDs } from '../commands';
 import { pilothouseIcon } from '../icons';
 import { stateName } from '../live/status';
-import { isOver, runningNodes } from '../records';
+import { isOver, isService, kindOf, runningNodes } from '../records';
 import { IPilothouse } from '../tokens';
-import { confirmEnd } from '../views/confirm';
+import { confirmEnd, confirmStop } from '../views/confirm';
 
 /** Live pilots among the running terminals and kernels. */
 export const running: JupyterFrontEndPlugin<void> = {
@@ -30,13 +30,8 @@ export const running: JupyterFrontEndPlugin<void> = {
     model.changed.connect(() => runningChanged.emit());
 
     const stop = async (name: string): Promise<void> => {
-      const sure = await confirmEnd({
-        title: trans.__('Stop run %1?', name),
-        body: trans.__('What it has done is kept.'),
-        keep: trans.__('Keep it running'),
-        end: trans.__('Stop the run')
-      });
-      if (sure) {
+      const run = model.runs.find(each => each.name === name);
+      if (await confirmStop(name, run && isService(run) ? 'service' : 'run', trans)) {
         await model.stopRun(name);
       }
     };
@@ -78,7 +73,7 @@ export const running: JupyterFrontEndPlugin<void> = {
             .map(run => ({
               icon: () => pilothouseIcon,
               label: () => run.name,
-              labelTitle: () => `${run.kind} · ${stateName(run.state, trans)}`,
+              labelTitle: () => `${kindOf(run)} · ${stateName(run.state, trans)}`,
               open: () => void app.commands.execute(CommandIDs.openRun, { name: run.name }),
               shutdown: () => void attempt(() => stop(run.name))
             }))

@@ -2,6 +2,7 @@
 
 import { Dialog } from '@jupyterlab/apputils';
 import type { ReactWidget } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { SteadyDialog } from './steady';
 
@@ -13,6 +14,30 @@ export interface IQuestion {
   readonly keep: string;
   /** The button that ends it. */
   readonly end: string;
+}
+
+/** Ask whether a run is to stop. */
+export function confirmStop(
+  name: string,
+  what: 'run' | 'service',
+  trans: TranslationBundle
+): Promise<boolean> {
+  const keep = trans.__('Keep it running');
+  return what === 'run'
+    ? confirmEnd({
+        title: trans.__('Stop run %1?', name),
+        body: trans.__('What it has done is kept.'),
+        keep,
+        end: trans.__('Stop the run')
+      })
+    : confirmEnd({
+        title: trans.__('Stop service %1?', name),
+        body: trans.__(
+          'Its clients lose it. Data that it has on its nodes goes, unless it keeps it.'
+        ),
+        keep,
+        end: trans.__('Stop the service')
+      });
 }
 
 /** Ask whether something is to end: the focus is on what keeps it, so that Enter and Escape end nothing. */

@@ -16,12 +16,13 @@ import * as React from 'react';
 
 import { CommandIDs } from '../commands';
 import { adaptIcon, dashboardIcon, prolongIcon, shrinkIcon, timelineIcon } from '../icons';
-import { duration, isOver, isRecoverable, runningNodes, secondsUntil } from '../records';
+import { duration, isOver, isRecoverable, isService, runningNodes, secondsUntil } from '../records';
 import type { IPilotRecord } from '../records';
 import type { IPilothouse } from '../tokens';
 
 import { Nodes } from './nodes';
 import { Action, Ended, Notice, State, useNow, useSignal } from './parts';
+import { Service } from './services';
 
 /** What the sections of the side bar get. */
 export interface ISectionProps {
@@ -37,9 +38,22 @@ export function Pilots({ commands, model, trans }: ISectionProps): JSX.Element {
   const isOpen = (pilot: IPilotRecord): boolean => !isOver(pilot) || isRecoverable(pilot, now);
   const live = model.pilots.filter(isOpen);
   const ended = model.pilots.filter(pilot => !isOpen(pilot));
-  const busy = new Set(model.runs.filter(run => !isOver(run)).map(run => run.pilot));
+  const alive = model.runs.filter(run => !isOver(run));
+  const busy = new Set(alive.map(run => run.pilot));
   const item = (pilot: IPilotRecord): JSX.Element => (
-    <Pilot key={pilot.name} busy={busy.has(pilot.name)} {...{ pilot, commands, trans, now }} />
+    <React.Fragment key={pilot.name}>
+      <Pilot busy={busy.has(pilot.name)} {...{ pilot, commands, trans, now }} />
+      {alive
+        .filter(run => isService(run) && run.pilot === pilot.name)
+        .map(run => (
+          <Service
+            key={run.name}
+            service={model.services.find(({ name }) => name === run.name)}
+            figures={model.figures(run.name)}
+            {...{ run, commands, trans }}
+          />
+        ))}
+    </React.Fragment>
   );
   return (
     <div>
@@ -90,6 +104,16 @@ function Pilot(props: {
         </div>
       ))}
       {!over && nodes.length > 0 && <Nodes {...{ nodes, trans, now }} />}
+      {!over && (
+        <button
+          type="button"
+          className="pilothouse-Link pilothouse-Item-more"
+          aria-label={trans.__('Start an engine on %1', name)}
+          onClick={() => void commands.execute(CommandIDs.startEngine, { name })}
+        >
+          {trans.__('Start an engine…')}
+        </button>
+      )}
       <div className="pilothouse-Item-actions">
         {buttons(pilot, trans).map(([id, icon, label]) => (
           <Action key={id} {...{ ...action, id, icon, label }} />

@@ -8,9 +8,14 @@ import { attempt } from '../attempt';
 import { loadBokeh } from '../bokehjs';
 import { pilothouseIcon } from '../icons';
 import { LivePlot } from '../live/plot';
+import { ServiceFacts } from '../live/service';
 import { StatusHeader } from '../live/status';
+import { isOver, isService, kindOf } from '../records';
 import { TelemetryFeed } from '../telemetry';
+import type { IRunRecord } from '../records';
 import type { IPilothouse } from '../tokens';
+
+import { confirmStop } from './confirm';
 
 /** The live plots of one run, from the server's telemetry socket. */
 export class RunPlots extends Widget {
@@ -31,12 +36,13 @@ export class RunPlots extends Widget {
     this._header = new StatusHeader({
       name,
       trans: _trans,
-      stop: () => attempt(() => _model.stopRun(name))
+      stop: () => attempt(() => this._stop())
     });
+    this._service = new ServiceFacts(_trans);
     this._notice = document.createElement('p');
     this._notice.className = 'pilothouse-Live-notice';
     this._notice.setAttribute('role', 'status');
-    this.node.append(this._header.node, this._notice);
+    this.node.append(this._header.node, this._notice, this._service.node);
     this._feed = new TelemetryFeed(_model.api, name);
     this._feed.changed.connect(this._onChanged, this);
     _model.changed.connect(this._onChanged, this);
@@ -78,11 +84,24 @@ export class RunPlots extends Widget {
     }
   }
 
+  private get _record(): IRunRecord | undefined {
+    return this._feed.record ?? this._model.runs.find(run => run.name === this.name);
+  }
+
+  private async _stop(): Promise<void> {
+    const record = this._record;
+    if (!record || !isService(record) || (await confirmStop(this.name, 'service', this._trans))) {
+      await this._model.stopRun(this.name);
+    }
+  }
+
   private _onChanged(): void {
-    const record = this._feed.record ?? this._model.runs.find(run => run.name === this.name);
+    const record = this._record;
     if (record) {
-      const { name, kind = '', state, reason, progress = null } = record;
-      this._header.update({ name, kind, state, reason, progress });
+      const { name, state, reason, progress = null } = record;
+      this._header.update({ name, kind: kindOf(record), state, reason, progress });
+      const known = this._model.services.find(service => service.name === name);
+      this._service.update(isOver(record) ? undefined : known);
     }
     this._notice.textContent = this._say(record !== undefined);
     this._plot?.update();
@@ -109,4 +128,5 @@ export class RunPlots extends Widget {
   private _notice: HTMLElement;
   private _plot?: LivePlot;
   private _problem = '';
+  private _service: ServiceFacts;
 }

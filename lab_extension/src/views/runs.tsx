@@ -7,7 +7,7 @@ import * as React from 'react';
 
 import { CommandIDs } from '../commands';
 import { pilothouseIcon } from '../icons';
-import { duration, isOver } from '../records';
+import { duration, isOver, isService, kindOf } from '../records';
 import type { IRunRecord } from '../records';
 
 import { Action, Ended, Notice, State, useNow, useSignal } from './parts';
@@ -17,7 +17,8 @@ import type { ISectionProps } from './pilots';
 export function Runs({ commands, model, trans }: ISectionProps): JSX.Element {
   useSignal(model.changed);
   const now = useNow(5_000);
-  const live = model.runs.filter(run => !isOver(run));
+  const alive = model.runs.filter(run => !isOver(run));
+  const live = alive.filter(run => !isService(run)); // those are with their pilots
   const ended = model.runs.filter(isOver);
   const item = (run: IRunRecord): JSX.Element => (
     <Run key={run.name} {...{ run, commands, trans, now }} />
@@ -25,7 +26,11 @@ export function Runs({ commands, model, trans }: ISectionProps): JSX.Element {
   return (
     <div>
       {!model.problem && model.isReady && live.length === 0 && (
-        <Notice>{trans.__('Nothing is running.')}</Notice>
+        <Notice>
+          {alive.length === 0
+            ? trans.__('Nothing is running.')
+            : trans.__('Nothing is running but services, which are with their pilots.')}
+        </Notice>
       )}
       <ul className="pilothouse-List" aria-label={trans.__('Live runs')}>
         {live.map(item)}
@@ -49,7 +54,7 @@ function Run(props: {
   now: number;
 }): JSX.Element {
   const { run, commands, trans, now } = props;
-  const { name, kind, pilot, state, reason, progress } = run;
+  const { name, pilot, state, reason, progress } = run;
   const over = isOver(run);
   const action = { commands, name };
   const open = trans.__('Open live plots');
@@ -67,7 +72,9 @@ function Run(props: {
         <State state={state} trans={trans} />
       </div>
       <div className="pilothouse-Item-facts">
-        {[kind, pilot && trans.__('on %1', pilot), elapsed(run, now)].filter(Boolean).join(' · ')}
+        {[kindOf(run), pilot && trans.__('on %1', pilot), elapsed(run, now)]
+          .filter(Boolean)
+          .join(' · ')}
       </div>
       {reason && <div className="pilothouse-Item-reason">{reason}</div>}
       {progress && !over && (

@@ -51,6 +51,27 @@ def page(run: Any) -> Iterator[Page]:
     page.close()
 
 
+def test_pages_are_told_of_a_service_where_it_is_and_who_its_members_are(local_pilot: Any) -> None:
+    board = local_pilot.start("board").wait(timeout=60)
+    page = Page(board)
+    try:
+        board.client()("a")
+
+        def told() -> Any:
+            return [content["run"]["service"] for content, *_ in page.messages if content["type"] == "frame"][-1]
+
+        eventually(lambda: page.messages and told()["members"][0]["metrics"].get("words") == 1.0)
+        assert told()["address"] == board.address
+        assert board.secrets["word"] not in str(page.messages)
+        bundle = board._repr_mimebundle_()
+        assert board.address in bundle["text/html"]
+        assert bundle["text/plain"].splitlines()[1] == f"address: {board.address}"
+        assert "words 1" in bundle["text/plain"]
+    finally:
+        page.close()
+        board.stop()
+
+
 def test_until_a_page_is_heard_every_frame_is_whole(page: Page) -> None:
     eventually(lambda: len(page.frames()) >= 3 and len(page.frames()[-1].time) > 5)
     frames = page.frames()

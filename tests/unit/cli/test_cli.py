@@ -32,6 +32,23 @@ def records(state_home: Path) -> Path:
     return state_home
 
 
+@pytest.fixture
+def board(records: Path) -> None:
+    parameters = {"engine": "board", "nodes": 2, "settings": {}}
+    RUNS.write(RunRecord(name="words", kind="service", pilot="old", created=utcnow(), parameters=parameters))
+
+
+def test_a_service_is_listed_by_its_engine(board: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["name", "kind"], ["words", "board"], ["km", "stream"]]
+
+
+def test_what_only_pilots_take_is_refused_for_services(board: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extend", "words", "--kind", "gpu"]) == 1
+    assert "extend of the board 'words': got an unexpected keyword argument 'kind'" in capsys.readouterr().err
+
+
 def test_pilots_are_a_table_and_the_python_line_goes_to_stderr(
     records: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,7 +104,11 @@ def test_an_empty_list_says_so(state_home: Path, capsys: pytest.CaptureFixture[s
         (["submit", "--walltime", "90"], "walltime='90': is it minutes or seconds? write '90min', '90s' or '1h30m'"),
         (["submit", "--kind", "big:memory=16"], "kinds.big.memory=16: is it GiB or MiB"),
         (["extend", "old", "1", "--walltime", "5:00"], "walltime='5:00': is it hours or minutes"),
-        (["logs", "km", "--node", "x"], "logs: got an unexpected keyword argument 'node'; it takes tail"),
+        (["extend", "km"], "the stream 'km' has no extend()"),
+        (
+            ["logs", "km", "--node", "x"],
+            "logs of the stream 'km': got an unexpected keyword argument 'node'; it takes tail",
+        ),
     ],
 )
 def test_an_error_is_its_text_and_exit_status_1(

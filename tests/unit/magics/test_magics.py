@@ -136,6 +136,10 @@ def test_words_may_be_expressions(line: str, expected: list[str]) -> None:
     [
         ("%pilot ", {"start", "list", "cancel", "extend"}),
         ("%pilot ca", {"cancel"}),
+        ("%pilot extend ", {"anna", "board"}),
+        ("%engines start ", {"anna"}),
+        ("%engines start anna ", {"board"}),
+        ("%engines stop ", {"board"}),
         ("%pilot cancel ", {"anna"}),
         ("%pilot logs ", {"anna", "km"}),
         ("%runs stop ", {"km"}),
@@ -151,11 +155,15 @@ def test_commands_options_and_names_are_completed(
 ) -> None:
     PILOTS.write(PilotRecord(name="anna", site="local", state=State.FINISHED, created=utcnow()))
     RUNS.write(RunRecord(name="km", kind="stream", pilot="anna", state=State.FINISHED, created=utcnow()))
+    parameters = {"engine": "board", "nodes": 1, "settings": {}}
+    RUNS.write(RunRecord(name="board", kind="service", pilot="anna", created=utcnow(), parameters=parameters))
     symbol = "" if line.endswith(" ") else line.split()[-1]
     found = complete(shell, SimpleNamespace(text_until_cursor=line, symbol=symbol))
     assert expected <= set(found)
     if line == "%runs stop ":
-        assert set(found) == {"km"}
+        assert set(found) == {"board", "km"}
+    if line == "%engines stop ":
+        assert set(found) == {"board"}
 
 
 def test_the_shell_itself_offers_the_names(shell: InteractiveShell, state_home: Path) -> None:

@@ -83,6 +83,18 @@ def parsed(group: str, *words: str) -> Call:
             "pilot start --nodes 2 slurm --partition a --time 5:00",
             'ph.submit("slurm", nodes=2, walltime="5:00", queue="a")',
         ),
+        ("pilot extend kafka 2", 'ph.attach("kafka").extend(2)'),
+        ("engines list", "ph.engines()"),
+        ("engines fetch kafka", 'ph.engines.fetch("kafka")'),
+        ("engines start anna kafka", 'ph.attach("anna").start("kafka")'),
+        (
+            "engines start anna kafka --nodes 3 --run-name k partitions=8 keep=/data --exist error --wait",
+            'ph.attach("anna").start("kafka", nodes=3, exist="error", name="k", partitions=8, keep="/data").wait()',
+        ),
+        ("engines extend k", 'ph.attach("k").extend()'),
+        ("engines shrink k 2", 'ph.attach("k").shrink(2)'),
+        ("engines logs k --node anna-2 --tail 5", 'ph.attach("k").logs(node="anna-2", tail=5)'),
+        ("engines stop k", 'ph.attach("k").stop()'),
         ("runs list", "ph.runs()"),
         ("runs stop km", 'ph.attach("km").stop()'),
         ("runs result km", 'ph.attach("km").result()'),
@@ -211,16 +223,25 @@ def test_every_verb_fits_the_signature_of_its_public_function(group: str, verb: 
 
 def test_methods_of_handles_take_what_the_verbs_give_them() -> None:
     from pilothouse import Pilot, Run
+    from pilothouse.engines.service import Service
 
     for group, verb in every_verb():
         call = parsed(group, *options_of(verb))
         if call.on is not None and call.on.function == "ph.attach":
             name = call.function.removeprefix(".")
-            owners = [owner for owner in (Pilot, Run) if hasattr(owner, name)]
-            assert owners, f"{group} {verb.name}: neither a pilot nor a run has {name}"
-            for owner in owners:
-                given = {key: value for key, value in call.kwargs.items() if owner is Pilot or key != "node"}
+            owners = [owner for owner in (Pilot, Run, Service) if hasattr(owner, name)]
+            if group == "engines" and name != "start":
+                owners = [owner for owner in owners if owner is Service]
+            assert owners, f"{group} {verb.name}: neither a pilot, a run nor a service has {name}"
+            not_pilots = {"node", "kind", "walltime"}  # of which there is none: they are told so
+            for owner in owners if Pilot not in owners else [Pilot]:
+                given = {key: value for key, value in call.kwargs.items() if owner is not Run or key not in not_pilots}
                 inspect.signature(getattr(owner, name)).bind(None, *call.args, **given)
+
+
+def test_a_setting_that_is_an_option_is_told_so() -> None:
+    with pytest.raises(InvalidInput, match="nodes=2: it is an option, --nodes"):
+        parsed("engines", "start", "anna", "kafka", "nodes=2")
 
 
 def test_what_a_function_does_not_take_is_named() -> None:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from pilothouse.engines.shown import ShownMember, ShownService
 from pilothouse.registry.records import NodeRecord, PilotRecord, Progress, RunRecord, State
 from pilothouse.state import utcnow
 from pilothouse.telemetry import Frame
@@ -44,6 +45,31 @@ def test_the_html_stays_below_ten_kilobytes() -> None:
     columns = {name: np.random.default_rng(0).random(n).cumsum() for name in ("produced", "consumed", "lag", "a", "b")}
     run = RunRecord(name="r", kind="stream", pilot="p", created=utcnow(), reason="z" * 100_000)
     assert len(run_html(run, Frame(n, True, np.arange(n) / 10, columns)).encode()) < 10_000
+
+
+def service(text: str, members: int) -> ShownService:
+    member = ShownMember(
+        number=1, node=text, host="", role=text, state="running", reason=text, address="", metrics={}, figures=text
+    )
+    return ShownService(
+        name="s", engine="board", pilot="p", address=text, wanted=1, complete=True, trouble="",
+        members=[member] * members,
+    )  # fmt: skip
+
+
+def test_a_service_shows_its_engine_address_and_members_escaped_and_small() -> None:
+    run = RunRecord(name="s", kind="service", pilot="p", created=utcnow(), parameters={"engine": "board"})
+    html = run_html(run, Frame(0, True, np.zeros(0), {}), service("127.0.0.1:1", 2))
+    assert "board on p" in html
+    assert html.count("<tr>") == 3
+    assert "<code>127.0.0.1:1</code>" in html
+    assert "<img src=x" not in run_html(run, Frame(0, True, np.zeros(0), {}), service(EVIL, 1))
+    n = 4096
+    columns = {name: np.random.default_rng(0).random(n).cumsum() for name in ("bytes_in", "cores", "nodes", "a", "b")}
+    run.reason = "z" * 100_000
+    html = run_html(run, Frame(n, True, np.arange(n) / 10, columns), service("x" * 5000, 50))
+    assert len(html.encode()) < 10_000
+    assert "and 44 earlier ones" in html
 
 
 def test_a_node_tells_what_the_batch_system_says() -> None:

@@ -1,0 +1,54 @@
+"""An engine is started by its form, shown below its pilot, extended and stopped; and a cell shows its members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pilothouse as ph
+
+
+def test_an_engine_is_started_extended_and_stopped_in_the_panel_and_shown_in_a_cell(
+    lab: Any, server: Any, eventually: Any
+) -> None:
+    with ph.submit("local", name="desk", nodes=2).wait(timeout=60) as pilot:
+        lab.open()
+        lab.panel()
+        lab.item("desk").get_by_role("button", name="Start an engine on desk").click()
+        form = lab.page.locator(".pilothouse-PilotForm")
+        form.get_by_label("Engine", exact=True).select_option(label="board")
+        form.get_by_label("Slow", exact=True).fill("0.1")
+        form.get_by_label("Name", exact=True).fill("words")
+        line = 'ph.attach("desk").start("board", name="words", slow=0.1)'
+        eventually(lambda: form.locator("pre").inner_text() == line, 10, "the line in Python")
+        lab.page.get_by_role("button", name="Start", exact=True).click()
+
+        item = lab.item("words")
+        eventually(lambda: "running" in item.inner_text() and "1 of 1 node" in item.inner_text(), 60, "the service")
+        board = ph.attach("words")
+        assert board.settings == {"slow": 0.1, "broken": 0, "keeps": False}
+        board.client()("a", "b")
+        eventually(lambda: "Words: 2" in item.inner_text(), 15, "its figures")
+        assert item.locator("code").inner_text() == board.address
+        assert board.secrets["word"] not in lab.page.content()
+
+        item.get_by_role("button", name="One more node (words)").click()
+        eventually(lambda: "2 of 2 nodes" in item.inner_text(), 60, "the second node")
+
+        server.notebook("words.ipynb", ["import pilothouse as ph\nph.attach('words')"])
+        lab.open("words.ipynb")
+        lab.run_cell(0)
+        cell = lab.page.locator(".pilothouse-Live")
+        eventually(lambda: cell.locator("tr").count() == 3 and "words 2" in cell.inner_text(), 30, "its members")
+        assert board.address in cell.locator(".pilothouse-Live-address").inner_text()
+        eventually(lambda: lab.windows(), 30, "its plots")
+
+        cell.locator(".pilothouse-Live-header .pilothouse-Live-stop").click()  # once is not enough
+        eventually(lambda: "once more" in cell.inner_text(), 10, "the question of the cell")
+        item.get_by_role("button", name="Stop the service (words)").click()
+        lab.page.get_by_role("button", name="Keep it running").click()
+        assert not board.state.ended
+        item.get_by_role("button", name="Stop the service (words)").click()
+        lab.page.get_by_role("button", name="Stop the service", exact=True).click()
+        eventually(lambda: board.state.ended, 30, "its end")
+        eventually(lambda: not item.is_visible(), 15, "its row, folded away with what has ended")
+        assert pilot.services()[0].name == "words"
