@@ -90,14 +90,14 @@ def measure(
     pilot: Pilot, way: Way, problems: Sequence[Problem] = PROBLEMS, *, repeats: int = 3, units: int = 5
 ) -> Measured:
     """Start `way` on a ready pilot, take it through all problems, and stop it."""
-    if missing := lacks(way):
+    if missing := lacks(*way.needs):
         return Measured(way.name, way.title, f"{missing} is not installed")
     with contextlib.ExitStack() as stack:
         begun = perf_counter()
         try:
             ready = stack.enter_context(way.started(pilot))
         except (InvalidInput, Refused, Unavailable) as error:
-            return Measured(way.name, way.title, str(error))
+            return Measured(way.name, way.title, _first(error))
         ready.unit()
         start_up = perf_counter() - begun
         unit = statistics.median(ready.unit() for _ in range(units))
@@ -186,10 +186,13 @@ def start_ups(engines: Sequence[str] = ("dask", "kafka", "spark"), repeats: int 
     found = []
     with ph.submit("local", nodes=NODES, cores=1).wait(timeout=PATIENCE_S) as pilot:
         for engine in engines:
+            if engine != "dask" and (missing := lacks(f"engine {engine}")):
+                found.append(StartUp(engine, engine, f"{missing} is not installed"))
+                continue
             try:
                 pairs = [_dask() if engine == "dask" else _engine(pilot, engine) for _ in range(repeats)]
             except (InvalidInput, Refused, Unavailable) as error:
-                found.append(StartUp(engine, _title(engine), str(error)))
+                found.append(StartUp(engine, _title(engine), _first(error)))
                 continue
             started, extended = (statistics.median(column) for column in zip(*pairs, strict=True))
             found.append(StartUp(engine, _title(engine), "", started, extended))
@@ -221,12 +224,11 @@ def _dask() -> tuple[float, float]:
         return started - begun, perf_counter() - started
 
 
+def _first(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 def _title(engine: str) -> str:
     from pilothouse.engines.loading import engine as engine_of
 
-    if engine == "dask":
-        return "a pilot with Dask"
-    try:
-        return engine_of(engine).title
-    except InvalidInput:
-        return engine
+    return "a pilot with Dask" if engine == "dask" else engine_of(engine).title

@@ -5,6 +5,7 @@ A way's *unit* is what it starts for one piece of work: a Dask task, an MPI prog
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -38,7 +39,7 @@ class Way(Protocol):
     name, title
         For code, and for people.
     needs
-        Packages and engines that have to be installed.
+        What has to be installed, for :func:`lacks`.
     """
 
     name: str
@@ -49,13 +50,13 @@ class Way(Protocol):
         """Start on a ready pilot; stopped at the end of the block."""
 
 
-def lacks(way: Way) -> str:
-    """What of a way's needs is not installed; empty when it can be tried."""
+def lacks(*needs: str) -> str:
+    """Which of these packages and engines (``"engine NAME"``) are not installed; empty when all are."""
     from pilothouse.engines.loading import names
 
-    engines = names()
+    engines = {f"engine {name}" for name in names()}
     return ", ".join(
-        need for need in way.needs if (need[7:] not in engines if need.startswith("engine ") else not find_spec(need))
+        need for need in needs if need not in engines and (need.startswith("engine ") or not find_spec(need))
     )
 
 
@@ -169,7 +170,9 @@ class Spark:
     def started(self, pilot: Pilot) -> Iterator[Ready]:
         """Master, workers and a session of one core on each node."""
         with _service(pilot, "spark", len(pilot.nodes)) as service:
-            yield _Session(service.client())
+            session = service.client()
+            session.sparkContext.setLogLevel("ERROR")  # it warns of tasks of six megabytes
+            yield _Session(session)
 
 
 class _Objects:
@@ -215,6 +218,52 @@ class Ray:
             yield _Objects(service.client())
 
 
+class _Containers(_Client):
+    """Dask's tasks on a pilot whose nodes are containers."""
+
+    def __init__(self, containers: Pilot, cluster: Any) -> None:
+        super().__init__(containers)
+        self._containers, self._cluster = containers, cluster
+
+    def unit(self) -> float:
+        """A container more, by YARN's own clock: from its being asked for to its being launched."""
+        node = self._containers.extend(1).wait(timeout=PATIENCE_S).nodes[-1]
+        said = self._cluster.application(node.job)
+        self._containers.shrink(1)
+        return float((said.launched - said.submitted).total_seconds())
+
+
+class YARN:
+    """YARN on the pilot's nodes, and a second pilot in its containers: Mode I and Mode II of the paper in one."""
+
+    name, title, needs = "yarn", "Dask tasks in YARN containers", ("engine yarn", "jpype")
+
+    @contextmanager
+    def started(self, pilot: Pilot) -> Iterator[Ready]:
+        """A ResourceManager, a NodeManager on each node with room for more than one container, and those."""
+        import pilothouse as ph
+
+        nodes = len(pilot.nodes)
+        with (
+            _service(pilot, "yarn", nodes, cores=4, memory="6 GiB") as service,
+            _variable("HADOOP_CONF_DIR", str(service.conf_dir)),
+            ph.submit("yarn", nodes=nodes, cores=1, memory="1 GiB").wait(timeout=PATIENCE_S) as containers,
+        ):
+            yield _Containers(containers, service.client())
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
 @contextmanager
 def _service(pilot: Pilot, engine: str, nodes: int, **settings: Any) -> Iterator[Any]:
     service = pilot.start(engine, nodes=nodes, **settings)
@@ -225,4 +274,4 @@ def _service(pilot: Pilot, engine: str, nodes: int, **settings: Any) -> Iterator
 
 
 #: All ways, in the order in which they are measured.
-WAYS: tuple[Way, ...] = (Dask(), MPI(), Spark(), Ray())
+WAYS: tuple[Way, ...] = (Dask(), MPI(), Spark(), Ray(), YARN())
