@@ -62,7 +62,8 @@ def moved(parts: Iterable[Sums], centres: Centres) -> Centres:
     """The reduce unit: the next centres. One that no point is nearest to stays."""
     all_sums, all_counts = zip(*parts, strict=True)
     sums, counts = np.sum(all_sums, axis=0), np.sum(all_counts, axis=0)[:, None]
-    return np.divide(sums, counts, out=centres.copy(), where=counts > 0)
+    found: Centres = np.divide(sums, counts, out=centres.copy(), where=counts > 0)
+    return found
 
 
 class Solved(NamedTuple):

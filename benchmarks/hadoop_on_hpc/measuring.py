@@ -56,8 +56,10 @@ class Measured(NamedTuple):
 
     Attributes
     ----------
+    pilot
+        Seconds from asking for the pilot to its nodes' being there.
     start_up
-        Seconds from asking for it on a ready pilot to its first unit's first line.
+        Seconds from asking for the way on that pilot to its first unit's first line.
     unit
         Median seconds from asking for a unit to its first line.
     cases
@@ -67,6 +69,7 @@ class Measured(NamedTuple):
     name: str
     title: str
     reason: str = ""
+    pilot: float = float("nan")
     start_up: float = float("nan")
     unit: float = float("nan")
     cases: Mapping[Problem, Case] = MappingProxyType({})
@@ -104,7 +107,7 @@ def measure(
         parts = len(pilot.nodes)
         _case(ready, WARMING, parts, 1)
         cases = {problem: _case(ready, problem, parts, repeats) for problem in problems}
-    return Measured(way.name, way.title, "", start_up, unit, cases)
+    return Measured(way.name, way.title, start_up=start_up, unit=unit, cases=cases)
 
 
 def _case(ready: Ready, problem: Problem, parts: int, repeats: int) -> Case:
@@ -136,8 +139,11 @@ def everything(
     """All `ways`, one after the other, on a pilot of this host with two nodes of one core."""
     import pilothouse as ph
 
+    begun = perf_counter()
     with ph.submit("local", nodes=NODES, cores=1).wait(timeout=PATIENCE_S) as pilot:
-        return [measure(pilot, way, problems, repeats=repeats, units=units) for way in ways]
+        there = perf_counter() - begun
+        found = [measure(pilot, way, problems, repeats=repeats, units=units) for way in ways]
+    return [way._replace(pilot=there) for way in found]
 
 
 def dataset(measured: Sequence[Measured]) -> xarray.Dataset:
@@ -157,6 +163,7 @@ def dataset(measured: Sequence[Measured]) -> xarray.Dataset:
             "completion": by_case("whole"),
             "iterating": by_case("iterating"),
             "kernel": by_case("kernel"),
+            "pilot": ("way", [way.pilot for way in measured], seconds),
             "start_up": ("way", [way.start_up for way in measured], seconds),
             "unit": ("way", [way.unit for way in measured], seconds),
             "reason": ("way", [way.reason for way in measured]),

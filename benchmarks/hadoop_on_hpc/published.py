@@ -25,7 +25,7 @@ COMPLETION = {
     "Wrangler, RP-YARN": ((1522, 1544, 1677), (845, 855, 835), (505, 501, 518)),
 }
 #: Which of the paper's backends a way of ours is the successor of.
-SUCCESSORS = {"dask": "RP", "mpi": "RP", "executables": "RP", "yarn": "RP-YARN", "spark": "RP-Spark"}
+SUCCESSORS = {"dask": "RP", "mpi": "RP", "yarn": "RP-YARN", "spark": "RP-Spark"}
 #: Delay from a unit's submission to its running, means: the least and the most.
 UNITS = {"RP": (0.0, 0.0), "RP-YARN": (9.0, 25.0)}
 #: Set-up of a pilot and its backend.
@@ -83,11 +83,17 @@ def units(way: str) -> str:
 
 
 def set_up(way: str) -> str:
-    """The same for the set-up of a pilot with its backend."""
+    """The same for the set-up of a pilot, and of the backend where it is one that has to be started."""
     backend = SUCCESSORS.get(way, "")
     found = [(name.partition(", "), seconds) for name, seconds in SET_UP.items()]
     said = [f"{machine} {range_of(seconds)}" for (machine, _, kind), seconds in found if kind == backend]
     return f"{backend}: {'; '.join(said)}" if said else ""
+
+
+def engine_set_up(way: str) -> str:
+    """The same where there is a backend to start; its pilot is in the figures."""
+    said = set_up(way) if SUCCESSORS.get(way) != "RP" else ""
+    return f"with the pilot, {said}" if said else ""
 
 
 def started(engine: str) -> str:

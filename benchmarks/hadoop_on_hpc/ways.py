@@ -60,7 +60,7 @@ def lacks(*needs: str) -> str:
     )
 
 
-class _Client:
+class _Client(Ready):
     """Dask's tasks through a pilot's client: data in place are futures."""
 
     def __init__(self, pilot: Pilot) -> None:
@@ -84,7 +84,7 @@ class _Client:
         return float(self._client.submit(time.time, pure=False).result(timeout=PATIENCE_S)) - begun
 
 
-class Dask:
+class Dask(Way):
     """What every pilot has."""
 
     name, title, needs = "dask", "Dask tasks", ()
@@ -95,7 +95,7 @@ class Dask:
         yield _Client(pilot)
 
 
-class _Ranks:
+class _Ranks(Ready):
     def __init__(self, pilot: Pilot) -> None:
         self._pilot = pilot
 
@@ -127,7 +127,7 @@ def _now(comm: Any) -> float:  # noqa: ARG001 - every rank gets one
     return time.time()
 
 
-class MPI:
+class MPI(Way):
     """``pilot.mpi``: each call starts its ranks."""
 
     name, title, needs = "mpi", "MPI ranks", ("mpi4py",)
@@ -138,7 +138,7 @@ class MPI:
         yield _Ranks(pilot)
 
 
-class _Session:
+class _Session(Ready):
     def __init__(self, session: Any) -> None:
         self._context = session.sparkContext
 
@@ -161,7 +161,7 @@ class _Session:
         return float(self._context.parallelize([0], 1).map(lambda _: time.time()).collect()[0]) - begun
 
 
-class Spark:
+class Spark(Way):
     """Spark, standalone, on the pilot's nodes."""
 
     name, title, needs = "spark", "Spark tasks", ("engine spark", "pyspark")
@@ -175,7 +175,7 @@ class Spark:
             yield _Session(session)
 
 
-class _Objects:
+class _Objects(Ready):
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         self._partial, self._moved = ray.remote(partial), ray.remote(_moved_by_ray)
@@ -206,7 +206,7 @@ def _clock() -> float:
     return time.time()
 
 
-class Ray:
+class Ray(Way):
     """Ray on the pilot's nodes."""
 
     name, title, needs = "ray", "Ray tasks", ("engine ray", "ray")
@@ -233,7 +233,7 @@ class _Containers(_Client):
         return float((said.launched - said.submitted).total_seconds())
 
 
-class YARN:
+class YARN(Way):
     """YARN on the pilot's nodes, and a second pilot in its containers: Mode I and Mode II of the paper in one."""
 
     name, title, needs = "yarn", "Dask tasks in YARN containers", ("engine yarn", "jpype")
