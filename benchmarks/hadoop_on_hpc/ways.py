@@ -215,7 +215,11 @@ class Ray(Way):
     def started(self, pilot: Pilot) -> Iterator[Ready]:
         """A head, other nodes, and this process as a driver."""
         with _service(pilot, "ray", len(pilot.nodes)) as service:
-            yield _Objects(service.client())
+            ray = service.client()
+            try:
+                yield _Objects(ray)
+            finally:
+                ray.shutdown()
 
 
 class _Containers(_Client):
