@@ -44,9 +44,9 @@ def _oracle() -> list[Row]:
 
 
 def of_way(way: Measured) -> list[Row]:
-    """A way's rows; one that says why when it can't be had."""
+    """A way's rows; one that says why when it can't be had, and does not hold when it should have been."""
     if way.reason:
-        return [Row(f"{way.title}: {way.reason}", None, None, None, None, True)]
+        return [Row(f"{way.title}: {way.reason}", None, None, None, None, not way.broken)]
     found = [
         _seconds(f"{way.title}: start-up on a ready pilot (s)", way.start_up, published.engine_set_up(way.name)),
         _seconds(f"{way.title}: from asking for a unit to its running (s)", way.unit, published.units(way.name)),
@@ -71,7 +71,7 @@ def of_engines(found: Sequence[StartUp]) -> list[Row]:
     told = []
     for each in found:
         if each.reason:
-            told.append(Row(f"{each.title}: {each.reason}", None, None, None, None, True))
+            told.append(Row(f"{each.title}: {each.reason}", None, None, None, None, not each.broken))
             continue
         told += [
             _seconds(f"{each.title}: one node serves (s)", each.started, published.started(each.engine)),

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.hadoop_on_hpc.kmeans import ITERATIONS, PROBLEMS, Problem, Solved, bare, make, of_scikit_learn, split
 from benchmarks.hadoop_on_hpc.ways import PATIENCE_S, WAYS, Ready, Way, lacks
-from pilothouse.errors import InvalidInput, Refused, Unavailable
+from pilothouse.errors import InvalidInput, PilothouseError, Refused, Unavailable
 
 if TYPE_CHECKING:
     import xarray
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pilothouse import Pilot
 
 NODES = 2
+#: Errors of what is not installed, or must not be on this host; others are failures.
+ABSENT = (InvalidInput, Refused, Unavailable)
 #: A first problem: after it, every worker has loaded what it needs.
 WARMING = Problem(1_000, 10)
 
@@ -56,6 +58,8 @@ class Measured(NamedTuple):
 
     Attributes
     ----------
+    broken
+        What should have started did not.
     pilot
         Seconds from asking for the pilot to its nodes' being there.
     start_up
@@ -73,6 +77,7 @@ class Measured(NamedTuple):
     start_up: float = float("nan")
     unit: float = float("nan")
     cases: Mapping[Problem, Case] = MappingProxyType({})
+    broken: bool = False
 
 
 @contextlib.contextmanager
@@ -99,8 +104,8 @@ def measure(
         begun = perf_counter()
         try:
             ready = stack.enter_context(way.started(pilot))
-        except (InvalidInput, Refused, Unavailable) as error:
-            return Measured(way.name, way.title, _first(error))
+        except PilothouseError as error:
+            return Measured(way.name, way.title, _first(error), broken=not isinstance(error, ABSENT))
         ready.unit()
         start_up = perf_counter() - begun
         unit = statistics.median(ready.unit() for _ in range(units))
@@ -184,6 +189,7 @@ class StartUp(NamedTuple):
     reason: str = ""
     started: float = float("nan")
     extended: float = float("nan")
+    broken: bool = False
 
 
 def start_ups(engines: Sequence[str] = ("dask", "kafka", "spark"), repeats: int = 3) -> list[StartUp]:
@@ -198,8 +204,9 @@ def start_ups(engines: Sequence[str] = ("dask", "kafka", "spark"), repeats: int 
                 continue
             try:
                 pairs = [_dask() if engine == "dask" else _engine(pilot, engine) for _ in range(repeats)]
-            except (InvalidInput, Refused, Unavailable) as error:
-                found.append(StartUp(engine, _title(engine), _first(error)))
+            except PilothouseError as error:
+                broken = not isinstance(error, ABSENT)
+                found.append(StartUp(engine, _title(engine), _first(error), broken=broken))
                 continue
             started, extended = (statistics.median(column) for column in zip(*pairs, strict=True))
             found.append(StartUp(engine, _title(engine), "", started, extended))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.hadoop_on_hpc import of_engines, of_way, published
 from benchmarks.hadoop_on_hpc.kmeans import PROBLEMS, Problem, bare, make, moved, of_scikit_learn, partial, split
-from benchmarks.hadoop_on_hpc.measuring import Case, Measured, StartUp, dataset
+from benchmarks.hadoop_on_hpc.measuring import Case, Measured, StartUp, dataset, measure
+from benchmarks.hadoop_on_hpc.ways import Way
 from benchmarks.rows import Row, table, within
+from pilothouse.errors import Failed, Refused
 
 SMALL = Problem(3_000, 40)
 
@@ -62,6 +68,33 @@ def test_what_can_t_be_had_is_a_row_that_says_so_and_no_number() -> None:
     (row,) = of_engines([StartUp("spark", "spark", "engine spark is not installed")])
     assert row.ours is None
     assert row.holds
+
+
+def test_what_should_have_started_and_did_not_is_no_row_that_holds() -> None:
+    for (row,) in (
+        of_way(Measured("ray", "Ray tasks", "it ended with code 1", broken=True)),
+        of_engines([StartUp("spark", "Apache Spark", "it ended with code 1", broken=True)]),
+    ):
+        assert row.ours is None
+        assert not row.holds
+
+
+class _Never(Way):
+    name, title, needs = "never", "A way that ends", ()
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    @contextmanager
+    def started(self, pilot: Any) -> Iterator[Any]:
+        raise self._error
+        yield pilot
+
+
+@pytest.mark.parametrize(("error", "broken"), [(Refused("others are here"), False), (Failed("it ended"), True)])
+def test_a_refusal_is_no_failure_and_a_failure_ends_no_benchmark(error: Exception, broken: bool) -> None:
+    found = measure(None, _Never(error))  # type: ignore[arg-type]
+    assert (found.reason, found.broken) == (str(error), broken)
 
 
 def test_figures_of_a_way_become_rows_and_what_was_published_is_no_bound() -> None:
