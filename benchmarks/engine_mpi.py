@@ -12,6 +12,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.rows import Row, compare, missing, within
 
@@ -23,15 +24,8 @@ def rows() -> list[Row]:
     """Measure."""
     if not find_spec("mpi4py"):
         return [missing("MPI", "mpi4py")]
-    before = os.environ.get("PILOTHOUSE_HOME")
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home:
-        os.environ["PILOTHOUSE_HOME"] = home
-        try:
-            return _rows()
-        finally:
-            os.environ.pop("PILOTHOUSE_HOME")
-            if before is not None:
-                os.environ["PILOTHOUSE_HOME"] = before
+    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home, mock.patch.dict(os.environ, PILOTHOUSE_HOME=home):
+        return _rows()
 
 
 def _rows() -> list[Row]:

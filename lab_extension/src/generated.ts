@@ -413,6 +413,8 @@ export interface components {
             readonly scratch: string;
             /** @description interpreter on the nodes; the one in use where empty */
             readonly python: string;
+            /** @description for yarn: folder of Hadoop's configuration; $HADOOP_CONF_DIR where empty */
+            readonly conf_dir: string;
             /** @description what starts MPI ranks, such as 'mpiexec'; found where empty */
             readonly launcher: string;
             /**

@@ -14,7 +14,13 @@ __all__ = ["engines", "fetch"]
 _MODULES = {"engines": "listing", "fetch": "fetching"}
 
 
+#: Rooms with something for users.
+_ROOMS = {"kafka"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"pilothouse.engines.{name}")
     if name in _MODULES:
         return getattr(importlib.import_module(f"pilothouse.engines.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'pilothouse.engines' has no attribute {name!r}")

@@ -255,12 +255,13 @@ class _Service:
                 if not chosen:
                     raise Unavailable("no member serves at the moment")
                 self.context.event(f"{hook} begins", member=chosen[0].number, **arguments)
-                await chosen[0].do(hook, self.roster.told, **arguments)
+                roles: Mapping[str, str] | None = await chosen[0].do(hook, self.roster.told, **arguments)
             except PilothouseError as error:
                 self.book.trouble = f"{hook}: {error}"
                 self.context.event(f"{hook} failed", member=chosen[0].number if chosen else 0, reason=str(error))
                 return False
             else:
+                self.roster.take_roles(roles or {})
                 self.context.event(f"{hook} done", **arguments)
                 return True
             finally:
@@ -278,7 +279,7 @@ class _Service:
         member.facts.state = "leaving"
         self._wake.set()
         await self._until(lambda: len(roster.serving) >= self.book.wanted or not roster.can_come, seconds * TAKE_OVER)
-        if what := self.engine.loses(member.facts.role, self.roster.others(member)):
+        if what := self.engine.can_not_hand_over(member.facts.role, self.roster.others(member)):
             self.context.event("goes with its node", member=member.number, node=node, lost=what)
             await member.end()
             self.roster.gone(member)

@@ -36,7 +36,10 @@ def fetch(*names: str, folder: str | Path | None = None) -> None:
     >>> ph.engines.fetch("kafka")  # doctest: +SKIP
     kafka 4.4.0: 45 jars, 44.6 MB, are fetched into ...
     """
-    wanted = dict.fromkeys(part for name in names for part in jars_of(name))
+    needed = {name: jars_of(name) for name in names}
+    for name in [name for name, jars in needed.items() if not jars]:
+        _say(f"{name} needs no jars")
+    wanted = dict.fromkeys(software for jars in needed.values() for software in jars)
     for software in wanted:
         lock(software)  # all names are known before anything is fetched
     for software in wanted:

@@ -11,10 +11,9 @@ from typing import Any
 from pilothouse.engines.jvm.jars import found
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.jvm.lock import lock
+from pilothouse.engines.loading import GROUP
 from pilothouse.errors import PilothouseError
 from pilothouse.tables import html_table, text_table
-
-GROUP = "pilothouse.engines"
 
 
 @dataclass(frozen=True)

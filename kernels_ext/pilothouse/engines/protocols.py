@@ -120,6 +120,7 @@ class Member:
 
     Hooks are called one after the other, in a thread. What they raise is told; :meth:`start` failing ends the member.
     The others are called by the supervisor when members come and go, and do nothing where they are not overridden.
+    Those that are called on a member that stays return the roles that have changed by it, by number, if any have.
     """
 
     def start(self) -> None:
@@ -130,10 +131,10 @@ class Member:
         """
         raise NotImplementedError
 
-    def admit(self, numbers: Sequence[int]) -> None:
+    def admit(self, numbers: Sequence[int]) -> Mapping[int, str] | None:
         """Called on a member that was there before: others have come. Give them their share."""
 
-    def release(self, number: int, seconds: float) -> None:
+    def release(self, number: int, seconds: float) -> Mapping[int, str] | None:
         """Called on a member that stays: move what `number` has, which goes in a planned way, within so many seconds.
 
         Raises
@@ -145,10 +146,10 @@ class Member:
     def leave(self, seconds: float) -> None:
         """Called on the member that goes, after :meth:`release`: move what it has, within so many seconds."""
 
-    def forget(self, numbers: Sequence[int]) -> None:
+    def forget(self, numbers: Sequence[int]) -> Mapping[int, str] | None:
         """Called on a member that stays: these have gone, in a planned way."""
 
-    def lost(self, numbers: Sequence[int]) -> None:
+    def lost(self, numbers: Sequence[int]) -> Mapping[int, str] | None:
         """Called on a member that stays: these have gone with their nodes; make good what they had, if that goes."""
 
     def metrics(self) -> Mapping[str, float]:
@@ -222,10 +223,17 @@ class Engine(ABC):
     def loses(self, role: str, others: Sequence[str]) -> str:  # noqa: ARG002 - as above
         """What the service loses for good when a member of this role goes and the `others` stay; empty: it goes on.
 
-        Of several, those whose going loses nothing go first. What it loses ends a service when the node was lost, is
-        refused as a shrink, and is told when the node goes in a planned way.
+        What it loses ends a service whose node was lost.
         """
         return ""
+
+    def can_not_hand_over(self, role: str, others: Sequence[str]) -> str:
+        """What is lost for good although it goes in a planned way: as :meth:`loses`, where that is not overridden.
+
+        Of several, those with whom nothing is lost go first. What is lost is refused as a shrink, and told, as the end
+        of the service, when the node goes.
+        """
+        return self.loses(role, others)
 
     def address(self, members: Sequence[Mapping[str, Any]]) -> str:
         """Where clients find the service, from what the members that serve have published; empty while they can't."""

@@ -106,6 +106,12 @@ class Roster:
             self.newcomers.remove(member.number)
         self._changed()
 
+    def take_roles(self, roles: Mapping[str, str]) -> None:
+        """These have other roles now, by number as JSON has it."""
+        for number, role in roles.items():
+            if int(number) in self.members:
+                self.members[int(number)].facts.role = role
+
     def others(self, member: Held) -> list[str]:
         """The roles of those that stay beside this one."""
         return [each.facts.role for each in self.staying if each is not member]
@@ -121,10 +127,10 @@ class Roster:
         chosen: list[Held] = []
         for member in sorted(self.staying, key=lambda each: (each.serves, -each.number)):
             others = [each.facts.role for each in self.staying if each is not member and each not in chosen]
-            if len(chosen) < n and not self._engine.loses(member.facts.role, others):
+            if len(chosen) < n and not self._engine.can_not_hand_over(member.facts.role, others):
                 chosen.append(member)
         if len(chosen) < n:
             first = next(member for member in self.staying if member not in chosen)
-            what = self._engine.loses(first.facts.role, [])
+            what = self._engine.can_not_hand_over(first.facts.role, [])
             raise Conflict(f"n={n}: {len(chosen)} nodes can go, for with {first.facts.node} would go {what}", field="n")
         return chosen

@@ -53,6 +53,12 @@ def test_a_cluster_object_brings_its_address(cluster: Any) -> None:
         assert "dask" not in [each.name for each in pilots()]
 
 
+def test_its_executor_has_its_workers_call(cluster: Any) -> None:
+    with ph.attach_dask(cluster) as pilot, pilot.executor() as executor:
+        assert list(executor.map(pow, range(4), [2] * 4, chunksize=3)) == [0, 1, 4, 9]
+        assert pilot.companion is None, "nothing was started for it"
+
+
 def test_what_it_can_not_do_says_why(cluster: Any) -> None:
     with ph.attach_dask(cluster) as pilot:
         for name in ("scale", "extend", "shrink", "adapt", "renew"):

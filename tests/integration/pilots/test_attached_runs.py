@@ -66,6 +66,7 @@ def left_of(names: list[str]) -> list[psutil.Process]:
 def test_executables_streams_and_analyses_run_beside_its_workers(attached: AttachedPilot, cluster: Any) -> None:
     task = attached.execute(["sh", "-c", "echo on $PILOTHOUSE_PILOT"], cores=2)
     assert "theirs" in task.wait(timeout=60).logs()
+    assert attached.mpi(lambda comm: comm.allreduce(1), ranks=2).result(timeout=60) == [2, 2]
     many = attached.map_execute(["echo", "{word}"], [{"word": word} for word in "abc"])
     assert many.wait(timeout=60).state == "finished"
     stream = ph.streams.run(rate=None, messages=20, points=50, pilot=attached)
@@ -76,7 +77,7 @@ def test_executables_streams_and_analyses_run_beside_its_workers(attached: Attac
     assert attached.run_cell("6 * 7") == 42
 
     eventually(lambda: len(running(attached)) == 2, "a node beside each worker")
-    assert {run.name for run in attached.runs()} == {task.name, many.name, stream.name, "psa-1"}
+    assert {run.name for run in attached.runs()} == {task.name, "mpi-1", many.name, stream.name, "psa-1"}
     assert [node.cores for node in running(attached)] == [2, 2]
     assert attached.client().submit(sum, [1, 2]).result(timeout=30) == 3, "its client is the cluster's own"
     limits = attached.companion.client().run(lambda dask_worker: dask_worker.memory_manager.memory_limit)

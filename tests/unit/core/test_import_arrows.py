@@ -58,6 +58,7 @@ ROOMS = {
 FILES: dict[str, set[str]] = {
     "pilothouse": {"engines", "pilots", "runs", "magics", "room"},  # the public names
     "pilothouse.__main__": {"cli"},
+    "pilothouse.engines.hadoop.queue": {"pilots.queues"},  # a queue, by its entry point; Java's bridges are in engines
     "pilothouse.magics.completion": {"state", "pilots.queues"},  # names are completed from files alone
 }
 #: Imports that lead up by their nature: IPython calls the package to load the magics.
@@ -71,7 +72,8 @@ DOORS = {
     "confluent_kafka": {"engines/kafka/clients.py", "engines/kafka/member.py"},
     "kafka": {"engines/kafka/administration.py"},
     "mpi4py": {"tasks/ranks/rank.py"},
-    "parsl": {"engines/executors/parsl.py"},
+    "jpype": {"engines/hadoop/master.py"},
+    "parsl": {"engines/executors/parsl.py", "engines/executors/provider.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 

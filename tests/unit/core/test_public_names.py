@@ -103,7 +103,7 @@ def test_every_public_method_of_a_handle_is_explained() -> None:
 
 
 #: Modules that want a package which only tests of engines have.
-WANTS = {"pilothouse.engines.executors.parsl": "parsl"}
+WANTS = {"pilothouse.engines.executors.parsl": "parsl", "pilothouse.engines.executors.provider": "parsl"}
 
 
 def _modules() -> list[str]:

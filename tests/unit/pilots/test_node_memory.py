@@ -24,6 +24,7 @@ def group(mount: Path, path: str, file: str, limit: str) -> None:
     ("variables", "size"),
     [
         ({"SLURM_MEM_PER_NODE": "900"}, 900 * MIB),
+        ({"PILOTHOUSE_NODE_MEMORY": str(900 * MIB)}, 900 * MIB),  # where a batch system has no variable for it
         ({"SLURM_MEM_PER_CPU": "100", "SLURM_CPUS_ON_NODE": "4"}, 400 * MIB),
         ({"SLURM_MEM_PER_NODE": "0"}, None),  # all that the host has
         ({"SLURM_MEM_PER_CPU": "100"}, None),

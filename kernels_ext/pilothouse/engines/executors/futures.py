@@ -83,7 +83,7 @@ class Executor(concurrent.futures.Executor):
             futures = self._send(fn, arguments)
         else:
             chunks = [arguments[at : at + chunksize] for at in range(0, len(arguments), chunksize)]
-            futures = self._send(functools.partial(_several, fn), [(chunk,) for chunk in chunks])
+            futures = self._send(_several(fn), [(chunk,) for chunk in chunks])
         found = _in_order(futures, deadline)
         return found if chunksize == 1 else itertools.chain.from_iterable(found)
 
@@ -127,7 +127,7 @@ class Executor(concurrent.futures.Executor):
             futures: list[concurrent.futures.Future[Any]] = [concurrent.futures.Future() for _ in arguments]
             name = getattr(getattr(fn, "func", fn), "__name__", type(fn).__name__)
             calls = client.map(
-                functools.partial(_call, self._topic, fn), numbers, arguments,
+                _told(self._topic, fn), numbers, arguments,
                 key=[f"{name}-{self._topic}-{number}" for number in numbers],  # two equal calls are two
                 pure=False, retries=self._retries, priority=priority,
             )  # fmt: skip
@@ -220,16 +220,23 @@ class Executor(concurrent.futures.Executor):
         )
 
 
-def _call(topic: str, fn: Callable[..., Any], number: int, arguments: tuple[Any, ...]) -> Any:
-    """On a node."""
-    from distributed import get_worker
+def _told(topic: str, fn: Callable[..., Any]) -> Callable[[int, tuple[Any, ...]], Any]:
+    """What a node calls. It goes there with its code: workers of a cluster of somebody else may have no Pilothouse."""
 
-    get_worker().log_event(topic, number)
-    return fn(*arguments)
+    def call(number: int, arguments: tuple[Any, ...]) -> Any:
+        from distributed import get_worker
+
+        get_worker().log_event(topic, number)
+        return fn(*arguments)
+
+    return call
 
 
-def _several(fn: Callable[..., Any], chunk: Sequence[tuple[Any, ...]]) -> list[Any]:
-    return [fn(*arguments) for arguments in chunk]
+def _several(fn: Callable[..., Any]) -> Callable[[Sequence[tuple[Any, ...]]], list[Any]]:
+    def several(chunk: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return [fn(*arguments) for arguments in chunk]
+
+    return several
 
 
 def _set(future: concurrent.futures.Future[Any], value: Any, error: BaseException | None) -> None:

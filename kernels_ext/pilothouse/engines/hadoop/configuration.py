@@ -8,10 +8,15 @@ from xml.sax.saxutils import escape
 
 from pilothouse.state import make_private, write_atomic
 
-#: What daemons log goes to where they print: their log is the place's. The native library is not in the jars.
+#: What daemons log goes to where they print: their log is the place's. The native library is not in the jars;
+#: a DataNode tells of each of a thousand folders that it makes, and all tell of each look at their figures.
 LOG4J = """\
 log4j.rootLogger=INFO,console
 log4j.logger.org.apache.hadoop.util.NativeCodeLoader=ERROR
+log4j.logger.org.apache.hadoop.security.authentication.server.AuthenticationFilter=ERROR
+log4j.logger.org.apache.hadoop.hdfs.server.datanode.fsdataset=WARN
+log4j.logger.BlockStateChange=WARN
+log4j.logger.http.requests=WARN
 log4j.appender.console=org.apache.log4j.ConsoleAppender
 log4j.appender.console.target=System.err
 log4j.appender.console.layout=org.apache.log4j.PatternLayout

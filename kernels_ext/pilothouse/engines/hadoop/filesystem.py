@@ -1,4 +1,4 @@
-"""HDFS as fsspec has it, with whole files in one stream.
+"""HDFS as fsspec has it, with whole files in one stream, and going on where a DataNode has just gone.
 
 fsspec's own writes a file in pieces, each of which opens a new pipeline of DataNodes: less than half as fast.
 """
@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import requests
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.webhdfs import WebHDFS
+from fsspec.spec import AbstractBufferedFile
 from requests.adapters import HTTPAdapter
+
+from pilothouse.engines.hadoop import namenode
 
 #: Bytes that are handed to, or taken from, the system at once.
 PIECE = 1 << 20
 #: Bytes of a block of a file that is written through ``open``.
 BLOCK = 64 << 20
+#: Seconds that a DataNode may take to be reached, or to take the next piece, before another is asked for.
+PATIENCE_S = 30.0
+_BYTES = {"Content-Type": "application/octet-stream"}
 
 
 class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
@@ -37,13 +44,12 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
         if os.path.isdir(lpath):
             self.makedirs(rpath, exist_ok=True)
             return
-        with open(lpath, "rb") as file:
-            callback.set_size(os.fstat(file.fileno()).st_size)
-            self._write(rpath, file if callback is DEFAULT_CALLBACK else _told(file, callback))
+        callback.set_size(os.stat(lpath).st_size)
+        self._write(rpath, lambda: _told(lpath, callback))
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         """Write `value` as a file."""
-        self._write(path, value, overwrite=mode != "create")
+        self._write(path, lambda: _pieces(value), overwrite=mode != "create")
 
     def get_file(
         self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, outfile: IO[bytes] | None = None, **_: Any
@@ -69,40 +75,82 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
         with self._stream(path, **within) as answer:
             return b"".join(answer.iter_content(PIECE))
 
-    def _write(self, path: str, data: Any, *, overwrite: bool = True) -> None:
-        """Write a file in one stream.
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode != "rb":
+            return super()._open(path, mode, **options)
+        return _Reader(self, path, mode, block_size=options.get("block_size") or self.blocksize)
+
+    def _write(self, path: str, data: Callable[[], Any], *, overwrite: bool = True) -> None:
+        """Write what `data` gives as a file, in one stream.
 
         Raises
         ------
         OSError
             The DataNode could not: its words.
         """
-        asked = self._call("CREATE", "PUT", path, redirect=False, overwrite=str(overwrite).lower())
-        answer = self.session.put(
-            self._apply_proxy(asked.headers["Location"]),
-            data=data,
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        _check(answer, path)
+        with self._at_a_datanode("CREATE", "PUT", path, data, overwrite=str(overwrite).lower()):
+            pass
 
     def _stream(self, path: str, **within: Any) -> requests.Response:
-        asked = self._call("OPEN", path=path, redirect=False, **within)
-        answer = self.session.get(self._apply_proxy(asked.headers["Location"]), stream=True)
-        _check(answer, path)
-        return answer
+        return self._at_a_datanode("OPEN", "GET", path, lambda: None, **within)
+
+    def _at_a_datanode(
+        self, what: str, method: str, path: str, data: Callable[[], Any], **options: Any
+    ) -> requests.Response:
+        """Do something at the DataNode that the NameNode names; at another one where that has just gone."""
+        gone: list[str] = []
+        trouble: requests.ConnectionError | None = None
+        while True:
+            try:
+                asked = self._call(what, method, path, redirect=False, excludedatanodes=",".join(gone), **options)
+            except RuntimeError:  # there is no other
+                if trouble is None:
+                    raise
+                raise trouble from None
+            where = self._apply_proxy(asked.headers["Location"])
+            try:
+                answer: requests.Response = self.session.request(
+                    method, where, data=data(), headers=_BYTES, stream=True, timeout=(PATIENCE_S, None)
+                )
+            except requests.ConnectionError as error:
+                known = namenode.datanodes(urlsplit(self.url).netloc).values()
+                at = next((node.address for node in known if node.web == urlsplit(where).netloc), None)
+                if at is None or at in gone:
+                    raise
+                gone.append(at)
+                trouble = error
+            else:
+                _check(answer, path)
+                return answer
+
+
+class _Reader(AbstractBufferedFile):  # type: ignore[misc] # as above
+    """A file that is read piece by piece."""
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self.fs.cat_file(self.path, start, end)  # type: ignore[no-any-return]
 
 
 class _LargePieces(HTTPAdapter):
     """What is sent goes in larger pieces than the 16 KiB that are usual."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, blocksize=PIECE)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, **options, blocksize=PIECE)
 
 
-def _told(file: IO[bytes], callback: Callback) -> Iterator[bytes]:
-    while piece := file.read(PIECE):
-        yield piece
-        callback.relative_update(len(piece))
+def _told(path: str, callback: Callback) -> Iterator[bytes]:
+    """The bytes of a file; `callback` is told how far it is."""
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+            callback.relative_update(len(piece))
+
+
+def _pieces(value: bytes) -> Iterator[memoryview]:
+    """What is in memory, in pieces: the time that a piece may take is for the whole of what is handed over at once."""
+    whole = memoryview(value).cast("B")
+    for start in range(0, len(whole), PIECE):
+        yield whole[start : start + PIECE]
 
 
 def _check(answer: requests.Response, path: str) -> None:

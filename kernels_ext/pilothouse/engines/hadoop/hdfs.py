@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pilothouse.engines.hadoop.hdfs_roles import DATANODE, NAMENODE
 from pilothouse.engines.protocols import Engine
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from pilothouse.engines.service import Service
     from pilothouse.engines.settings import Settings
     from pilothouse.registry.records import PilotRecord
-
-#: Roles: the first has a DataNode too.
-NAMENODE, DATANODE = "namenode", "datanode"
 
 
 class HDFS(Engine):

@@ -13,7 +13,7 @@ from typing import Any
 
 from pilothouse.engines.hadoop import namenode, storage
 from pilothouse.engines.hadoop.configuration import write, write_logging
-from pilothouse.engines.hadoop.hdfs import NAMENODE
+from pilothouse.engines.hadoop.hdfs_roles import NAMENODE
 from pilothouse.engines.hadoop.program import Programs
 from pilothouse.engines.hadoop.webhdfs import WebHDFS
 from pilothouse.engines.protocols import Member, Place
@@ -79,7 +79,9 @@ class HDFSMember(Member):
             self._start_namenode()
         else:
             self._configure(self.configuration, str(self.facts["address"]), storage.given_out(self.place.members))
-        self.place.daemon("datanode", self._command("hdfs.server.datanode.DataNode"), env=self.programs.environment)
+        self._datanode = self.place.daemon(
+            "datanode", self._command("hdfs.server.datanode.DataNode"), env=self.programs.environment
+        )
         if self.is_first:
             self._namenode_daemon()
             self.place.until(self._operational, "the NameNode did not begin to serve", READY_S)
@@ -173,12 +175,15 @@ class HDFSMember(Member):
             "dfs.hosts.exclude": self.excluded,
             # A node that says nothing for 20 s is lost (2 x 5 s + 10 heartbeats): its blocks are copied again.
             "dfs.namenode.heartbeat.recheck-interval": 5000,
+            "dfs.namenode.stale.datanode.interval": 10000,
             # Nodes that leave are looked after each second, and their blocks are copied many at a time.
             "dfs.namenode.decommission.interval": 1,
             "dfs.namenode.redundancy.interval.seconds": 1,
             "dfs.namenode.replication.max-streams": 16,
             "dfs.namenode.replication.max-streams-hard-limit": 32,
             "dfs.namenode.replication.work.multiplier.per.iteration": 32,
+            # Of few nodes each is the busiest now and then: it is to take blocks all the same.
+            "dfs.namenode.redundancy.considerLoad": False,
         }
 
     def _command(self, main: str, *arguments: str, heap: int = 0) -> list[str]:
@@ -210,9 +215,9 @@ class HDFSMember(Member):
                     self._command(main, *arguments), env=self._environment, stdin=subprocess.DEVNULL, stdout=file,
                     stderr=file, timeout=seconds, check=True,
                 )  # fmt: skip
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        except subprocess.SubprocessError as error:
             how = (
-                f"ended with {error.returncode}"
+                f"ended with {getattr(error, 'returncode', 1)}"
                 if isinstance(error, subprocess.CalledProcessError)
                 else "took too long"
             )
@@ -237,8 +242,10 @@ class HDFSMember(Member):
         there = namenode.datanodes(self.web)
         if data not in there:
             return  # it never came, or is gone
-        self._have_fewer_copies(len(there) - 1)
-        self._exclude(self._excluded_now | {data})
+        addresses = {member.get("data") for member in self.place.members.values()} - {data}
+        staying = [node for node in there.values() if node.state == "In Service" and node.address in addresses]
+        self._exclude(data)
+        self._have_fewer_copies(len(staying))  # now: of each block, that of the node that leaves is the one too many
         total, deadline = there[data].blocks, time.monotonic() + seconds
         while True:
             seen = namenode.datanodes(self.web).get(data)
@@ -247,17 +254,13 @@ class HDFSMember(Member):
             waiting = int(namenode.system(self.web)["UnderReplicatedBlocks"])
             self.place.progress(max(total - waiting, 0), total, "blocks")
             if self.place.stopping or time.monotonic() > deadline:
-                self._exclude(self._excluded_now - {data})
+                self._exclude(but=data)
                 raise Failed(f"{waiting} blocks of {data} could not be copied within {seconds:g} s")
             time.sleep(LOOK_S)
 
     def leave(self, seconds: float) -> None:  # noqa: ARG002 - the NameNode has had its blocks copied
         """Its blocks are elsewhere: its part of a folder that stays goes with it."""
         self._leaves = True
-
-    def forget(self, numbers: Sequence[int]) -> None:  # noqa: ARG002 - those who left are known by their addresses
-        """Their addresses may be others' again. The NameNode reads that when it next reads who is to leave."""
-        self.excluded.write_text("")
 
     def lost(self, numbers: Sequence[int]) -> None:
         """Wait until what was on lost nodes has its copies again, as far as there are other copies and nodes.
@@ -291,13 +294,14 @@ class HDFSMember(Member):
             changed = WebHDFS(self.web, getpass.getuser()).limit_copies(nodes)
             self.place.event("fewer copies", copies=nodes, files=changed)
 
-    @property
-    def _excluded_now(self) -> set[str]:
-        return set(self.excluded.read_text().split())
+    def _exclude(self, *addresses: str, but: str = "") -> None:
+        """Tell the NameNode which DataNodes are to leave.
 
-    def _exclude(self, addresses: set[str]) -> None:
-        """Tell the NameNode which DataNodes are to leave."""
-        self.excluded.write_text("".join(f"{address}\n" for address in sorted(addresses)))
+        Those that have left stay among them as long as it takes them for alive: it would send readers there.
+        """
+        alive = namenode.datanodes(self.web).keys() | set(addresses)
+        excluded = ({*self.excluded.read_text().split(), *addresses} & alive) - {but}
+        self.excluded.write_text("".join(f"{address}\n" for address in sorted(excluded)))
         self._run("hdfs.tools.DFSAdmin", "-refreshNodes", seconds=ORDER_S)
 
     # ------------------------------------------------------------------ figures, end
@@ -325,6 +329,5 @@ class HDFSMember(Member):
         if self._leaves and self.keep is not None:
             parts = storage.given_out(self.place.members)
             folder = storage.blocks(self.place.scratch, self.keep, self.place.number, self.place.service, parts)
-            for daemon in getattr(self.place, "daemons", ()):
-                daemon.stop()  # it writes there
+            self._datanode.stop()  # it writes there
             shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,8 @@ class DataNode(NamedTuple):
 
     Attributes
     ----------
+    address, web
+        Where it is for data, and over HTTP: ``host:port``.
     state
         ``In Service``, ``Decommission In Progress`` or ``Decommissioned``.
     blocks
@@ -24,6 +26,7 @@ class DataNode(NamedTuple):
     """
 
     address: str
+    web: str
     state: str
     blocks: int
 
@@ -58,6 +61,6 @@ def datanodes(web: str) -> dict[str, DataNode]:
     """The DataNodes that are alive, by the address for data (``host:port``)."""
     live = json.loads(bean(web, "service=NameNode,name=NameNodeInfo")["LiveNodes"])
     return {
-        each["xferaddr"]: DataNode(each["xferaddr"], each["adminState"], int(each["numBlocks"]))
+        each["xferaddr"]: DataNode(each["xferaddr"], each["infoAddr"], each["adminState"], int(each["numBlocks"]))
         for each in live.values()
     }

@@ -47,7 +47,7 @@ class WebHDFS:
 
     def _ask(self, method: str, path: str, **what: Any) -> Any:
         query = urlencode({**what, "user.name": self._user})
-        request = urllib.request.Request(f"http://{self._web}/webhdfs/v1{quote(path)}?{query}", method=method)  # noqa: S310
+        request = urllib.request.Request(f"http://{self._web}/webhdfs/v1{quote(path)}?{query}", method=method)
         try:
             with _direct.open(request, timeout=PATIENCE_S) as answer:
                 text = answer.read()

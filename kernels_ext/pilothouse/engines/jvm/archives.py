@@ -7,6 +7,7 @@ program loads (``classes/``): so the program itself need not be run, nor ended i
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gzip
 import hashlib
@@ -49,6 +50,7 @@ class Archive:
                 told.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
         self.path = cache() / "archives" / f"{name}-{told.hexdigest()[:16]}.jsa"
         self._made: Path | None = None
+        self._under_way: tuple[subprocess.Popen[bytes], Path] | None = None
 
     @property
     def there(self) -> bool:
@@ -113,10 +115,22 @@ class Archive:
             made.unlink(missing_ok=True)
 
     def make_aside(self) -> threading.Thread:
-        """Make it in a thread, at the lowest priority: for the next start, where this one could not wait for it."""
+        """Make it in a thread, at the lowest priority: for the next start, where this one could not wait for it.
+
+        It is given up when this process ends before.
+        """
+        atexit.register(self._give_up)
         thread = threading.Thread(target=self._make_quietly, name=f"archive {self.name}", daemon=True)
         thread.start()
         return thread
+
+    def _give_up(self) -> None:
+        if self._under_way is not None:
+            process, made = self._under_way
+            process.kill()
+            process.wait()
+            for path in (made, made.with_suffix(".classes")):
+                path.unlink(missing_ok=True)
 
     def _make_quietly(self) -> None:
         with contextlib.suppress(OSError, subprocess.SubprocessError):  # a full disk: the next start takes longer
@@ -125,23 +139,24 @@ class Archive:
     def _dump(self, classes: Path, made: Path) -> bool:
         # Serial: archived objects can be used by all collectors then.
         return self._run(
-            "-Xshare:dump", "-XX:+UseSerialGC", "-Xmx512m", f"-XX:SharedClassListFile={classes}",
+            made, "-Xshare:dump", "-XX:+UseSerialGC", "-Xmx512m", f"-XX:SharedClassListFile={classes}",
             f"-XX:SharedArchiveFile={made}", "-cp", ":".join(map(str, self._classpath)),
         )  # fmt: skip
 
     def _usable(self, made: Path) -> bool:
         """Whether it is whole: a virtual machine that maps half of one does not start, but crashes."""
         return made.is_file() and self._run(
-            "-Xshare:on", "-XX:+VerifySharedSpaces", f"-XX:SharedArchiveFile={made}", "-cp",
+            made, "-Xshare:on", "-XX:+VerifySharedSpaces", f"-XX:SharedArchiveFile={made}", "-cp",
             ":".join(map(str, self._classpath)), "-version",
         )  # fmt: skip
 
-    def _run(self, *options: str) -> bool:
-        """Run a virtual machine at the lowest priority; whether it ended well."""
+    def _run(self, made: Path, *options: str) -> bool:
+        """Run a virtual machine for what is made, at the lowest priority; whether it ended well."""
         process = subprocess.Popen(
             [self._java.command, "-XX:-UsePerfData", "-XX:-CreateCoredumpOnCrash", "-XX:ErrorFile=/dev/null", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+        self._under_way = process, made
         try:
             with contextlib.suppress(psutil.Error):
                 psutil.Process(process.pid).nice(19)
@@ -149,7 +164,9 @@ class Archive:
                 process.wait(MAKING_S)
         finally:
             process.kill()
-        return process.wait() == 0
+        code = process.wait()
+        self._under_way = None
+        return code == 0
 
     def _aside(self) -> Path:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,12 +181,15 @@ class Archive:
             made.unlink(missing_ok=True)
             return False
         os.replace(made, self.path)
-        long_ago = time.time() - UNUSED_D * 86400
-        for other in [*self.path.parent.glob(f"{self.name}-*.jsa"), *self.path.parent.glob(f".{self.name}-*.making*")]:
-            with contextlib.suppress(OSError):
-                if other.stat().st_mtime < long_ago:
-                    other.unlink()
+        self._remove_older(f"{self.name}-*.jsa", UNUSED_D * 86_400.0)
+        self._remove_older(f".{self.name}-*", 2 * MAKING_S)  # of processes that were killed
         return True
+
+    def _remove_older(self, pattern: str, seconds: float) -> None:
+        for other in self.path.parent.glob(pattern):
+            with contextlib.suppress(OSError):
+                if other.stat().st_mtime < time.time() - seconds:
+                    other.unlink()
 
 
 def _listed(name: str) -> Path:

@@ -24,33 +24,33 @@ TOPIC, BROKER = 2, 4
 SET, UNSET = 0, 1
 #: Milliseconds for one request.
 REQUEST_MS = 10_000
-#: Seconds for Kafka to make its own topics.
-OWN_S = 20.0
+#: Seconds for Kafka to make its own topics, and until it is asked again.
+OWN_S, OWN_AGAIN_S = 20.0, 1.0
 #: Seconds between two tries.
 AGAIN_S = 0.1
 
 
-class AddRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class AddRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Have a controller vote."""
 
 
-class AddRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class AddRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Whether it does."""
 
 
-class RemoveRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class RemoveRaftVoterRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Have a controller not vote any more."""
 
 
-class RemoveRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class RemoveRaftVoterResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Whether it does not."""
 
 
-class UnregisterBrokerRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class UnregisterBrokerRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Forget a broker."""
 
 
-class UnregisterBrokerResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc]
+class UnregisterBrokerResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[call-arg,misc]
     """Whether it is forgotten."""
 
 
@@ -226,12 +226,18 @@ class Administration:
         It makes them with as many replicas as there were to be when a broker started; later there may be fewer brokers
         than that, and then it can't.
         """
-        deadline = time.monotonic() + OWN_S
+        kinds = {"__consumer_offsets": CoordinatorType.GROUP, "__transaction_state": CoordinatorType.TRANSACTION}
+        deadline, asked_at = time.monotonic() + OWN_S, 0.0
         while missing := set(names).difference(topic for topic, _ in self.partitions()):
-            for kind in (CoordinatorType.GROUP, CoordinatorType.TRANSACTION):
-                request = FindCoordinatorRequest(key_type=kind.value, coordinator_keys=["pilothouse"], min_version=4)
-                self.ask(lambda client, request=request: client.tell(request))  # type: ignore[misc]
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - asked_at > OWN_AGAIN_S:
+                asked_at = now
+                for name in sorted(missing):
+                    request = FindCoordinatorRequest(
+                        key_type=kinds[name].value, coordinator_keys=["pilothouse"], min_version=4
+                    )
+                    self.ask(lambda client, request=request: client.tell(request))  # type: ignore[misc]
+            if now > deadline:
                 raise Failed(f"Kafka has not made {', '.join(sorted(missing))} within {OWN_S:g} s")
             if not self.going_on():
                 raise Failed("interrupted")

@@ -133,7 +133,7 @@ def _pairs(brokers: Sequence[int], count: Callable[[int], int]) -> Iterator[tupl
 
 def _lead(target: Assignment, brokers: Sequence[int], only: set[tuple[str, int]] | None) -> None:
     """Have each broker be the preferred leader of as many partitions as the others, as far as its replicas allow."""
-    leads = Counter({broker: 0 for broker in brokers})
+    leads = Counter(dict.fromkeys(brokers, 0))
     leads.update(have[0] for have in target.values() if have)
     changed = True
     while changed:

@@ -23,6 +23,7 @@ CONNECTION: Mapping[str, Any] = {
     "reconnect.backoff.max.ms": 200,
     "socket.nagle.disable": True,
     "allow.auto.create.topics": False,
+    "log_level": 2,  # what fails is raised, or told to callbacks; that a broker was away for a moment is no news
 }
 #: Every message arrives once and in order, also while partitions move; batches as large as brokers take.
 PRODUCER: Mapping[str, Any] = {
@@ -87,7 +88,8 @@ def answered(make: Callable[[dict[str, Any]], C], settings: Mapping[str, Any], s
         if users is not None:
             users(error)
 
-    client = make({**settings, "error_cb": hear})
+    made = make({**settings, "error_cb": hear})
+    client: Any = made
     denied = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - their public names
     address, user = settings["bootstrap.servers"], settings.get("sasl.username", "")
     deadline = time.monotonic() + seconds
@@ -99,7 +101,7 @@ def answered(make: Callable[[dict[str, Any]], C], settings: Mapping[str, Any], s
             last = error.args[0]
         else:
             said.clear()
-            return client
+            return made
         client.poll(0)  # the reason of a refusal comes only this way, the call itself ends with a time-out
         if refused := [error for error in [*said, last] if error.code() in denied]:
             raise Refused(
@@ -114,7 +116,7 @@ def reached(configuration: Mapping[str, Any], seconds: float = ANSWER_S) -> tupl
     """An administrator's client that has been answered, and what it was told of the cluster; see :func:`answered`."""
     from confluent_kafka.admin import AdminClient
 
-    client = answered(AdminClient, {**configuration, "log_level": 0}, seconds)
+    client = answered(AdminClient, dict(configuration), seconds)
     return client, client.list_topics(timeout=seconds)
 
 
@@ -164,7 +166,7 @@ class Clients:
         from confluent_kafka import Producer
 
         largest = {"message.max.bytes": max(self.largest - 1024, 1000)}
-        return answered(Producer, dict(self.configuration) | PRODUCER | largest | _dotted(settings), ANSWER_S)
+        return answered(Producer, {**self.configuration, **PRODUCER, **largest, **_dotted(settings)}, ANSWER_S)
 
     def consumer(self, group: str, **settings: Any) -> Consumer:
         """A consumer of the group `group`, which begins with the oldest message; fetches large batches soon.
@@ -179,7 +181,7 @@ class Clients:
         from confluent_kafka import Consumer
 
         largest = {"fetch.message.max.bytes": self.largest, "receive.message.max.bytes": 2 * 67_108_864}
-        return Consumer(dict(self.configuration) | CONSUMER | {"group.id": group} | largest | _dotted(settings))
+        return Consumer({**self.configuration, **CONSUMER, "group.id": group, **largest, **_dotted(settings)})
 
     def topics(self) -> dict[str, int]:
         """The users' topics and how many partitions each has."""
@@ -228,7 +230,7 @@ def _led(metadata: ClusterMetadata, topic: str) -> bool:
 
 
 def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """librdkafka's own names; callbacks are the only ones with an underscore."""
+    """The names of librdkafka itself; callbacks are the only ones with an underscore."""
     return {name if name.endswith("_cb") else name.replace("_", "."): value for name, value in settings.items()}
 
 

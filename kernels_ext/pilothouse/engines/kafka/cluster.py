@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from pilothouse.engines.kafka import moving, quorum
-from pilothouse.engines.kafka.administration import BROKER, Administration, Partition, Voter
+from pilothouse.engines.kafka import administration, moving, quorum
+from pilothouse.engines.kafka.administration import Administration, Partition, Voter
 from pilothouse.engines.kafka.assignment import plan
+from pilothouse.engines.kafka.needs import BROKER, CONTROLLER
 from pilothouse.engines.kafka.properties import EARLY, INTERNAL, replicas
 from pilothouse.errors import Failed, InvalidInput
 
 if TYPE_CHECKING:
     from pilothouse.engines.protocols import Place
+
+#: Seconds for partitions of which nothing is left to be there again.
+EMPTY_S = 30.0
 
 
 class Cluster:
@@ -31,7 +36,9 @@ class Cluster:
     def __init__(self, place: Place, id_of: Callable[[int], int], but: Sequence[int] = ()) -> None:
         self._place, self._id_of = place, id_of
         servers = [
-            str(member["broker"]) for number, member in place.members.items() if "broker" in member and number not in but
+            str(member["broker"])
+            for number, member in place.members.items()
+            if "broker" in member and number not in but
         ]
         self._throttle: int | None = place.settings["throttle"]
         self.asked = Administration(servers, place.secrets["password"], lambda: not place.stopping)
@@ -90,22 +97,31 @@ class Cluster:
         self._moved(plan(_replicas(found), brokers, balance=False), seconds)
 
     def make_good(self, numbers: Sequence[int]) -> None:
-        """Have others copy what lost ones had. What nobody has a copy of is there again, empty, and told."""
+        """Have others copy what lost ones had. What nobody has all of is there again with less: that is told."""
         gone = {self._id_of(number) for number in numbers}
         moving.give_up(self.asked)
         self._tidy()
         brokers = [broker for broker in self.asked.brokers() if broker not in gone]
         found = self.asked.partitions()
         hit = {partition: what for partition, what in found.items() if gone.intersection(what.replicas)}
-        dead = [partition for partition, what in hit.items() if gone.issuperset(what.in_sync or what.replicas)]
+        dead = [p for p, what in hit.items() if what.leader < 0 or gone.issuperset(what.in_sync or what.replicas)]
         self._set_least_in_sync(len(brokers))
         target = plan(_replicas(found), brokers, balance=False)
         if dead:
-            self.asked.move({partition: target[partition] for partition in dead})
-            self.asked.elect(dead, unclean=True)
+            self._begin_empty({partition: target[partition] for partition in dead})
             names = sorted({topic for topic, _ in dead if topic not in INTERNAL})
             self._place.event("messages lost", partitions=len(dead), topics=names, brokers=sorted(gone))
         self._moved(target)
+
+    def _begin_empty(self, target: Mapping[tuple[str, int], list[int]]) -> None:
+        """Have partitions led by brokers that have nothing, or not all, of them: those that had are gone."""
+        self.asked.move(dict(target))
+        deadline = time.monotonic() + EMPTY_S
+        while left := [partition for partition in target if self.asked.partitions()[partition].leader < 0]:
+            if time.monotonic() > deadline or self._place.stopping:
+                raise Failed(f"{len(left)} partitions whose brokers are gone got no others")
+            self.asked.elect(left, unclean=True)
+            time.sleep(0.1)
 
     def _moved(self, target: Mapping[tuple[str, int], list[int]], seconds: float | None = None) -> dict[str, int]:
         moved = moving.carry_out(self.asked, dict(target), self._throttle, self._place.progress, seconds)
@@ -119,12 +135,12 @@ class Cluster:
     def _set_least_in_sync(self, brokers: int) -> None:
         """Acknowledged is what all replicas but one have: losing a broker stops nobody, and loses nothing."""
         factor = replicas(self._place.settings["replication"], brokers)
-        self.asked.configure({(BROKER, ""): {"min.insync.replicas": str(max(factor - 1, 1))}})
+        self.asked.configure({(administration.BROKER, ""): {"min.insync.replicas": str(max(factor - 1, 1))}})
 
     # ------------------------------------------------------------------ members
 
-    def settle_votes(self, *, without: Sequence[int] = (), gone: Sequence[int] = ()) -> None:
-        """Have the right controllers vote.
+    def settle_votes(self, *, without: Sequence[int] = (), gone: Sequence[int] = ()) -> dict[int, str]:
+        """Have the right controllers vote; the roles of those that stay, by member.
 
         Parameters
         ----------
@@ -141,9 +157,11 @@ class Cluster:
                 members[self._id_of(number)] = voter._replace(number=self._id_of(number))
         if not members:
             raise Failed("no other member is there that could be a controller")
-        quorum.settle(
+        voters = quorum.settle(
             self.asked, self._place.secrets["cluster"], members, gone=[self._id_of(number) for number in gone]
-        )  # fmt: skip
+        )
+        staying = [number for number in self._place.members if self._id_of(number) in members]
+        return {number: CONTROLLER if self._id_of(number) in voters else BROKER for number in staying}
 
     def forget(self, numbers: Sequence[int]) -> None:
         """Have the cluster forget these brokers."""

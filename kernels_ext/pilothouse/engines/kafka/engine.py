@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pilothouse.engines.kafka.needs import BESIDES, BROKER, CONTROLLER, LEAST_JAVA, too_large
 from pilothouse.engines.protocols import Engine
-from pilothouse.errors import InvalidInput, Unavailable
+from pilothouse.errors import Unavailable
 
 if TYPE_CHECKING:
     from pilothouse.engines.protocols import Member, Place
@@ -14,17 +15,15 @@ if TYPE_CHECKING:
     from pilothouse.engines.settings import Settings
     from pilothouse.registry.records import PilotRecord
 
-#: Bytes that a broker takes besides its heap: classes, threads, buffers.
-BESIDES = 192 << 20
-LEAST_JAVA = 17
-CONTROLLER, BROKER = "controller", "broker"
-
 
 class Kafka(Engine):
     """Apache Kafka 4 without ZooKeeper: each member is a broker, one or three of them vote on the metadata."""
 
     title: ClassVar[str] = "Apache Kafka"
     orders: ClassVar[frozenset[str]] = frozenset({"rebalance", "replicate"})
+    java: ClassVar[int] = LEAST_JAVA
+    jars: ClassVar[tuple[str, ...]] = ("kafka",)
+    packages: ClassVar[tuple[str, ...]] = ("confluent_kafka", "kafka")
 
     def settings(self) -> type[Settings]:
         """:class:`pilothouse.engines.kafka.settings.KafkaSettings`."""
@@ -41,7 +40,7 @@ class Kafka(Engine):
         from pilothouse.engines.kafka import kept
 
         values = settings.model_dump(mode="json")
-        lacking = [name for name in ("confluent_kafka", "kafka") if find_spec(name) is None]
+        lacking = [name for name in self.packages if find_spec(name) is None]
         if lacking:
             raise Unavailable(
                 f"{' and '.join(lacking)} not installed: `pip install 'pilothouse[kafka]'`", field="engine"
@@ -70,6 +69,10 @@ class Kafka(Engine):
             return ""
         return "the only controller, which knows what is where: all topics with their messages"
 
+    def can_not_hand_over(self, role: str, others: Sequence[str]) -> str:
+        """One that goes in a planned way has another one vote instead: each member can be a controller."""
+        return "" if others else self.loses(role, others)
+
     def first(self, role: str) -> bool:
         """Brokers begin when they know of a controller."""
         return role == CONTROLLER
@@ -89,11 +92,3 @@ class Kafka(Engine):
         from pilothouse.engines.kafka.service import KafkaService
 
         return KafkaService
-
-
-def too_large(heap: int, memory: int, where: str) -> InvalidInput:
-    """The error where a broker does not fit."""
-    return InvalidInput(
-        f"heap={heap >> 20} MiB: a broker needs {heap + BESIDES >> 20} MiB with it, and {where} has {memory >> 20} MiB",
-        field="heap",
-    )

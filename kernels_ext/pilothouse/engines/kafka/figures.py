@@ -29,6 +29,7 @@ class Figures:
         self._sizes: dict[str, int] = {}
         self._offsets: dict[str, int] = {}
         self._led: set[str] = set()
+        self._known: set[str] = set()
         self._written: tuple[int, int] = (0, 0)
         self._sums = {"bytes_in": 0.0, "bytes_out": 0.0, "messages_in": 0.0}
         self._begun = False
@@ -36,14 +37,18 @@ class Figures:
     def now(self, process: int) -> Mapping[str, float]:
         """The figures at this moment."""
         led: set[str] = set()
+        known: set[str] = set()
         partitions = under = 0
         for name, topic in self._client.list_topics(timeout=ANSWER_S).topics.items():
             for number, partition in topic.partitions.items():
+                known.add(f"{name}-{number}")
                 partitions += self._broker in partition.replicas
                 if partition.leader == self._broker:
                     led.add(f"{name}-{number}")
                     under += len(partition.isrs) < len(partition.replicas)
-        self._count(led, dict(self._logs()), self._high_watermarks(), (process, _written(process)))
+        counted = led & (self._led | known - self._known)  # what others led until now came here as a copy
+        self._led, self._known = led, known
+        self._count(counted, dict(self._logs()), self._high_watermarks(), (process, _written(process)))
         return {
             **self._sums,
             "partitions": float(partitions),
@@ -52,18 +57,15 @@ class Figures:
             "disk_used": float(sum(self._sizes.values())),
         }
 
-    def _count(
-        self, led: set[str], sizes: dict[str, int], offsets: dict[str, int], written: tuple[int, int]
-    ) -> None:
+    def _count(self, led: set[str], sizes: dict[str, int], offsets: dict[str, int], written: tuple[int, int]) -> None:
         """Add what has come since the last look; what retention removed meanwhile was not taken back."""
         if self._begun:
-            stays = led & self._led
-            self._sums["bytes_in"] += sum(max(sizes.get(p, 0) - self._sizes.get(p, 0), 0) for p in stays)
-            self._sums["messages_in"] += sum(max(offsets.get(p, 0) - self._offsets.get(p, 0), 0) for p in stays)
+            self._sums["bytes_in"] += sum(max(sizes.get(p, 0) - self._sizes.get(p, 0), 0) for p in led)
+            self._sums["messages_in"] += sum(max(offsets.get(p, 0) - self._offsets.get(p, 0), 0) for p in led)
             if written[0] == self._written[0]:  # of a process that was started again, nothing is known
                 logged = sum(max(size - self._sizes.get(p, 0), 0) for p, size in sizes.items())
                 self._sums["bytes_out"] += max(written[1] - self._written[1] - logged, 0)
-        self._led, self._sizes, self._offsets, self._written, self._begun = led, sizes, offsets, written, True
+        self._sizes, self._offsets, self._written, self._begun = sizes, offsets, written, True
 
     def _logs(self) -> Iterator[tuple[str, int]]:
         """Partitions and the bytes of their logs."""

@@ -17,7 +17,7 @@ PORTS = "ports.json"
 
 
 def secrets(keep: str | None) -> dict[str, str]:
-    """What a service begins with: new ones, or those of the cluster whose data is kept there, and which brokers that had.
+    """What a service begins with: new ones, or those of the cluster whose data is kept there, and its brokers.
 
     Not all of it is secret, but all members have to know it before any of them is there.
     """
@@ -57,7 +57,9 @@ def check(keep: str | None, nodes: int) -> None:
         raise InvalidInput(f"keep={keep!r}: not a folder", field="keep")
     there = ids(folder)
     if not there and any(folder.iterdir()) and not (folder / SECRETS).exists():
-        raise InvalidInput(f"keep={keep!r}: has files that are no Kafka's; name an empty folder, or a new one", field="keep")
+        raise InvalidInput(
+            f"keep={keep!r}: has files that are no Kafka's; name an empty folder, or a new one", field="keep"
+        )
     if there and nodes != len(there):
         raise InvalidInput(
             f"nodes={nodes}: {keep} has the data of {len(there)} brokers, each of which has to come back: "

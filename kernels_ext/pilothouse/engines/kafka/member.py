@@ -16,8 +16,8 @@ from pilothouse.engines.jvm.command import command
 from pilothouse.engines.jvm.jars import jars
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.kafka import kept, properties
-from pilothouse.engines.kafka.engine import BESIDES, CONTROLLER, LEAST_JAVA, too_large
 from pilothouse.engines.kafka.figures import Figures
+from pilothouse.engines.kafka.needs import BESIDES, CONTROLLER, LEAST_JAVA, too_large
 from pilothouse.engines.kafka.storage import Founder, format_folder, read_meta
 from pilothouse.engines.protocols import Member
 from pilothouse.errors import Failed
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 ANSWER_S, JOIN_S = 90.0, 60.0
 #: Seconds for a port to become free of one who was there before.
 PORT_S = 10.0
-#: Seconds from SIGTERM to SIGKILL where the data is kept: a clean end saves the next start a look through the logs.
+#: Seconds from SIGTERM to SIGKILL where the data stays: a clean end saves the next start a look through the logs.
 GRACE_S = 2.0
+#: The share of a leaver's time for its partitions; the rest is for votes.
+DRAIN = 0.8
 #: Bytes that a file system has to have free for a broker to begin.
 LEAST_DISK = 64 << 20
 
@@ -83,7 +85,7 @@ class Broker(Member):
                 options=["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
                 properties={"log4j2.configurationFile": str(self._logging), "java.io.tmpdir": str(self._temporary)},
             ),
-            grace=GRACE_S if self._keep else 0.0,
+            grace=GRACE_S,
         )  # fmt: skip
         self._client = self._answering(own)
         place.publish(directory=read_meta(own.data)["directory.id"])
@@ -117,7 +119,9 @@ class Broker(Member):
         data.mkdir(mode=0o700, exist_ok=True)
         free = shutil.disk_usage(data).free
         if free < LEAST_DISK and not read_meta(data):
-            raise Failed(f"{data} on {place.node}: {free >> 20} MiB are free, a broker needs {LEAST_DISK >> 20} to begin")
+            raise Failed(
+                f"{data} on {place.node}: {free >> 20} MiB are free, a broker needs {LEAST_DISK >> 20} to begin"
+            )
         return properties.Own(self._broker, place.host, chosen["broker"], chosen["controller"], data)
 
     def _format(self, own: properties.Own) -> None:
@@ -170,14 +174,15 @@ class Broker(Member):
         client = Producer(
             credentials(address, properties.USER, self._secrets["password"], "SCRAM-SHA-256", "SASL_PLAINTEXT")
             | {
-                "log_level": 0,
                 "enable.idempotence": True,  # asks for a producer's id: the first who does waits, and is not the user
                 "reconnect.backoff.max.ms": 50,
                 "topic.metadata.refresh.interval.ms": -1,
             }
         )
         self._place.until(
-            lambda: own.number in client.list_topics(timeout=1.0).brokers, f"the broker at {address} to answer", ANSWER_S
+            lambda: own.number in client.list_topics(timeout=1.0).brokers,
+            f"the broker at {address} to answer",
+            ANSWER_S,
         )
         return client
 
@@ -209,39 +214,44 @@ class Broker(Member):
 
     # ------------------------------------------------------------------ changes
 
-    def admit(self, numbers: Sequence[int]) -> None:
+    def admit(self, numbers: Sequence[int]) -> Mapping[int, str]:  # noqa: ARG002 - all brokers are looked at
         """Give new brokers their share of the partitions, and as many as there are now a copy of Kafka's own."""
         with self._cluster() as cluster:
             cluster.spread()
-            cluster.settle_votes()
+            return cluster.settle_votes()
 
-    def release(self, number: int, seconds: float) -> None:
-        """Move what a broker has to the others; if it votes, another one does first."""
+    def release(self, number: int, seconds: float) -> Mapping[int, str]:
+        """Move what a broker has to the others; if it votes, another one does instead, even if time was short."""
         with self._cluster(but=[number]) as cluster:
-            cluster.drain([number], seconds)
-            cluster.settle_votes(without=[number])
+            try:
+                cluster.drain([number], seconds * DRAIN)
+            finally:
+                roles = cluster.settle_votes(without=[number])
+            return roles
 
     def leave(self, seconds: float) -> None:
         """Move what has come since :meth:`release`."""
         self._leaving = True
         with self._cluster(but=[self._place.number]) as cluster:
-            cluster.drain([self._place.number], seconds)
+            cluster.drain([self._place.number], seconds * DRAIN)
 
-    def forget(self, numbers: Sequence[int]) -> None:
+    def forget(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Have the cluster forget brokers that have left."""
         with self._cluster() as cluster:
-            cluster.settle_votes(gone=numbers)
+            roles = cluster.settle_votes(gone=numbers)
             cluster.forget(numbers)
+            return roles
 
-    def lost(self, numbers: Sequence[int]) -> None:
+    def lost(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Give what lost brokers had to others, from the copies that there are, and forget them."""
         with self._cluster() as cluster:
-            cluster.settle_votes(gone=numbers)
+            roles = cluster.settle_votes(gone=numbers)
+            cluster.forget(numbers)  # others take over at once, without waiting for a sign of life
             cluster.make_good(numbers)
-            cluster.forget(numbers)
         if self._keep:
             for number in numbers:
                 kept.remove(self._keep, self.id_of(number))
+        return roles
 
     def do(self, what: str, **arguments: Any) -> Any:
         """``rebalance``, ``replicate``."""

@@ -121,9 +121,7 @@ def _bytes_to_come(
     if not any(comes.values()):
         return 0
     sizes = cluster.sizes(cluster.brokers())
-    return sum(
-        len(new) * sizes.get(before[partition].leader, {}).get(partition, 0) for partition, new in comes.items()
-    )
+    return sum(len(new) * sizes.get(before[partition].leader, {}).get(partition, 0) for partition, new in comes.items())
 
 
 def _wait(
@@ -136,7 +134,7 @@ def _wait(
 ) -> None:
     """Until no partition moves any more and each has the replicas that it is to have."""
     brokers = sorted(set().union(*comes.values()))
-    done, moved_at = -1, time.monotonic()
+    done, moved_at = (-1, 0), time.monotonic()
     while True:
         left = [partition for partition in cluster.moving() if partition in target]
         now = {} if left else cluster.partitions()
@@ -146,11 +144,9 @@ def _wait(
         come = 0
         if brokers:
             sizes = cluster.sizes(brokers)
-            come = sum(
-                sizes.get(broker, {}).get(partition, 0) for partition, new in comes.items() for broker in new
-            )
+            come = sum(sizes.get(broker, {}).get(partition, 0) for partition, new in comes.items() for broker in new)
         if (come, -len(left)) != done:
-            done, moved_at = (come, -len(left)), time.monotonic()  # type: ignore[assignment]
+            done, moved_at = (come, -len(left)), time.monotonic()
             progress(min(come, total), total, "bytes")
         elif time.monotonic() - moved_at > STUCK_S:
             raise Failed(f"{len(left)} partitions have not moved on for {STUCK_S:g} s")

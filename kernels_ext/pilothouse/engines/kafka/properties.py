@@ -82,6 +82,7 @@ def server(
         "log.retention.ms": int(settings["retention"] * 1000),
         "log.retention.bytes": settings["retention_size"] or -1,
         "log.segment.bytes": SEGMENT,
+        "log.retention.check.interval.ms": 30_000,  # five minutes are tens of gigabytes here
         "message.max.bytes": settings["message"],
         "replica.fetch.max.bytes": settings["message"],
         "offsets.topic.replication.factor": factor,

@@ -15,6 +15,8 @@ CHANGE_S = 30.0
 def wanted(members: Sequence[int], voters: Sequence[int]) -> list[int]:
     """Which members are to vote: those that do already, then the longest there.
 
+    So it is the longest there that vote, however members come and go: see :meth:`Kafka.role`.
+
     Two would both be needed at any time, so that one is as good and half as likely to fail.
     """
     number = 3 if len(members) >= 3 else 1

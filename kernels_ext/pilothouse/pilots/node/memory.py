@@ -25,7 +25,7 @@ def job_memory(
     Parameters
     ----------
     environment
-        Of the job: Slurm's variables are in it.
+        Of the job: variables of Slurm, or of ours where a batch system has none, are in it.
     groups
         What ``/proc/self/cgroup`` says; read when left out.
     mount
@@ -34,13 +34,15 @@ def job_memory(
     if groups is None:
         with contextlib.suppress(OSError):
             groups = Path("/proc/self/cgroup").read_text(encoding="utf-8")
-    limits = [*_slurm(environment), *_control_groups(groups or "", mount), *_resources()]
+    limits = [*_told(environment), *_control_groups(groups or "", mount), *_resources()]
     host = psutil.virtual_memory().total
     return min((limit for limit in limits if 0 < limit < host), default=None)
 
 
-def _slurm(environment: Mapping[str, str]) -> Iterator[int]:
-    """MiB, of the node or of each core."""
+def _told(environment: Mapping[str, str]) -> Iterator[int]:
+    """Our own says bytes; Slurm's MiB, of the node or of each core."""
+    with contextlib.suppress(KeyError, ValueError):
+        yield int(environment["PILOTHOUSE_NODE_MEMORY"])
     with contextlib.suppress(KeyError, ValueError):
         yield int(environment["SLURM_MEM_PER_NODE"]) * 2**20
     with contextlib.suppress(KeyError, ValueError):

@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ByteSize
 
@@ -36,6 +36,8 @@ COMMANDS = {
     "lsf": ("lsid", "bqueues"),
     "htcondor": ("condor_status",),
 }
+#: Batch system without commands -> the variable that says how it is reached.
+VARIABLES = {"yarn": "HADOOP_CONF_DIR"}
 #: Seconds between two questions to systems whose answers cost more than a moment: oarstat takes 0.2 s of CPU.
 POLL_LEAST = {"oar": 5.0}
 #: Seconds for which what a batch system says of its queues is good enough.
@@ -45,7 +47,15 @@ _GPUS = Path("/proc/driver/nvidia/gpus")
 #: Where AMD's driver has its device: how many there are is not known.
 _AMD = Path("/dev/kfd")
 
-_Limits = dict[str, "list[QueueLimits] | str"]
+
+class _System(NamedTuple):
+    """A batch system, of which there may be several that are reached in different ways."""
+
+    name: str
+    conf_dir: str = ""
+
+
+_Limits = dict[_System, "list[QueueLimits] | str"]
 _said: dict[tuple[str, ...], tuple[float, list[QueueLimits] | str]] = {}
 
 
@@ -86,7 +96,7 @@ def describe(**values: object) -> tuple[PilotDescription, Site]:
 def asked_for(values: dict[str, Any]) -> PilotDescription:
     """What a user wrote, read as the users of the site's batch system mean it; not yet held against the site."""
     system, _ = _asked(str(values.get("site", "local")), read_site_files()[0])
-    description: PilotDescription = check(PilotDescription, values, system, bare=False)
+    description: PilotDescription = check(PilotDescription, values, system.name, bare=False)
     return description
 
 
@@ -140,8 +150,9 @@ def _local_gpus() -> int | None:
 
 
 def _here() -> list[str]:
-    """The batch systems whose commands are on PATH, and that something installed knows."""
+    """The batch systems that can be asked here, and that something installed knows."""
     there = [system for system, commands in COMMANDS.items() if any(map(_command, commands))]
+    there += [system for system, variable in VARIABLES.items() if os.environ.get(variable)]
     known = systems() if there else ()
     return [system for system in there if system in known]
 
@@ -159,22 +170,25 @@ def _command(name: str) -> bool:
     return not (head.startswith(b"#!") and b"Slurm" in head)
 
 
-def _asked(name: str, tables: Sequence[SiteTable]) -> tuple[str, float]:
+def _asked(name: str, tables: Sequence[SiteTable]) -> tuple[_System, float]:
     """The batch system of the site `name`, and the seconds that a command of it may take."""
     said: dict[str, Any] = {}
     for table in tables:
         if table.name == name:
             said |= table.values
-    return str(said.get("system", name)), float(said.get("timeout", Site.model_fields["timeout"].default))
+    system = _System(str(said.get("system", name)), str(said.get("conf_dir", "")))
+    return system, float(said.get("timeout", Site.model_fields["timeout"].default))
 
 
 def _site(name: str, tables: Sequence[SiteTable], limits: _Limits) -> Site:
     mine = [table for table in tables if table.name == name]
-    system, _ = _asked(name, mine)
+    asked, _ = _asked(name, mine)
+    system = asked.name
     found = local_site() if system == "local" else Site(name=system.partition(":")[0], system=system)
     found.poll_least = POLL_LEAST.get(system, found.poll_least)
-    if system in COMMANDS:
-        said = limits.get(system, f"none of its commands ({', '.join(COMMANDS[system])}) is on PATH")
+    found.conf_dir = os.environ.get(VARIABLES.get(system, ""), "")  # for a supervisor that lives elsewhere
+    if system in COMMANDS or system in VARIABLES:
+        said = limits.get(asked, _lacking(system))
         if isinstance(said, str):
             found.trouble = said
         else:
@@ -182,14 +196,21 @@ def _site(name: str, tables: Sequence[SiteTable], limits: _Limits) -> Site:
     return merged(name, found, mine)
 
 
-def _limits(wanted: Iterable[tuple[str, float]], here: Sequence[str]) -> _Limits:
+def _lacking(system: str) -> str:
+    """Why a batch system can't be asked from here."""
+    if system in VARIABLES:
+        return f"neither does {VARIABLES[system]} say how it is reached, nor conf_dir in a site file"
+    return f"none of its commands ({', '.join(COMMANDS[system])}) is on PATH"
+
+
+def _limits(wanted: Iterable[tuple[_System, float]], here: Sequence[str]) -> _Limits:
     """What each of the `wanted` systems that is `here` says of its queues in so many seconds, or why it does not."""
     setting = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(("PATH", *MEANT_BY))]
-    patience: dict[str, float] = {}
+    patience: dict[_System, float] = {}
     for system, seconds in wanted:
-        if system in here:
+        if system.name in here or (system.name in VARIABLES and system.conf_dir):
             patience[system] = max(seconds, patience.get(system, 0.0))
-    keys = {system: (system, str(seconds), *setting) for system, seconds in patience.items()}
+    keys = {system: (*system, str(seconds), *setting) for system, seconds in patience.items()}
     now = time.monotonic()
     for key in [key for key, (at, _) in list(_said.items()) if now - at > FRESH_S]:
         _said.pop(key, None)
@@ -203,13 +224,14 @@ def _limits(wanted: Iterable[tuple[str, float]], here: Sequence[str]) -> _Limits
     }
 
 
-async def _ask(patience: Mapping[str, float]) -> list[list[QueueLimits] | str]:
+async def _ask(patience: Mapping[_System, float]) -> list[list[QueueLimits] | str]:
     return list(await asyncio.gather(*(_ask_one(system, seconds) for system, seconds in patience.items())))
 
 
-async def _ask_one(system: str, seconds: float) -> list[QueueLimits] | str:
+async def _ask_one(system: _System, seconds: float) -> list[QueueLimits] | str:
+    site = Site(name=system.name, system=system.name, timeout=seconds, conf_dir=system.conf_dir)
     try:
-        return await queue_for(Site(name=system, system=system, timeout=seconds)).limits()
+        return await queue_for(site).limits()
     except PilothouseError as error:
         return str(error)
     except (ValueError, TypeError, LookupError) as error:  # garbage that a parser did not expect

@@ -98,7 +98,7 @@ class Polling:
         self._missing: dict[str, tuple[int, float]] = {}
         self._eager = 0
         mine = sorted(f"{name}={value}" for name, value in cleaned(site.system).items() if name.startswith(MEANT_BY))
-        own = site.source if site.system == DASK else ""  # each pilot has a cluster of its own
+        own = site.source if site.system == DASK else site.conf_dir  # each attached pilot has a cluster of its own
         digest = hashlib.sha256("\n".join([site.system, site.name, own, *mine]).encode()).hexdigest()[:12]
         self._name = f"poll-{digest}.json"
         self.asked = 0

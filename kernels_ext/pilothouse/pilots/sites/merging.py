@@ -15,7 +15,7 @@ _QUEUE_LIMITS = ("walltime", "nodes", "cores", "memory", "gpus")
 #: What stays as an admin's file says it.
 _ADMINS = (
     "system", "accounts", "placement", "dashboard", "engines", "nodes_per_job", "job_arrays", "poll_least",
-    "poll_most", "timeout",
+    "poll_most", "timeout", "conf_dir",
 )  # fmt: skip
 #: Lines that add up.
 _LINES = ("prologue", "epilogue")

@@ -13,7 +13,10 @@ Text = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
 #: The system of the pilots that are attached to a Dask cluster. Nothing registers it: no site file can name it.
 DASK = "dask"
 #: Variables that say which installation of a batch system its commands mean.
-MEANT_BY = ("SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_", "_CONDOR_")
+MEANT_BY = (
+    "SLURM_CONF", "SLURM_CLUSTERS", "SGE_", "OAR", "PBS_", "LSF_", "CONDOR_", "_CONDOR_", "HADOOP_CONF_DIR",
+    "HADOOP_USER_NAME",
+)  # fmt: skip
 
 
 #: Batch systems that take a list of queues for one job.
@@ -64,6 +67,9 @@ class Site(BaseModel):
     )
     scratch: Text = Field(default="", description="folder for temporary files on a node, such as '$TMPDIR'")
     python: Text = Field(default="", description="interpreter on the nodes; the one in use where empty")
+    conf_dir: Text = Field(
+        default="", description="for yarn: folder of Hadoop's configuration; $HADOOP_CONF_DIR where empty"
+    )
     launcher: Text = Field(default="", description="what starts MPI ranks, such as 'mpiexec'; found where empty")
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
     dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")

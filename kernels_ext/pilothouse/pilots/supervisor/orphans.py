@@ -260,7 +260,7 @@ def sweep_sites(*, end: bool) -> tuple[list[Orphan], list[str]]:
             reconcile(record)  # finds out which are lost
     found: list[Orphan] = []
     unseen: list[str] = []
-    systems = {site.system: site for site in sites() if site.system != "local"}
+    systems = {(site.system, site.conf_dir): site for site in sites() if site.system != "local"}
     for site in systems.values():  # several sites may be of one batch system
         if site.trouble:
             unseen.append(f"jobs at site {site.name!r} were not looked at: {site.trouble}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import concurrent.futures
 import gzip
+import os
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from pilothouse import remains
 from pilothouse.engines.jvm import archives
 from pilothouse.engines.jvm.archives import Archive, archive
 from pilothouse.engines.jvm.command import command
@@ -78,6 +81,25 @@ def test_several_make_it_at_once(host: Java, path: list[Path], cache: Path) -> N
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         assert all(pool.map(lambda _: archive("log4j", path, host).make(), range(3)))
     assert len(list(cache.iterdir())) == 1
+
+
+def test_what_a_process_was_making_ends_with_it(path: list[Path], cache: Path) -> None:
+    """With all jars and the list of Kafka it takes seconds."""
+    code = """
+from pilothouse.engines.jvm import archives, jars, java
+made = archives.archive("kafka", jars.jars("kafka"), java.java())
+made.make_aside()
+while made._under_way is None:
+    pass
+print(made._under_way[0].pid, made.path.parent)
+"""
+    places = {"PILOTHOUSE_CACHE": str(cache.parent), "PILOTHOUSE_JARS": str(path[0].parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **places}, capture_output=True, text=True, check=True
+    )
+    pid, folder = done.stdout.split()
+    assert not remains.lives(int(pid))
+    assert list(Path(folder).iterdir()) == []
 
 
 def test_other_jars_have_another(host: Java, path: list[Path], tmp_path: Path) -> None:

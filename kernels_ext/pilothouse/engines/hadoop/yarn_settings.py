@@ -1,0 +1,80 @@
+"""What users may set of a YARN."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ByteSize, Field
+
+from pilothouse.engines.settings import Settings
+from pilothouse.errors import InvalidInput, PilothouseError
+from pilothouse.pilots.sites import units
+
+Bytes = Annotated[ByteSize, BeforeValidator(units.size)]
+
+MIB = 1 << 20
+
+
+def _named(value: Any) -> Any:
+    """A service may be given as itself."""
+    return getattr(value, "name", value)
+
+
+class YARNSettings(Settings):
+    """Settings of ``pilot.start("yarn", ...)``."""
+
+    memory: Bytes | None = Field(
+        default=None, ge=256 * MIB, title="Memory",
+        description="Of each node, for containers. Empty: what the node has, but for the daemons' heaps.",
+    )  # fmt: skip
+    cores: int | None = Field(
+        default=None, ge=1, le=4096, title="Cores", description="Of each node, for containers. Empty: all of them."
+    )
+    least_memory: Bytes = Field(
+        default=ByteSize(64 * MIB), ge=MIB, le=1 << 40, validate_default=True, title="Least memory",
+        description="Of a container; others are multiples of it.",
+    )  # fmt: skip
+    resourcemanager_heap: Bytes = Field(
+        default=ByteSize(512 * MIB), ge=128 * MIB, le=64 << 30, validate_default=True, title="Heap of ResourceManager",
+        description="It holds what is known of all applications.",
+    )  # fmt: skip
+    nodemanager_heap: Bytes = Field(
+        default=ByteSize(256 * MIB), ge=128 * MIB, le=64 << 30, validate_default=True, title="Heap of a NodeManager",
+        description="Containers are processes of their own, beside it.",
+    )  # fmt: skip
+    hdfs: Annotated[str, BeforeValidator(_named)] = Field(
+        default="", title="HDFS",
+        description="The default file system: a running HDFS service, or a URL such as hdfs://host:port. Empty: the "
+        "file system that the nodes share.",
+    )  # fmt: skip
+    unprotected: bool = Field(
+        default=False, title="Unprotected",
+        description="Start it also where others are on the nodes: YARN believes what clients say of themselves, and "
+        "who reaches its ports runs programs in your name.",
+    )  # fmt: skip
+
+
+def file_system(hdfs: str) -> str:
+    """The address of the file system that is meant; empty where none is.
+
+    Raises
+    ------
+    InvalidInput
+        No HDFS of that name serves.
+    """
+    if not hdfs or re.fullmatch(r"[a-z][a-z0-9+.-]*://\S*", hdfs):
+        return hdfs
+    from pilothouse.engines.service import Service
+
+    try:
+        service = Service(hdfs)
+        if service.engine != "hdfs":
+            raise InvalidInput(f"hdfs={hdfs!r}: that is a service of {service.engine}", field="hdfs")
+        return service.address
+    except InvalidInput:
+        raise
+    except (PilothouseError, KeyError) as error:
+        raise InvalidInput(
+            f"hdfs={hdfs!r}: no HDFS of that name serves ({error}); start one with pilot.start('hdfs')", field="hdfs"
+        ) from None

@@ -1,0 +1,1 @@
+"""Ray as a service on a pilot."""

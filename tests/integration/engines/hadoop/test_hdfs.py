@@ -1,0 +1,166 @@
+"""HDFS for real, on a local pilot: one service for the tests of this file."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+import pilothouse as ph
+from pilothouse import remains
+from pilothouse.errors import Conflict
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from pilothouse.engines.hadoop.hdfs_service import HDFSService
+    from pilothouse.pilots import Pilot
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
+#: Of another account, where the tests run as root on a host that others use too: that is not what these are about.
+OPEN = {"unprotected": True}
+DATA = os.urandom(3 << 20)
+
+
+@pytest.fixture(scope="module")
+def pilot(_private_places: None) -> Iterator[Pilot]:
+    with ph.submit("local", name="hdfs-tests", nodes=3, lease="1h").wait(timeout=60) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hdfs(pilot: Pilot) -> Iterator[HDFSService]:
+    service: Any = pilot.start("hdfs", nodes=2, block_size="1 MiB", **OPEN)
+    yield service.wait(timeout=240)
+    service.stop()
+
+
+def events(service: HDFSService, what: str) -> list[dict[str, Any]]:
+    return [event for event in service.events() if event["what"] == what]
+
+
+def daemons(service: HDFSService) -> list[psutil.Process]:
+    """The virtual machines of a service."""
+    return [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if any(f"/{service.name}-" in word for word in p.info["cmdline"] or ())
+    ]
+
+
+def test_files_go_in_and_out_by_fsspec(hdfs: HDFSService, tmp_path: Path) -> None:
+    files = hdfs.client()
+    files.pipe("/data/a", DATA)
+    assert files.cat("/data/a") == DATA
+    assert files.cat_file("/data/a", 5, 5_000) == DATA[5:5_000]
+    assert files.cat_file("/data/a", -7) == DATA[-7:]
+    (tmp_path / "from").write_bytes(DATA)
+    files.put(str(tmp_path / "from"), "/data/b")
+    files.get("/data/b", str(tmp_path / "to"))
+    assert (tmp_path / "to").read_bytes() == DATA
+    with files.open("/data/c", "wb") as file:
+        file.write(b"one ")
+        file.write(b"two")
+    with files.open("/data/c") as file:
+        assert file.read() == b"one two"
+    assert files.ls("/data", detail=False) == ["/data/a", "/data/b", "/data/c"]
+    assert files.info("/data/a")["replication"] == 2
+    assert files.info("/data/a")["blockSize"] == 1 << 20
+    with pytest.raises(FileNotFoundError):
+        files.cat("/data/none")
+    with pytest.raises(FileExistsError):
+        files.pipe_file("/data/a", b"", mode="create")
+    assert files.isdir(files.home_directory())
+
+
+def test_it_is_the_same_from_any_process_with_its_figures(hdfs: HDFSService) -> None:
+    other: Any = ph.attach(hdfs.name)
+    assert other.address == hdfs.address
+    assert other.address.startswith("hdfs://127.0.0.1:")
+    assert (other.configuration / "core-site.xml").read_text().count(hdfs.address) == 1
+    other.client().pipe("/figures", DATA)
+    eventually(
+        lambda: sum(each.get("written_bytes", 0) for each in hdfs.metrics().values()) >= 2 * len(DATA), "figures"
+    )
+    figures = {name: value for each in hdfs.metrics().values() for name, value in each.items()}
+    assert figures["datanodes"] == 2
+    assert figures["missing"] == 0
+    assert figures["capacity_bytes"] > figures["used_bytes"] > 0
+
+
+def test_its_ports_are_on_loopback_alone(hdfs: HDFSService) -> None:
+    listening = {
+        line.laddr.ip for process in daemons(hdfs) for line in process.net_connections() if line.status == "LISTEN"
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_node_comes_and_goes_and_nothing_is_lost(hdfs: HDFSService) -> None:
+    files = hdfs.client()
+    hdfs.extend().wait(timeout=240)
+    files.pipe({f"/many/{number}": DATA for number in range(4)})
+    third = hdfs.members[-1]
+    hdfs.shrink().wait(timeout=240)
+    assert third["node"] not in hdfs.nodes
+    assert len(hdfs.nodes) == 2
+    assert all(files.cat(f"/many/{number}") == DATA for number in range(4))
+    assert files.info("/many/0")["replication"] == 2  # as many as there are nodes
+    hdfs.shrink().wait(timeout=240)
+    assert all(files.cat(f"/many/{number}") == DATA for number in range(4))
+    assert files.info("/many/0")["replication"] == 1
+    assert events(hdfs, "fewer copies")[0]["copies"] == 1
+    with pytest.raises(Conflict, match="HDFS needs 1"):
+        hdfs.shrink()
+    hdfs.extend().wait(timeout=240)
+
+
+def test_a_daemon_that_dies_comes_again_with_its_blocks(hdfs: HDFSService) -> None:
+    files = hdfs.client()
+    files.pipe("/durable", DATA)
+    for process in daemons(hdfs):
+        process.kill()
+    eventually(lambda: len(events(hdfs, "daemon died")) >= 3, "their ends")
+    eventually(lambda: _read(hdfs, "/durable") == DATA, "the blocks", 120)
+
+
+def _read(service: HDFSService, path: str) -> bytes:
+    try:
+        return bytes(service.client().cat(path))
+    except (OSError, RuntimeError):
+        return b""
+
+
+def test_what_a_lost_node_had_is_copied_again(hdfs: HDFSService, pilot: Pilot) -> None:
+    files = hdfs.client()
+    files.pipe("/copied", DATA)
+    gone = next(member for member in hdfs.members if member["role"] == "datanode")
+    psutil.Process(next(node.pid for node in pilot.nodes if node.name == gone["node"])).kill()
+    assert files.cat("/copied") == DATA  # from the other node, also before its loss is noticed
+    eventually(lambda: events(hdfs, "copies"), "what lacks to be told", 240)
+    assert events(hdfs, "copies")[-1]["missing"] == 0
+    hdfs.wait(timeout=240)
+    assert gone["number"] not in [member["number"] for member in hdfs.members]
+    assert files.cat("/copied") == DATA
+
+
+def test_what_was_kept_is_gone_on_with_and_what_was_not_is_gone(pilot: Pilot, tmp_path: Path) -> None:
+    first: Any = pilot.start("hdfs", name="kept", keep=str(tmp_path / "kept"), **OPEN)
+    first.client().pipe("/a/b", DATA)
+    members, ours = first.members, daemons(first)
+    ports = [int(members[0][name].rpartition(":")[2]) for name in ("address", "web", "data")]
+    assert len(ours) == 2
+    first.stop()
+    assert not [process for process in ours if remains.is_running(process)]
+    for port in ports:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+    second: Any = pilot.start("hdfs", name="kept-on", keep=str(tmp_path / "kept"), **OPEN)
+    assert second.client().cat("/a/b") == DATA
+    scratch = [Path(word) for process in daemons(second) for word in process.cmdline() if word.endswith("/pages")]
+    second.stop()
+    assert not [folder for folder in scratch if folder.parent.exists()]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["blocks-1-kept", "names"]

@@ -1,0 +1,133 @@
+"""YARN for real, on a local pilot: one service for the tests of this file."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+import pilothouse as ph
+from pilothouse import remains
+from pilothouse.errors import Conflict
+from tests.integration.engines.yarn import PATIENCE_S, local_pilot, yarn_on
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from pilothouse.engines.hadoop.cluster import Cluster
+    from pilothouse.engines.hadoop.yarn_service import YARNService
+    from pilothouse.pilots import Pilot
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def pilot(_private_places: None) -> Iterator[Pilot]:
+    with local_pilot(3) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def yarn(pilot: Pilot) -> Iterator[YARNService]:
+    with yarn_on(pilot) as service:
+        yield service
+
+
+def run(cluster: Cluster, command: str, cores: int = 1) -> str:
+    """Start an application that is a command, and wait until it runs; its number."""
+    number, _ = cluster.new_application()
+    cluster.submit(
+        {
+            "application-id": number, "application-name": "test", "application-type": "TEST", "max-app-attempts": 1,
+            "resource": {"memory": 128, "vCores": cores},
+            "am-container-spec": {"commands": {"command": command}},
+        }
+    )  # fmt: skip
+    eventually(lambda: cluster.application(number).launched, "its container", within=120)
+    return number
+
+
+def running(cluster: Cluster) -> int:
+    return sum(node.state == "RUNNING" for node in cluster.nodes())
+
+
+def daemons(service: YARNService) -> list[psutil.Process]:
+    """The virtual machines of a service."""
+    return [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if any(f"/{service.name}-" in word for word in p.info["cmdline"] or ())
+    ]
+
+
+def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNService) -> None:
+    cluster = yarn.client()
+    assert [(node.has.memory, node.has.cores) for node in cluster.nodes()] == [(3 << 30, 2)] * 2
+    assert cluster.info()["state"] == "STARTED"
+    assert [queue.name for queue in cluster.queues()] == ["default"]
+    assert yarn.address.startswith("http://127.0.0.1:")
+    assert "yarn.resourcemanager.webapp.address" in (yarn.conf_dir / "yarn-site.xml").read_text()
+    other: Any = ph.attach(yarn.name)
+    assert other.client().addresses == cluster.addresses
+    number = run(cluster, "sleep 600")
+    eventually(
+        lambda: sum(each.get("used_memory_bytes", 0) for each in yarn.metrics().values()) == 128 << 20, "figures",
+    )  # fmt: skip
+    assert sum(each["containers"] for each in yarn.metrics().values()) == 1
+    cluster.kill(number)
+    eventually(lambda: not sum(node.containers for node in cluster.nodes()), "the container's end")
+
+
+def test_a_node_joins_and_one_with_containers_stays(pilot: Pilot, yarn: YARNService) -> None:
+    cluster = yarn.client()
+    yarn.extend().wait(timeout=PATIENCE_S)
+    assert running(cluster) == 3
+    numbers = [run(cluster, "sleep 600", cores=2) for _ in range(3)]
+    yarn.shrink()
+    with contextlib.suppress(Exception):
+        yarn.wait(timeout=3)
+    assert running(cluster) == 3  # it waits
+    for number in numbers:
+        cluster.kill(number)
+    eventually(lambda: len(yarn.nodes) == 2, "the last node leaves", within=120)
+    eventually(lambda: running(cluster) == 2, "YARN knows", within=60)
+
+
+def test_applications_outlive_a_resource_manager_that_dies(yarn: YARNService) -> None:
+    cluster = yarn.client()
+    number = run(cluster, "sleep 600")
+    (manager,) = [p for p in daemons(yarn) if any(word.endswith(".ResourceManager") for word in p.cmdline())]
+    manager.kill()
+    eventually(lambda: running(cluster) == 2, "it is back", within=PATIENCE_S)
+    assert cluster.application(number).state == "ACCEPTED"
+    cluster.kill(number)
+
+
+def test_its_first_node_can_not_be_spared(yarn: YARNService) -> None:
+    with pytest.raises(Conflict):
+        yarn.shrink(2)
+
+
+def test_a_container_starts_within_a_second_or_so(yarn: YARNService) -> None:
+    cluster = yarn.client()
+    mark = yarn.folder / "begun"
+    begun = time.time()
+    number = run(cluster, f"touch '{mark}'; sleep 600")
+    eventually(mark.exists, "its command", within=60)
+    assert mark.stat().st_mtime - begun < 30  # the benchmark has the bound
+    cluster.kill(number)
+
+
+def test_nothing_is_left_of_it(pilot: Pilot) -> None:
+    with yarn_on(pilot, nodes=1) as service:
+        run(service.client(), "sleep 600")
+        found = daemons(service)
+        assert len(found) == 2
+        scratch = {Path(p.environ()["TMPDIR"]) / f"{service.name}-1" for p in found}
+        containers = [p for p in found[0].parent().children(recursive=True) if p.name() == "sleep"]
+    assert not [p for p in [*found, *containers] if remains.is_running(p)]
+    assert not [folder for folder in scratch if folder.exists()]
