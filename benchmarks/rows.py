@@ -21,6 +21,8 @@ class Row(NamedTuple):
         The most that the ratio (without a reference: `ours`) may be; None when nothing is promised.
     holds
         Whether it is not more.
+    published
+        What was published of it, with the machine; never a bound. Tables without any don't have the column.
     """
 
     metric: str
@@ -29,6 +31,7 @@ class Row(NamedTuple):
     ratio: float | None
     bound: float | None
     holds: bool
+    published: str = ""
 
 
 def compare(metric: str, ours: float, reference: float, bound: float | None = None) -> Row:
@@ -49,12 +52,15 @@ def missing(metric: str, peer: str) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as text."""
-    cells = [Row._fields, *(tuple(_cell(value) for value in row) for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(Row._fields))]
+    columns = Row._fields if any(row.published for row in rows) else Row._fields[:-1]
+    cells = [columns, *(tuple(_cell(value) for value in row[: len(columns)]) for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    words = {0, len(Row._fields) - 1}
     return "\n".join(
         "  ".join(
-            [line[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))]
-        )
+            text.ljust(width) if at in words else text.rjust(width)
+            for at, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
         for line in cells
     )
 
