@@ -22,11 +22,11 @@ CONNECTION: Mapping[str, Any] = {
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 200,
     "socket.nagle.disable": True,
-    "allow.auto.create.topics": False,
     "log_level": 2,  # what fails is raised, or told to callbacks; that a broker was away for a moment is no news
 }
 #: Every message arrives once and in order, also while partitions move; batches as large as brokers take.
 PRODUCER: Mapping[str, Any] = {
+    "allow.auto.create.topics": True,  # without the topic, what is produced would be lost to whoever hears no callback
     "enable.idempotence": True,
     "acks": "all",
     "compression.type": "lz4",
@@ -36,6 +36,7 @@ PRODUCER: Mapping[str, Any] = {
     "delivery.timeout.ms": 120_000,
 }
 CONSUMER: Mapping[str, Any] = {
+    "allow.auto.create.topics": False,
     "auto.offset.reset": "earliest",
     "fetch.max.bytes": 67_108_864,
     "queued.max.messages.kbytes": 131_072,

@@ -76,7 +76,7 @@ def server(
         "super.users": f"User:{USER};User:{NODE}",
         "connection.failed.authentication.delay.ms": 50,  # the client waits for it before it learns the reason
         # --- topics
-        "auto.create.topics.enable": "false",  # a misspelt name is an error
+        "auto.create.topics.enable": "true",  # for producers; to consumers a name that is misspelt is an error
         "num.partitions": settings["partitions"],
         "default.replication.factor": factor,
         "log.retention.ms": int(settings["retention"] * 1000),
