@@ -67,6 +67,10 @@ class Daemon:
         """Its exit code; None while it goes on. Negative: the signal that ended it."""
         return None if self._process is None else self._process.poll()
 
+    def ended(self) -> int:
+        """Wait for its end; its exit code."""
+        return 0 if self._process is None else self._process.wait()
+
     def signal(self, number: int) -> None:
         """Send it a signal; one that has ended gets none."""
         if self._process is not None and self.code is None:

@@ -217,6 +217,10 @@ class Engine(Protocol):
         """
         return ""
 
+    def address(self, members: Sequence[Mapping[str, Any]]) -> str:
+        """Where clients find the service, from what the members that serve have published; empty while they can't."""
+        return next((str(member["address"]) for member in members if "address" in member), "")
+
     def first(self, role: str) -> bool:  # noqa: ARG002 - as above
         """Whether others can't begin before a member of this role has published something."""
         return False

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.security import Security
 
+    from pilothouse.engines.service import Service
     from pilothouse.pilots.handle import Pilot
     from pilothouse.pilots.sites.description import PilotDescription
     from pilothouse.pilots.timeline import Timeline
@@ -196,6 +197,10 @@ class AttachedPilot:
     def map_execute(self, *arguments: Any, **options: Any) -> Task:
         """Run many: :meth:`pilothouse.Pilot.map_execute`."""
         return self.supervised().map_execute(*arguments, **options)
+
+    def start(self, *arguments: Any, **options: Any) -> Service:
+        """Start a framework beside workers: :meth:`pilothouse.Pilot.start`."""
+        return self.supervised().start(*arguments, **options)
 
     def launch(self, *arguments: Any, **options: Any) -> Run:
         """Start a run: :meth:`pilothouse.Pilot.launch`."""

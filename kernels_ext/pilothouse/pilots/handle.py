@@ -7,6 +7,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pilothouse.engines.starting import Starts
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pictures import mimebundle
 from pilothouse.pilots.awaiting import wait_for_end, wait_for_nodes
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.timeline import Timeline
 
 
-class Pilot(Executes):
+class Pilot(Executes, Starts):
     """One allocation that belongs to the user, with a name, a lease and nodes that come and go.
 
     Parameters
@@ -341,7 +342,7 @@ class Pilot(Executes):
 
     def launch(
         self, kind: str, parameters: dict[str, Any], *, name: str | None = None,
-        files: dict[str, bytes] | None = None, exist: Exist = "number",
+        files: dict[str, bytes] | None = None, exist: Exist = "number", stem: str | None = None,
     ) -> Run:  # fmt: skip
         """Start a run of `kind` here: what the functions of the rooms call, and plug-ins.
 
@@ -352,7 +353,7 @@ class Pilot(Executes):
         parameters
             JSON; readable in the record, so no secrets.
         name
-            One that no other pilot or run of the user has; made from the kind when left out.
+            One that no other pilot or run of the user has; made from `stem`, or the kind, when left out.
         files
             File name -> contents, put into the run's folder (mode 0600) before it starts.
         exist
@@ -367,7 +368,7 @@ class Pilot(Executes):
             The pilot can't take it. Nothing is left behind.
         """
         self.wait(nodes=0, timeout=ANSWER_S)
-        return launch(self._read(), kind, parameters, name=name, files=files, exist=exist)
+        return launch(self._read(), kind, parameters, name=name, files=files, exist=exist, stem=stem)
 
     def _several(self, n: int | None) -> int:
         return _count(self._read().settings.get("nodes_per_job", 1) if n is None else n, 1)

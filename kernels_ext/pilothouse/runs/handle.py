@@ -50,7 +50,9 @@ class Run:
     def __new__(cls, name: str) -> Run:
         """The handle that belongs to the run's kind."""
         record = RUNS.read(name)
-        made = super().__new__(_handle(record.kind) if cls is Run else cls)
+        if cls is Run and (own := _handle(record.kind)) is not Run:
+            return own.__new__(own, name)
+        made = super().__new__(cls)
         made._created = record.created
         return made
 

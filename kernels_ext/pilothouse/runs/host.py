@@ -12,14 +12,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Unavailable
+from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
 from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.logs import tail
 from pilothouse.registry.records import RUNS, Progress, RunRecord, State
 from pilothouse.runs.processes import NodeHost, Process
-from pilothouse.runs.protocols import Driver, Leaving
+from pilothouse.runs.protocols import Driver, Leaving, Ordered
 from pilothouse.state import utcnow
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class Context:
         self.journal = Journal(self.folder / EVENTS)
         self.processes: list[Process] = []
         self._hand_overs: list[Leaving] = []
+        self.ordered: Ordered | None = None
         self.dirty = True
         self._saved = -1
         self._trouble = ""
@@ -98,6 +99,20 @@ class Context:
         """Have `hand_over` awaited before a node goes."""
         self._hand_overs.append(hand_over)
         self._host.hand_overs.append(hand_over)
+
+    def on_order(self, ordered: Ordered) -> None:
+        """Have `ordered` answer what users ask of the live run."""
+        self.ordered = ordered
+
+    def serves(self, ready: bool, why: str) -> None:
+        """Say whether the run is ready, unless it is to stop, and why not all is as it should be."""
+        state = State.RUNNING if ready else State.STARTING
+        if self.record.state is State.STOPPING or (self.record.state, self.record.reason) == (state, why):
+            return
+        if self.record.state is not state:
+            self.event("serves" if ready else "does not serve")
+        self.record.state, self.record.reason, self.dirty = state, why, True
+        self.save()
 
     def close(self) -> None:
         """The run has ended: what nodes do is not its business any more."""
@@ -244,7 +259,9 @@ class RunHost:
                 await self._host.news.heard(LOOK_S)
             if not context.stopping.is_set():
                 driver = load()()
-                record.state, record.started, context.dirty = State.RUNNING, utcnow(), True
+                tells = getattr(driver, "tells_ready", False)
+                record.state, record.started = State.STARTING if tells else State.RUNNING, utcnow()
+                context.dirty = True
                 context.save()
                 context.event("started")
                 await driver.run(context)
@@ -295,6 +312,13 @@ class RunHost:
                 context.waits(self._host.without_nodes() if nodeless else "")
             context.save()
             await asyncio.sleep(SAVE_INTERVAL)
+
+    async def order(self, name: str, what: str, arguments: Mapping[str, Any]) -> Any:
+        """Ask something of a live run that its kind has answers for."""
+        context = self.context(name)
+        if context.ordered is None:
+            raise Conflict(f"the run {name!r} ({context.record.kind}) takes no orders, or has not begun", field="name")
+        return await context.ordered(what, arguments)
 
     async def frame(self, name: str, since: int, wait: float) -> tuple[dict[str, Any], bytes]:
         """A live run's new samples, as soon as there are some, after `wait` seconds at most; and how far it is."""

@@ -21,12 +21,12 @@ ANSWER_S = 30.0
 
 def launch(
     pilot: PilotRecord, kind: str, parameters: dict[str, Any], *, name: str | None = None,
-    files: dict[str, bytes] | None = None, exist: Exist = "number",
+    files: dict[str, bytes] | None = None, exist: Exist = "number", stem: str | None = None,
 ) -> Run:  # fmt: skip
     """Start a run on a pilot: see :meth:`pilothouse.Pilot.launch`."""
     answering(pilot.name, pilot.created)  # before a name is taken
     record = claim(
-        RUNS, name, kind, lambda chosen: RunRecord(
+        RUNS, name, stem or kind, lambda chosen: RunRecord(
             name=chosen, kind=kind, pilot=pilot.name, pilot_created=pilot.created, created=utcnow(),
             parameters=parameters,
         ), exist,

@@ -48,6 +48,8 @@ class NodeProcess(Protocol):
 
 #: Called with the name of a node that is about to go and the seconds that are left.
 Leaving = Callable[[str, float], Awaitable[None]]
+#: Called with what a user asks of a live run, and the arguments; its answer is JSON.
+Ordered = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 
 
 class RunContext(Protocol):
@@ -117,6 +119,15 @@ class RunContext(Protocol):
         processes on it to end, though for no longer than it can.
         """
 
+    def on_order(self, ordered: Ordered) -> None:
+        """Have `ordered` answer what users ask of the live run, by the operation ``order`` of its pilot."""
+
+    def serves(self, ready: bool, why: str) -> None:
+        """Say whether the run is ready (``running``) or not (``starting``), and why not all is as it should be.
+
+        For drivers with `tells_ready`; who asks hears of it at once.
+        """
+
     def log(self, text: str) -> None:
         """Add a line to the run's log."""
 
@@ -136,7 +147,8 @@ class Driver(Protocol):
 
     A driver lives in the supervisor's event loop and must stay light: no heavy import, no computation; work
     is done by node processes. An instance drives one run. One whose class says ``resumable = True`` is run again,
-    in the same folder, by the supervisor that takes over from one that died or handed over.
+    in the same folder, by the supervisor that takes over from one that died or handed over. One that says
+    ``tells_ready = True`` says itself when its run is ``running`` (:meth:`RunContext.serves`).
     """
 
     async def run(self, context: RunContext) -> None:

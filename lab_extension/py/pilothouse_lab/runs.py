@@ -79,7 +79,7 @@ class RunLogs(Answer):
     async def get(self, name: str) -> None:
         """The last ``tail`` lines."""
         tail = self.integer("tail", 200)
-        self.answer({"text": await in_thread(lambda: find_run(name).logs(tail))})
+        self.answer({"text": await in_thread(lambda: find_run(name).logs(tail=tail))})
 
 
 def find_run(name: str) -> Run:

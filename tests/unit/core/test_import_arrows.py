@@ -21,8 +21,9 @@ SITES = REGISTRY | {"pilots.sites"}
 QUEUES = SITES | {"pilots.queues"}
 RUNS = REGISTRY | {"runs"}
 TASKS = RUNS | SITES | {"tasks"}
+ENGINES = TASKS | {"engines"}
 SUPERVISOR = QUEUES | RUNS | {"pilots.node", "pilots.supervisor"}
-PILOTS = SUPERVISOR | TASKS | {"pilots"}
+PILOTS = SUPERVISOR | ENGINES | {"pilots"}
 #: What each room may import from the library, itself included. Where rooms lie in rooms, the innermost counts.
 ROOMS = {
     "errors": set(),
@@ -37,6 +38,7 @@ ROOMS = {
     "registry": REGISTRY,
     "runs": RUNS,
     "tasks": TASKS,
+    "engines": ENGINES,
     "pilots.sites": SITES,
     "pilots.queues": QUEUES,
     "pilots.node": RUNS | {"pilots.node"},

@@ -52,6 +52,7 @@ class Requests:
             "cancel": self._cancel,
             "launch": self._launch,
             "stop": self._stop_run,
+            "order": self._order,
         }
         return Answers(questions, changes)
 
@@ -206,6 +207,9 @@ class Requests:
     async def _stop_run(self, name: str) -> tuple[None, bytes]:
         await (await self._runs()).stop(name)
         return None, b""
+
+    async def _order(self, name: str, what: str, arguments: dict[str, Any]) -> tuple[Any, bytes]:
+        return await (await self._runs()).order(name, what, arguments), b""
 
     async def _dashboard(self) -> tuple[Any, bytes]:
         """A connection to Dask's pages. An open page is no work: it keeps no idle pilot alive."""
