@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from pilothouse import data, market, md, streams
+    from pilothouse.engines.listing import Engines
     from pilothouse.pilots import Pilot, Site, attach, attach_dask, preview, script, submit, sweep
     from pilothouse.pilots.queues.discovery import sites
     from pilothouse.registry.listing import Handles
     from pilothouse.runs.handle import Run
 
 __all__ = [
-    "Pilot", "Run", "Site", "attach", "attach_dask", "data", "market", "md", "pilots", "preview", "runs", "script",
-    "sites", "streams", "submit", "sweep",
+    "Pilot", "Run", "Site", "attach", "attach_dask", "data", "engines", "market", "md", "pilots", "preview", "runs",
+    "script", "sites", "streams", "submit", "sweep",
 ]  # fmt: skip
 
 _MODULES = {"data", "errors", "market", "md", "streams"}
@@ -43,6 +44,14 @@ def _runs() -> Handles[Run]:
     return runs()
 
 
+def _engines() -> Engines:
+    """The engines that are installed, by name: what each needs, and whether that is on this host."""
+    from pilothouse.engines.listing import engines
+
+    return engines()
+
+
+engines = Room("pilothouse.engines", _engines)
 pilots = Room("pilothouse.pilots", _pilots)
 runs = Room("pilothouse.runs", _runs)
 

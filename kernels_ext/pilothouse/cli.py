@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable
 from pilothouse.tables import text_table
-from pilothouse.verbs import market, pilots, runs, streams, submitting
+from pilothouse.verbs import engines, market, pilots, runs, streams, submitting
 from pilothouse.verbs.call import Call
 from pilothouse.verbs.verb import Verb, parse
 
@@ -51,6 +51,7 @@ TOP: dict[str, Verb] = {
     "sweep": pilots.sweep,
 }
 NESTED: dict[str, tuple[str, tuple[Verb, ...]]] = {
+    "engines": ("frameworks that run on pilots, and what they need", (engines.listed, engines.fetch)),
     "stream": ("streaming Mini-Apps", (streams.stream, runs.runs, runs.stop)),
     "market": (
         "the training market",

@@ -175,11 +175,17 @@ class Engine(Protocol):
         What users may ask of a service beyond what all have: see :meth:`Member.do`, :meth:`Service.order`.
     least
         The fewest members.
+    java, jars, packages
+        What it needs, for lists and for fetching: the oldest Java, software of :mod:`pilothouse.engines.jvm.lock`,
+        Python packages by the names under which they are imported.
     """
 
     title: ClassVar[str]
     orders: ClassVar[frozenset[str]] = frozenset()
     least: ClassVar[int] = 1
+    java: ClassVar[int] = 0
+    jars: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def settings(self) -> type[Settings]:
         """The model of its settings: of forms, of checks, of the docs."""

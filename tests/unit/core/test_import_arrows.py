@@ -56,7 +56,7 @@ ROOMS = {
 }
 #: Files that may import more than their room.
 FILES: dict[str, set[str]] = {
-    "pilothouse": {"pilots", "runs", "magics", "room"},  # the public names
+    "pilothouse": {"engines", "pilots", "runs", "magics", "room"},  # the public names
     "pilothouse.__main__": {"cli"},
     "pilothouse.magics.completion": {"state", "pilots.queues"},  # names are completed from files alone
 }
@@ -67,6 +67,7 @@ DOORS = {
     "nostr_sdk": {"market/nostr/library.py"},
     "dask_jobqueue": {"pilots/queues/headers.py"},
     "lmdb": {"streams/brokers/log.py"},
+    "jgo": {"engines/jvm/jars.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 

@@ -8,11 +8,12 @@ still goes on spoils nothing.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import uuid
 from pathlib import Path
 from typing import NamedTuple
+
+from pilothouse.state import write_first
 
 
 class Claim(NamedTuple):
@@ -39,16 +40,7 @@ class Claims:
 
     def claim(self, after: Claim | None, member: int) -> bool:
         """Claim the master for `member` once `after` counts no more; whether nobody else was sooner."""
-        term = after.term + 1 if after else 1
-        aside = self._folder / f".{uuid.uuid4().hex}"
-        aside.write_text(str(member), encoding="ascii")
-        try:
-            os.link(aside, self._path(term))  # there at once and whole, and only for one
-        except FileExistsError:
-            return False
-        finally:
-            aside.unlink(missing_ok=True)
-        return True
+        return write_first(self._path(after.term + 1 if after else 1), str(member).encode())
 
     def memory(self, claim: Claim) -> Path:
         """The folder of what the master of `claim` keeps: at first what those before it knew."""

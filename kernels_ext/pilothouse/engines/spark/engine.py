@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pilothouse.engines.protocols import Engine
 
 if TYPE_CHECKING:
     from pilothouse.engines.protocols import Member, Place
@@ -13,12 +15,10 @@ if TYPE_CHECKING:
     from pilothouse.registry.records import PilotRecord
 
 
-class Spark:
+class Spark(Engine):
     """Spark, standalone: a worker on each node, the master on one of them."""
 
     title: ClassVar[str] = "Apache Spark"
-    orders: ClassVar[frozenset[str]] = frozenset()
-    least: ClassVar[int] = 1
     java: ClassVar[int] = 17
     jars: ClassVar[tuple[str, ...]] = ("spark-kafka",)
     packages: ClassVar[tuple[str, ...]] = ("pyspark",)
@@ -50,7 +50,7 @@ class Spark:
 
     def role(self, there: Sequence[str], wanted: int) -> str:  # noqa: ARG002 - one master, however many there are
         """The first has the master at first; when it goes, another takes over, whatever its role."""
-        return "worker" if there else "master"
+        return "worker" if "master" in there else "master"
 
     def loses(self, role: str, others: Sequence[str]) -> str:  # noqa: ARG002 - whoever it is
         """Nothing: the master's knowledge is on the file system that nodes share, and sessions can do without it."""
@@ -59,6 +59,10 @@ class Spark:
     def first(self, role: str) -> bool:
         """Workers need a master."""
         return role == "master"
+
+    def address(self, members: Sequence[Mapping[str, Any]]) -> str:
+        """Where the master is: ``spark://host:port``."""
+        return master_of(members)[0]
 
     def member(self, place: Place) -> Member:
         """Spark on one node."""
@@ -71,3 +75,9 @@ class Spark:
         from pilothouse.engines.spark.service import SparkService
 
         return SparkService
+
+
+def master_of(members: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
+    """Where the latest master that `members` tell of is, and where its pages are; empty where there is none."""
+    facts = max(members, key=lambda each: int(each.get("term", 0)), default={})
+    return str(facts.get("master", "")), str(facts.get("pages", ""))

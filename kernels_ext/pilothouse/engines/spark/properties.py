@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from pilothouse.state import write_atomic
 
 #: What sessions and daemons need as it is: who sets it breaks them, or lets others in.
 OURS = (
@@ -49,12 +50,7 @@ def properties(given: Mapping[object, object], *, secrets: bool) -> dict[str, st
 
 def write(path: Path, values: Mapping[str, str]) -> None:
     """Write ``spark-defaults.conf``, readable by the user alone from its first byte on; it has secrets in it."""
-    text = "".join(f"{name}={_escaped(value)}\n" for name, value in values.items())
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    aside.replace(path)
+    write_atomic(path, "".join(f"{name}={_escaped(value)}\n" for name, value in values.items()).encode())
 
 
 def _escaped(value: str) -> str:

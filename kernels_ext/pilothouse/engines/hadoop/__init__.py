@@ -1,0 +1,1 @@
+"""Apache Hadoop from its jars alone: HDFS and YARN as engines."""
