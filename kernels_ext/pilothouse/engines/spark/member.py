@@ -35,6 +35,8 @@ START_S = 120.0
 #: Seconds for workers and applications to find a new master; what has not is given up by it.
 RECOVERY_S = 5
 LOOK_S = 0.1
+#: Seconds in which executors hear from their session that they are to leave.
+TOLD_S = 2.0
 #: How a worker is told to give what its executors have to others, and to begin nothing more.
 DECOMMISSION = signal.SIGPWR
 
@@ -229,14 +231,32 @@ class SparkMember(Member):
         worker = self._worker
         if worker is None or worker.code is not None:
             return
-        deadline, left = time.monotonic() + seconds, 1
+        begun, left, told = time.monotonic(), 1, set[int]()
         worker.signal(DECOMMISSION)
-        while left and time.monotonic() < deadline and not self._place.stopping and worker.code is None:
+        while left and time.monotonic() < begun + seconds and not self._place.stopping and worker.code is None:
             time.sleep(LOOK_S)
             with contextlib.suppress(PilothouseError):
                 left = self._executors()
+            if time.monotonic() > begun + TOLD_S:
+                told |= self._tell_executors(but=told)
         if left:
             self._place.event("executors had not given all they have to others in time", executors=left)
+
+    def _tell_executors(self, but: Collection[int]) -> set[int]:
+        """Tell executors themselves to leave: those that had just been started when the worker was told did not hear.
+
+        Returns
+        -------
+        set of int
+            Of which processes.
+        """
+        told = set()
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self._worker.pid if self._worker else 0).children():
+                if process.pid not in but:
+                    process.send_signal(DECOMMISSION)
+                    told.add(process.pid)
+        return told
 
     def forget(self, numbers: Sequence[int]) -> None:
         """They have gone; so has the master, where it could not be moved before."""
