@@ -121,6 +121,7 @@ def ask(address: str, word: str, *new: str) -> list[str]:
 
 def serve(host: str, port: int, secret: Path, path: Path) -> None:
     words: list[str] = json.loads(path.read_text()) if path.exists() else []
+    print(f"a board with {len(words)} words", flush=True)
     with socket.create_server((host, port)) as server:
         while True:
             line, _ = server.accept()

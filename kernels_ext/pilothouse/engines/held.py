@@ -70,12 +70,12 @@ class Held(Kept):
 
     async def hear(self, message: dict[str, Any]) -> bool:
         """Take in what it says."""
-        if "metrics" in message:
+        if "event" in message:
+            self.context.event(message.pop("event"), **message)
+        elif "metrics" in message:
             self.metrics = message["metrics"]
         elif "answer" in message:
             self._answered(message)
-        elif "event" in message:
-            self.context.event(message.pop("event"), **message)
         elif "progress" in message:
             self.context.progress(*message["progress"])
         elif "publish" in message:

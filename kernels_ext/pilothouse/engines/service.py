@@ -72,7 +72,7 @@ class Service(Run):
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """The latest figures, by node; counters are cumulative. What they were over time is in ``telemetry``."""
-        status = self._order("status")
+        status = self.order("status")
         return {member["node"]: member["metrics"] for member in status["members"]}
 
     def logs(self, node: str | None = None, tail: int = 200) -> str:  # type: ignore[override] # as a pilot's
@@ -128,7 +128,7 @@ class Service(Run):
 
         It comes to nodes that have none of it yet; where there are none it waits for some (``pilot.extend()``).
         """
-        self._order("extend", n=_count(n))
+        self.order("extend", n=_count(n))
         return self
 
     def shrink(self, n: int = 1) -> Self:
@@ -139,7 +139,7 @@ class Service(Run):
         Conflict
             What they have can't go elsewhere, or that many are not there.
         """
-        self._order("shrink", n=_count(n))
+        self.order("shrink", n=_count(n))
         return self
 
     def stop(self, timeout: float = 15.0) -> Self:
@@ -158,8 +158,16 @@ class Service(Run):
         super().wait(timeout)
         self._check_alive(or_ended=True)
 
-    def _order(self, what: str, **arguments: Any) -> Any:
-        """What the driver, or the engine, answers to that."""
+    def order(self, what: str, **arguments: Any) -> Any:
+        """What the engine answers to one of its own orders, such as those in the docs of each; JSON in and out.
+
+        Raises
+        ------
+        InvalidInput
+            The engine takes no such order.
+        Failed, Lost
+            The service has ended.
+        """
         self._check_alive()
         return self._ask("order", what=what, arguments=arguments)[0]
 

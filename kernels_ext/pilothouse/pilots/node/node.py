@@ -28,7 +28,7 @@ import psutil
 
 from pilothouse import remains
 from pilothouse.pilots.node.own_folder import OWNER, own_folder, remove_left
-from pilothouse.pilots.node.unhurried import QUIET
+from pilothouse.pilots.node.unhurried import slow_down
 from pilothouse.registry.line.tls import clock_trouble
 from pilothouse.runs.channel import FINISH_S, FINISHING, PILOT_VARIABLE, SAVING
 
@@ -146,14 +146,12 @@ class ProcessHost:
 
 async def serve(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     """Be a worker until the scheduler goes or `stop` is set."""
-    import dask
-
     from pilothouse.pilots.node.exits import Running
     from pilothouse.pilots.node.memory import job_memory
     from pilothouse.pilots.node.pages import Worker
     from pilothouse.registry.line.tls import security
 
-    dask.config.set(QUIET)
+    slow_down()
     tls = {"tls_ca": arguments.tls_cert, "tls_cert": arguments.tls_cert, "tls_key": arguments.tls_key}
     where = {"interface": arguments.interface} if arguments.interface else {"host": arguments.host or None}
     running = Running(Running.path(Path(arguments.scheduler_file).parent, arguments.name))

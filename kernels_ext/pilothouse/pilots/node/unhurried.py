@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+#: Seconds between two looks whether the event loop is late.
+TICK_S = 5.0
 #: Dask's settings, for scheduler and workers.
 QUIET = {
-    "distributed.admin.tick.interval": "5s",
-    "distributed.admin.tick.cycle": "5s",
-    "distributed.admin.tick.limit": "15s",
+    "distributed.admin.tick.interval": f"{TICK_S}s",
+    "distributed.admin.tick.cycle": f"{TICK_S}s",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.scheduler.active-memory-manager.start": False,
@@ -17,6 +18,18 @@ QUIET = {
     "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.comm.timeouts.connect": "15s",
 }
+
+
+def slow_down(**more: Any) -> None:
+    """Have this process's Dask go by these clocks, and by the settings that are given beside."""
+    import dask
+    import distributed.core
+
+    dask.config.set({**QUIET, **more})
+    # Dask reads this one when it is imported; with its own it would log every tick as a late one.
+    distributed.core.tick_maximum_delay = 3 * TICK_S
+
+
 #: Seconds between two heartbeats of a worker that computes nothing; of one that does, they are Dask's own.
 IDLE_S = 5.0
 

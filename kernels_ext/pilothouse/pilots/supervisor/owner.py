@@ -23,7 +23,7 @@ from typing import Any
 from pilothouse.errors import PilothouseError
 from pilothouse.pilots.node.node import after_death
 from pilothouse.pilots.node.node import run as run_node
-from pilothouse.pilots.node.unhurried import QUIET
+from pilothouse.pilots.node.unhurried import slow_down
 from pilothouse.pilots.queues import queue_for
 from pilothouse.pilots.queues.jobs import node_job
 from pilothouse.pilots.queues.local import LocalQueue, fork_template, name_process
@@ -159,13 +159,12 @@ class Supervisor:
             pass
 
     async def _start_scheduler(self, tls: dict[str, str]) -> None:
-        import dask
 
         from pilothouse.pilots.node.cells import pass_on
         from pilothouse.pilots.node.exits import NodeEnds
         from pilothouse.pilots.node.pages import Dashboard, Scheduler
 
-        dask.config.set({**QUIET, "distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
+        slow_down(**{"distributed.scheduler.http.routes": [], "temporary-directory": str(self.scratch)})
         self.scheduler = await Scheduler(
             ends=NodeEnds(self.record, self.folder, self.wake.set),
             host=self.line.address,
