@@ -62,7 +62,7 @@ class Spark(Engine):
 
     def address(self, members: Sequence[Mapping[str, Any]]) -> str:
         """Where the master is: ``spark://host:port``."""
-        return master_of(members)[0]
+        return str(master_of(members).get("master", ""))
 
     def member(self, place: Place) -> Member:
         """Spark on one node."""
@@ -77,7 +77,7 @@ class Spark(Engine):
         return SparkService
 
 
-def master_of(members: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
-    """Where the latest master that `members` tell of is, and where its pages are; empty where there is none."""
-    facts = max(members, key=lambda each: int(each.get("term", 0)), default={})
-    return str(facts.get("master", "")), str(facts.get("pages", ""))
+def master_of(members: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Where the latest master is that `members` tell of: ``master``, ``pages``, ``term``; empty where there is none."""
+    latest = max(members, key=lambda each: int(each.get("term", 0)), default={})
+    return latest if "master" in latest else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import platform
 import signal
 import sys
@@ -35,6 +36,8 @@ START_S = 120.0
 #: Seconds for workers and applications to find a new master; what has not is given up by it.
 RECOVERY_S = 5
 LOOK_S = 0.1
+#: Seconds in which workers hear of a new master.
+STRAY_S = 20.0
 #: Seconds in which executors hear from their session that they are to leave.
 TOLD_S = 2.0
 #: How a worker is told to give what its executors have to others, and to begin nothing more.
@@ -52,7 +55,7 @@ class SparkMember(Member):
         self._heap = int(place.settings["daemon_memory"])
         self._ports = place.ports("master", "master-pages", "worker", "worker-pages")
         self._claims = Claims(place.folder / "masters")
-        self._followed = ""
+        self._followed, self._past, self._strays = "", set[str](), 0.0
         self._term = 0
         self._master: Daemon | None = None
         self._worker: Daemon | None = None
@@ -63,15 +66,16 @@ class SparkMember(Member):
         """Start the master, where there is none, and a worker; return when the master has counted it."""
         if not self._archive.there:
             self._archive.make_aside()
-        claim: Claim = self._place.until(self._settled, "a master of Spark", START_S)
-        if claim.member == self._place.number:
-            self._lead(claim)
-        self._follow()
-        cores, memory = self.share()
         (self._place.scratch / "work").mkdir(mode=0o700, exist_ok=True)
-        argv = [str(self._java.command), f"@{self._arguments}"]
-        self._worker = self._place.daemon("worker", argv, env=self._surroundings("worker"))
-        self._place.until(self._counted, "Spark's worker", START_S)
+        cores, memory = self.share()
+        counted = False
+        while not counted:
+            claim: Claim = self._place.until(self._settled, "a master of Spark", START_S)
+            if claim.member == self._place.number and self._master is None:
+                self._lead(claim)
+            self._follow()
+            self._begin_worker()
+            counted = self._place.until(functools.partial(self._counted, claim), "Spark's worker", START_S) == "counted"
         self._place.publish(
             worker=f"{self._place.host}:{self._ports['worker']}", cores=cores, memory=memory,
             spark=install.version(), python=platform.python_version(), interpreter=sys.executable,
@@ -106,7 +110,9 @@ class SparkMember(Member):
             claim = self._claims.latest()
         if claim is None or claim.member == self._place.number:
             return claim
-        return claim if asked(self._master_at()[1], self._secret) else None
+        if int(master_of(self._place.members.values()).get("term", 0)) < claim.term:
+            return None  # it has not said yet where it is
+        return claim if asked(self._master_at()["pages"], self._secret) else None
 
     def _is_there(self, member: int) -> bool:
         return member == self._place.number or member in self._place.members
@@ -127,20 +133,20 @@ class SparkMember(Member):
         )  # fmt: skip
         self._master, self._term = self._place.daemon("master", argv, env=self._surroundings("master")), claim.term
         self._place.until(self._is_alive, "Spark's master", START_S)
-        url, pages = self._own_master()
-        self._place.publish(master=url, pages=pages, term=claim.term)
+        self._place.publish(**self._own_master(), leads=True)
         if claim.term > 1:
             self._place.event("the master is here now", term=claim.term)
 
     def _is_alive(self) -> bool:
         """Whether the master here serves: one that takes over hears of workers and applications first."""
-        return bool(asked(self._own_master()[1], self._secret)["status"] == "ALIVE")
+        return bool(asked(self._own_master()["pages"], self._secret)["status"] == "ALIVE")
 
-    def _own_master(self) -> tuple[str, str]:
+    def _own_master(self) -> dict[str, Any]:
         host = self._place.host
-        return f"spark://{host}:{self._ports['master']}", f"http://{host}:{self._ports['master-pages']}"
+        pages = f"http://{host}:{self._ports['master-pages']}"
+        return {"master": f"spark://{host}:{self._ports['master']}", "pages": pages, "term": self._term}
 
-    def _master_at(self) -> tuple[str, str]:
+    def _master_at(self) -> Mapping[str, Any]:
         """Where the latest master is, and where its pages are."""
         return self._own_master() if self._leads() else master_of(self._place.members.values())
 
@@ -162,12 +168,14 @@ class SparkMember(Member):
         if self._master is not None and not self._leads():
             self._master.stop()
             self._master, self._term = None, 0
+            self._place.publish(leads=False)
 
     # -- the worker
 
     def _follow(self) -> None:
         """Have the worker begin with the latest master when it is started again; one that runs is told by that."""
-        url = self._master_at()[0]
+        latest = self._master_at()
+        url = str(latest["master"])
         if url == self._followed:
             return
         cores, memory = self.share()
@@ -179,7 +187,29 @@ class SparkMember(Member):
             str(scratch / "work"), url, heap=self._heap, scratch=scratch, archived=self._archive,
         )  # fmt: skip
         write_atomic(self._arguments, "".join(f'"{_quoted(argument)}"\n' for argument in argv[1:]).encode())
+        self._past = (self._past | {self._followed}) - {url}
         self._followed = url
+        # All say so: clients find it while the member that has it is about to go.
+        self._place.publish(master=url, pages=latest["pages"], term=latest["term"])
+
+    def _begin_worker(self) -> None:
+        """Start the worker; one that was to register with a master that is gone is started anew."""
+        if self._worker is None:
+            argv = [str(self._java.command), f"@{self._arguments}"]
+            self._worker = self._place.daemon("worker", argv, env=self._surroundings("worker"))
+        else:
+            self._worker.kill()
+            self._worker.start()
+
+    def _find_back(self, url: str) -> None:
+        """A worker that has stayed with a master of old, for the next one did not know it, is started again."""
+        if url not in self._past or self._worker is None:
+            self._strays = 0.0
+        elif not self._strays:
+            self._strays = time.monotonic()
+        elif time.monotonic() > self._strays + STRAY_S:
+            self._strays = 0.0
+            self._worker.signal(signal.SIGKILL)
 
     @property
     def _arguments(self) -> Path:
@@ -190,11 +220,14 @@ class SparkMember(Member):
     def _worker_pages(self) -> str:
         return f"http://{self._place.host}:{self._ports['worker-pages']}"
 
-    def _counted(self) -> bool:
-        """Whether the master has this node's worker."""
+    def _counted(self, claim: Claim) -> str:
+        """Whether the master has this node's worker: ``counted``, ``gone`` (the master); else empty."""
+        if not self._is_there(claim.member):
+            return "gone"
         own = (self._place.host, self._ports["worker"])
-        workers = asked(self._master_at()[1], self._secret)["workers"]
-        return any(worker["state"] == "ALIVE" and (worker["host"], worker["port"]) == own for worker in workers)
+        workers = asked(self._master_at()["pages"], self._secret)["workers"]
+        there = [worker["state"] == "ALIVE" for worker in workers if (worker["host"], worker["port"]) == own]
+        return "counted" if any(there) else ""
 
     def _executors(self) -> int:
         return len(asked(self._worker_pages, self._secret)["executors"])
@@ -221,6 +254,9 @@ class SparkMember(Member):
 
     # -- others come and go
 
+    def admit(self, numbers: Sequence[int]) -> None:
+        """They have registered with the master by themselves."""
+
     def release(self, number: int, seconds: float) -> None:  # noqa: ARG002 - it takes as long as a start of the master
         """The master moves before the node that has it goes: sessions and workers follow it without a pause."""
         self._take_over((number,))
@@ -232,6 +268,7 @@ class SparkMember(Member):
         if worker is None or worker.code is not None:
             return
         begun, left, told = time.monotonic(), 1, set[int]()
+        worker.expected = True
         worker.signal(DECOMMISSION)
         while left and time.monotonic() < begun + seconds and not self._place.stopping and worker.code is None:
             time.sleep(LOOK_S)
@@ -271,19 +308,25 @@ class SparkMember(Member):
         self._abdicate()
         self._follow()
         said = asked(self._worker_pages, self._secret)
+        self._find_back(said["masterurl"])
         figures = {
             "cores": float(said["cores"]), "cores_used": float(said["coresused"]),
             "memory": float(said["memory"] * MIB), "memory_used": float(said["memoryused"] * MIB),
             "executors": float(len(said["executors"])),
         }  # fmt: skip
         if self._leads():
-            of_all = asked(self._own_master()[1], self._secret)
+            of_all = asked(self._own_master()["pages"], self._secret)
             figures |= {"workers": float(of_all["aliveworkers"]), "applications": float(len(of_all["activeapps"]))}
         return figures
+
+    def stop(self) -> None:
+        """All of it is the daemons', and in the member's folder."""
+
+    def do(self, what: str, **arguments: Any) -> Any:
+        """Nothing is asked of it that is not Spark's own."""
+        raise NotImplementedError(what)
 
 
 def _quoted(argument: str) -> str:
     """As the `java` command reads files of arguments."""
     return argument.replace("\\", "\\\\").replace('"', '\\"')
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pilothouse.state import write_atomic
 
@@ -19,7 +20,7 @@ _SECRET = re.compile(r"secret|password|token|access[.]?key|credential", re.IGNOR
 _NAME = re.compile(r"spark\.[\w.*-]+")
 
 
-def properties(given: Mapping[object, object], *, secrets: bool) -> dict[str, str]:
+def properties(given: Mapping[Any, object], *, secrets: bool) -> dict[str, str]:
     """`given` as Spark reads them: booleans in small letters, all else as text.
 
     Parameters

@@ -77,13 +77,16 @@ class SparkService(Service):
 
     def stop(self, timeout: float = 15.0) -> Self:
         """End it, and the session that this process has with it."""
+        from pilothouse.engines.spark import connect
+
         session.close(self.name, self._created)
+        connect.close(self.name)
         return super().stop(timeout)
 
     def _cluster(self) -> Cluster:
         address = self.address
         members = [member for member in self.members if "spark" in member]
-        pages = master_of(self.members)[1]
+        pages = master_of(self.members).get("pages")
         if not (members and pages):
             raise Unavailable(f"no node of {self.name!r} has a worker at the moment: {self.reason or self.state}")
         secret = self.secrets["secret"]

@@ -80,7 +80,7 @@ _open: _Open | None = None
 
 def opened(cluster: Cluster, conf: Mapping[str, Any], *, kafka: bool = False) -> SparkSession:
     """The session with `cluster`; see :meth:`pilothouse.engines.spark.service.SparkService.client`."""
-    global _open  # noqa: PLW0603 - pyspark has one in a process
+    global _open
     values = checked(conf)
     check_versions(cluster)
     if _open is not None and _is_live(_open):
@@ -90,9 +90,9 @@ def opened(cluster: Cluster, conf: Mapping[str, Any], *, kafka: bool = False) ->
     _forget()
     folder = own_folder()
     try:
-        asked = {**_all_of(cluster, folder), **connector(kafka), **values}
+        asked = {**all_of(cluster, folder, values), **connector(kafka, values)}
         write(folder / "spark-defaults.conf", asked)
-        with _surroundings(cluster, folder):
+        with surroundings(cluster, folder):
             _end_machine()  # of a session that was stopped: it would keep what it was started with
             session = _session(cluster.name)
     except BaseException:
@@ -141,8 +141,8 @@ def check_versions(cluster: Cluster) -> None:
     own = platform.python_version()
     if own.split(".")[:2] != cluster.python.split(".")[:2]:
         raise Unavailable(
-            f"Python is {own} here and {cluster.python} on the nodes of {cluster.name!r}; functions that are sent there "
-            "need the same minor version: use a kernel with that Python, or start the service from this environment"
+            f"Python is {own} here and {cluster.python} on the nodes of {cluster.name!r}; functions that are sent "
+            "there need the same minor version: use a kernel with that one, or start the service from this environment"
         )
 
 
@@ -190,8 +190,8 @@ def check_none_of_others(name: str) -> None:
         )
 
 
-def connector(kafka: bool) -> dict[str, str]:
-    """The jars of Spark's connector to Kafka, if they are wanted."""
+def connector(kafka: bool, values: Mapping[str, str]) -> dict[str, str]:
+    """The jars of Spark's connector to Kafka, if they are wanted, and those of the user's own."""
     if not kafka:
         return {}
     from pilothouse.engines.jvm.jars import jars
@@ -204,7 +204,8 @@ def connector(kafka: bool) -> dict[str, str]:
             f'pip install "pyspark=={pinned}"',
             field="kafka",
         )
-    return {"spark.jars": ",".join(map(str, jars("spark-kafka")))}
+    own = filter(None, [values.get("spark.jars", "")])
+    return {"spark.jars": ",".join([*own, *map(str, jars("spark-kafka"))])}
 
 
 def reachable(address: str) -> str:
@@ -225,7 +226,8 @@ def own_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
 
 
-def _all_of(cluster: Cluster, folder: Path) -> dict[str, str]:
+def all_of(cluster: Cluster, folder: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """All properties of a driver of this host whose files are in `folder`."""
     host = reachable(cluster.address)
     own = {
         "spark.app.name": cluster.name,
@@ -234,6 +236,7 @@ def _all_of(cluster: Cluster, folder: Path) -> dict[str, str]:
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         **cluster.conf,
+        **values,
     }
     # A node's temporary folder is not known here; an executor has a folder of its own to work in, gone with the member.
     own["spark.executor.extraJavaOptions"] = (
@@ -249,7 +252,7 @@ def _all_of(cluster: Cluster, folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _surroundings(cluster: Cluster, folder: Path) -> Iterator[None]:
+def surroundings(cluster: Cluster, folder: Path) -> Iterator[None]:
     """The environment in which pyspark starts its virtual machine; afterwards it is as it was."""
     before = dict(os.environ)
     own = install.surroundings(java(least=install.LEAST_JAVA), folder, reachable(cluster.address))
@@ -286,7 +289,7 @@ def _is_live(there: _Open) -> bool:
 
 def _forget() -> None:
     """End the session that was opened here, with its virtual machine and its files."""
-    global _open  # noqa: PLW0603 - as above
+    global _open
     there, _open = _open, None
     if there is None:
         return
