@@ -14,7 +14,7 @@ BATCH := tests/contract/queues tests/integration/slurm tests/integration/tasks
 # Each of the many processes of the tests would compile what it imports, where the environment says so.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup lab tour test test-ui test-fast test-batch test-nightly bench lint clean debian debian-batch
+.PHONY: setup lab tour test test-ui test-fast test-batch test-nightly bench lint clean debian debian-batch jars
 
 setup: .venv/.ready
 
@@ -37,8 +37,12 @@ debian: | $(BIN)/uv
 
 # What a change can break, but for what is seen in a browser. Most tests wait: more of them run beside each other than
 # there are cores.
-test: setup debian
+test: setup debian jars
 	$(PYTEST) --junitxml build/junit.xml --durations 15
+
+# What the tests' engines run from: fetched once for this checkout, in no time when it is there.
+jars: setup
+	@PILOTHOUSE_CACHE="$(CURDIR)/build/cache" $(BIN)/pilothouse engines fetch kafka
 
 # JupyterLab in a real browser. Lab and browser compute: one of them for each core.
 test-ui: setup debian

@@ -60,13 +60,16 @@ def _use(patch: pytest.MonkeyPatch, place: Path, name: str) -> None:
     patch.setenv("PILOTHOUSE_HOME", str(place / "state"))
     shared = _SHARED / f"{place.parent.name}-{name}"
     patch.setenv("PILOTHOUSE_STORE", str(shared if os.access(_SHARED, os.W_OK) else place / "store"))
+    # Jars are fetched once for all runs in this checkout: what is in there counts by its hashes.
+    if "PILOTHOUSE_CACHE" not in os.environ:
+        patch.setenv("PILOTHOUSE_CACHE", str(PLUGIN.parents[1] / "build" / "cache"))
     # What the user and the admin have set, but for sites: pip's and uv's index is in there, for tests that install.
     patch.setenv("XDG_CONFIG_HOME", _without_sites(place / "config", platformdirs.user_config_path()))
     patch.setenv("XDG_CONFIG_DIRS", _without_sites(place / "admin", platformdirs.site_config_path()))
     for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
         patch.setenv(variable, str(place / variable.lower()))
     # The last is the Jupyter server that these tests may be run in.
-    for variable in ("XDG_RUNTIME_DIR", "PILOTHOUSE_SITES", "PILOTHOUSE_SERVER"):
+    for variable in ("XDG_RUNTIME_DIR", "PILOTHOUSE_JARS", "PILOTHOUSE_JAVA", "PILOTHOUSE_SITES", "PILOTHOUSE_SERVER"):
         patch.delenv(variable, raising=False)
     # The tests' plug-in is found by every process.
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))

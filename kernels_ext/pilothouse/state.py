@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -112,13 +112,16 @@ def first_error(error: ValidationError, whole: str) -> tuple[str, str]:
     return fault.field or whole, fault.message
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` (mode 0600) so that a reader or a crash sees the old or the new, whole."""
+def write_atomic(path: Path, data: bytes | Sequence[memoryview]) -> None:
+    """Replace `path` by `data` (mode 0600) so that a reader or a crash sees the old or the new, whole.
+
+    Pieces are written one after the other from where they lie.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

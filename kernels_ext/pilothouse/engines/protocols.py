@@ -6,6 +6,7 @@ A service is an engine that runs on a pilot. It has a *member* on each of its no
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -114,7 +115,7 @@ class Place(Protocol):
         """Whether the member is to end: what waits gives up."""
 
 
-class Member(Protocol):
+class Member:
     """What an engine does on one node; made by :meth:`Engine.member`, in a process of its own on that node.
 
     Hooks are called one after the other, in a thread. What they raise is told; :meth:`start` failing ends the member.
@@ -127,6 +128,7 @@ class Member(Protocol):
         What others need to know is published. A member that is started again where it was finds its
         :attr:`Place.scratch`, and its ports, as they were.
         """
+        raise NotImplementedError
 
     def admit(self, numbers: Sequence[int]) -> None:
         """Called on a member that was there before: others have come. Give them their share."""
@@ -161,7 +163,7 @@ class Member(Protocol):
         raise NotImplementedError(what)
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """A framework. An entry point of the group ``pilothouse.engines`` names the class; its name is the engine's.
 
     The class is loaded in the user's process, in the supervisor and on the nodes: its module imports nothing that
@@ -187,9 +189,11 @@ class Engine(Protocol):
     jars: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def settings(self) -> type[Settings]:
         """The model of its settings: of forms, of checks, of the docs."""
 
+    @abstractmethod
     def check(self, pilot: PilotRecord, nodes: int, settings: Settings) -> None:
         """In the user's process, before anything is launched: refuse what can't be.
 
@@ -231,8 +235,10 @@ class Engine(Protocol):
         """Whether others can't begin before a member of this role has published something."""
         return False
 
+    @abstractmethod
     def member(self, place: Place) -> Member:
         """What it does on one node."""
 
+    @abstractmethod
     def handle(self) -> type[Service]:
         """The class of its services' handles, with the framework's own client."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pilothouse.engines.executors.offering import Offers
 from pilothouse.errors import Conflict, InvalidInput, Lost, NotFound, Refused, Unavailable
 from pilothouse.pictures import mimebundle
 from pilothouse.registry.records import NodeRecord, PilotRecord, State
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from pilothouse.pilots.timeline import Timeline
     from pilothouse.runs.handle import Run
     from pilothouse.tasks.handle import Task
+    from pilothouse.tasks.ranks.handle import Ranks
 
 #: Seconds in which a scheduler has to answer.
 ANSWER_S = 10.0
 
 
-class AttachedPilot:
+class AttachedPilot(Offers):
     """A Dask cluster of somebody else, with the words of a pilot: see :func:`attach_dask`.
 
     Attributes
@@ -197,6 +199,10 @@ class AttachedPilot:
     def map_execute(self, *arguments: Any, **options: Any) -> Task:
         """Run many: :meth:`pilothouse.Pilot.map_execute`."""
         return self.supervised().map_execute(*arguments, **options)
+
+    def mpi(self, *arguments: Any, **options: Any) -> Ranks:
+        """Run a function on MPI ranks beside the workers: :meth:`pilothouse.Pilot.mpi`."""
+        return self.supervised().mpi(*arguments, **options)
 
     def start(self, *arguments: Any, **options: Any) -> Service:
         """Start a framework beside workers: :meth:`pilothouse.Pilot.start`."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pilothouse.engines.executors.offering import Offers
 from pilothouse.engines.starting import Starts
 from pilothouse.errors import Conflict, InvalidInput
 from pilothouse.pictures import mimebundle
@@ -23,6 +25,7 @@ from pilothouse.registry.records import FIRST, PILOTS, NodeRecord, PilotRecord, 
 from pilothouse.runs.handle import Run
 from pilothouse.runs.launch import ANSWER_S, ask, launch
 from pilothouse.tasks.executing import Executes
+from pilothouse.tasks.ranks.call import MPI
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from pilothouse.pilots.timeline import Timeline
 
 
-class Pilot(Executes, Starts):
+class Pilot(Executes, MPI, Offers, Starts):
     """One allocation that belongs to the user, with a name, a lease and nodes that come and go.
 
     Parameters
@@ -342,7 +345,8 @@ class Pilot(Executes, Starts):
 
     def launch(
         self, kind: str, parameters: dict[str, Any], *, name: str | None = None,
-        files: dict[str, bytes] | None = None, exist: Exist = "number", stem: str | None = None,
+        files: Mapping[str, bytes | Sequence[memoryview]] | None = None, exist: Exist = "number",
+        stem: str | None = None,
     ) -> Run:  # fmt: skip
         """Start a run of `kind` here: what the functions of the rooms call, and plug-ins.
 
@@ -355,7 +359,7 @@ class Pilot(Executes, Starts):
         name
             One that no other pilot or run of the user has; made from `stem`, or the kind, when left out.
         files
-            File name -> contents, put into the run's folder (mode 0600) before it starts.
+            File name -> contents, whole or in pieces, put into the run's folder (mode 0600) before it starts.
         exist
             What happens when something that has ended has that name, which stays: ``"number"`` makes this one
             ``name-2`` and warns, ``"error"`` refuses.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ ANSWER_S = 30.0
 
 def launch(
     pilot: PilotRecord, kind: str, parameters: dict[str, Any], *, name: str | None = None,
-    files: dict[str, bytes] | None = None, exist: Exist = "number", stem: str | None = None,
+    files: Mapping[str, bytes | Sequence[memoryview]] | None = None, exist: Exist = "number",
+    stem: str | None = None,
 ) -> Run:  # fmt: skip
     """Start a run on a pilot: see :meth:`pilothouse.Pilot.launch`."""
     answering(pilot.name, pilot.created)  # before a name is taken

@@ -99,7 +99,7 @@ class Executes:
         ...                      outputs=["traj.trr"])  # doctest: +SKIP
         >>> task.result()["traj.trr"]  # doctest: +SKIP
         """
-        return _start(
+        return checked(
             self, [(argv, None)], False, env, inputs, outputs, after, folder, name, exist,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
             through=through,
@@ -161,7 +161,7 @@ class Executes:
         if not pairs:
             field = "commands" if parameters is None else "parameters"
             raise InvalidInput(f"{field}=[]: there is nothing to execute", field=field)
-        return _start(
+        return checked(
             self, pairs, True, env, inputs, outputs, after, folder, name, exist,
             cores=cores, gpus=gpus, ranks=ranks, retries=retries, stage=stage, timeout=timeout, launcher=launcher,
             through=through,
@@ -182,10 +182,12 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else os.fspath(value)
 
 
-def _start(
+def checked(
     pilot: Any, commands: list[tuple[Any, dict[str, Any] | None]], many: bool, env: Any, inputs: Any, outputs: Any,
-    after: Any, folder: Any, name: str | None, exist: Exist, **options: Any,
+    after: Any, folder: Any, name: str | None, exist: Exist, *, kind: str = "tasks",
+    files: Mapping[str, bytes | Sequence[memoryview]] | None = None, **options: Any,
 ) -> Task:  # fmt: skip
+    """Check what :meth:`Executes.map_execute` was given, and launch it; `kind` and `files` are the run's."""
     from pilothouse.registry.naming import check_exist
     from pilothouse.runs.cores import Need
     from pilothouse.state import check_name
@@ -227,7 +229,7 @@ def _start(
     work = None if folder is None else str(Path(folder).expanduser().absolute())
     held = _held(pilot.client(), keys, specification["holder"]) if keys else contextlib.nullcontext()
     with held:
-        task: Task = launch_tasks(pilot.launch, specification, work, name, exist)
+        task: Task = launch_tasks(pilot.launch, specification, work, name, exist, kind=kind, files=files)
     return task
 
 

@@ -37,6 +37,8 @@ class Task(Run):
         Of a run of the kind ``tasks``.
     """
 
+    #: What lies in its folder beside the specification before it starts.
+    _files: tuple[str, ...] = ()
     _future: Future | None = None
 
     @property
@@ -169,7 +171,10 @@ class Task(Run):
             raise Conflict(f"all tasks of the run {self.name!r} ended well: there is nothing to retry", field="name")
         folder = None if self.work.is_relative_to(self.folder) else specification["work"]
         again = {**specification, "tasks": tasks, "after": [], "holder": ""}
-        task: Task = launch_tasks(functools.partial(launch, PILOTS.read(self.pilot)), again, folder, name, "number")
+        task: Task = launch_tasks(
+            functools.partial(launch, PILOTS.read(self.pilot)), again, folder, name, "number",
+            kind=self.kind, files={file: (self.folder / file).read_bytes() for file in self._files},
+        )  # fmt: skip
         return task
 
     def future(self, client: Client | None = None) -> Future:

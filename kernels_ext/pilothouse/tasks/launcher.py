@@ -69,15 +69,15 @@ class Running:
 
 
 class Launcher:
-    """The executables of one run on one node."""
+    """The executables of one run on one node, each made a process by a `starter`."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, starter: type[Starter] = Starter) -> None:
         self._channel = channel
         config = channel.config
         self._node = config["node"]
         self._common = config["common"]
         self._places = Places(Path(config["folder"]), Path(config["work"]), config["many"])
-        self._starter = Starter(config, self._places)
+        self._starter = starter(config, self._places)
         self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._ear, self._bell = os.pipe()
         self._running: dict[int, Running] = {}

@@ -42,6 +42,8 @@ def launcher(chosen: Sequence[str], environment: Mapping[str, str]) -> list[str]
 
 def is_hydra(command: Sequence[str]) -> bool:
     """Whether the launcher is mpich's (or Intel's) Hydra."""
+    if Path(command[0]).name == "mpiexec.hydra":  # asking takes as long as starting a rank
+        return True
     try:
         answer = subprocess.run([command[0], "--version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -99,6 +101,20 @@ def hosts_of(parts: Sequence[tuple[str, str, int]]) -> tuple[list[tuple[str, int
         ranks[host] = ranks.get(host, 0) + number
         nodes.setdefault(host, node)
     return list(ranks.items()), list(nodes.values())
+
+
+def of_open_mpi(environment: Mapping[str, str], root: bool) -> dict[str, str]:
+    """What Open MPI's launcher is told: cores are the pilot's to give, more than it counts and not always the first.
+
+    Nor does it have to protect root, who has started the pilot. Names beginning with OMPI are of its versions up to 4.
+    """
+    told = {
+        "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+        "OMPI_MCA_hwloc_base_binding_policy": "none", "PRTE_MCA_hwloc_default_binding_policy": "none",
+    }  # fmt: skip
+    if root:
+        told |= {f"{of}_ALLOW_RUN_AS_ROOT{more}": "1" for of in ("OMPI", "PRTE") for more in ("", "_CONFIRM")}
+    return {name: value for name, value in told.items() if name not in environment}
 
 
 def visible_gpus(indices: Sequence[int], node_gpus: int, environment: Mapping[str, str]) -> dict[str, str]:

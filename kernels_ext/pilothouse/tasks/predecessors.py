@@ -92,7 +92,7 @@ def why_not(record: RunRecord, tasks: Sequence[int] = ()) -> str:
     if record.state is not State.FINISHED:
         said = {State.FAILED: "failed", State.LOST: "was lost"}[record.state]
         return f"{said}: {record.reason}"
-    if record.kind == "tasks" and record.reason == "stopped":  # a stream that was stopped has its result
+    if record.kind in ("tasks", "mpi") and record.reason == "stopped":  # a stream that was stopped has its result
         return "was stopped"
     return ""
 

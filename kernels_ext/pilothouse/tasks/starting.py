@@ -57,8 +57,8 @@ class Starter:
             stage(task["inputs"], folder, self._common["stage"])
             with out.open("wb", buffering=0) as stdout, err.open("wb", buffering=0) as stderr:
                 printed = subprocess.PIPE if task.get("hosts") else stdout
-                env = self._variables(task, gpus, node_gpus)
-                return self._popen(self._command(task), folder, env, printed, stderr)
+                command, env = self._command(task), self._variables(task, gpus, node_gpus)
+                return self._popen(command, folder, env, printed, stderr)
         except OSError as error:
             raise Failed(f"{error.filename or folder}: {error.strerror or error}") from None
 
@@ -86,14 +86,22 @@ class Starter:
         """What tells this attempt's processes from those of any other."""
         return f"{self._mark}/{task['task']}/{task['slot']}/{task['attempt']}"
 
-    def _command(self, task: dict[str, Any]) -> list[str]:
+    def _argv(self, task: dict[str, Any]) -> list[str]:
         argv: list[str] = task["argv"]
+        return argv
+
+    def _launcher(self) -> list[str]:
+        """The command that starts MPI programs."""
+        return mpi.launcher(self._common["launcher"] or (), self._environment)
+
+    def _command(self, task: dict[str, Any]) -> list[str]:
+        argv = self._argv(task)
         ranks = self._common["ranks"]
         if ranks is None:
             return argv
         self._find(argv[0], task["env"], self._places.working(task["task"]))
         if self._mpi is None:
-            command = mpi.launcher(self._common["launcher"] or (), self._environment)
+            command = self._launcher()
             self._mpi = command, mpi.is_hydra(command)
         command, hydra = self._mpi
         argv = mpi.watched(argv, self.notes(task))
@@ -116,7 +124,9 @@ class Starter:
 
     def _variables(self, task: dict[str, Any], gpus: list[int], node_gpus: int) -> dict[str, str]:
         """What a task has beside the node's own."""
+        hydra = self._mpi is None or self._mpi[1]
         return {
+            **({} if hydra else mpi.of_open_mpi(self._environment, os.geteuid() == 0)),
             **mpi.threads(self._common["cores"]),
             **mpi.visible_gpus(gpus, node_gpus, self._environment),
             "PILOTHOUSE_TASK": str(task["task"]),

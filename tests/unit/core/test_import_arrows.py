@@ -68,6 +68,10 @@ DOORS = {
     "dask_jobqueue": {"pilots/queues/headers.py"},
     "lmdb": {"streams/brokers/log.py"},
     "jgo": {"engines/jvm/jars.py"},
+    "confluent_kafka": {"engines/kafka/clients.py", "engines/kafka/member.py"},
+    "kafka": {"engines/kafka/administration.py"},
+    "mpi4py": {"tasks/ranks/rank.py"},
+    "parsl": {"engines/executors/parsl.py"},
 }
 JUPYTER = {"IPython", "ipykernel", "ipywidgets", "anywidget", "jupyter_server", "jupyter_events", "nbformat"}
 

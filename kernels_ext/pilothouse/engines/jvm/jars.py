@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -82,6 +83,16 @@ def fetch(software: str, say: Callable[[str], None] = lambda _: None, folder: Pa
         look(target, wanted.jars)  # they are known from now on
     say(f"{wanted.software} {wanted.version}: all {len(wanted.jars)} jars are in {target}")
     return [target / jar.file for jar in wanted.jars]
+
+
+def said_fetch(software: str) -> list[Path]:
+    """:func:`fetch`, with its words on standard error: for who waits in a terminal or at a cell."""
+    return fetch(software, _to_stderr)
+
+
+def _to_stderr(text: str) -> None:
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress; standard output is the answer's
 
 
 def own() -> Path:
@@ -170,7 +181,7 @@ def _download(repository: MavenContext, jar: Jar) -> Path:
 
 
 def _repository(aside: Path) -> MavenContext:
-    """Where jars come from: the repositories of the user's jgo settings first (a site's mirror), then jgo's own."""
+    """Where jars come from: the repositories of the user's jgo settings first, such as a site's mirror."""
     try:
         from jgo.config import GlobalSettings
         from jgo.maven import MavenContext
@@ -178,5 +189,6 @@ def _repository(aside: Path) -> MavenContext:
         raise Unavailable('jars are fetched by jgo, which is not installed: pip install "pilothouse[jvm]"') from None
     repository = MavenContext(repo_cache=aside, timeout=PATIENCE_S)
     with contextlib.suppress(OSError, ValueError):
-        repository.remote_repos = {**GlobalSettings.load().repositories, **repository.remote_repos}
+        named = GlobalSettings.load().repositories  # a mirror may have the name of jgo's own
+        repository.remote_repos = named | {key: url for key, url in repository.remote_repos.items() if key not in named}
     return repository

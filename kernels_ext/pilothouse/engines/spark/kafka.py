@@ -1,32 +1,41 @@
-"""How Spark reads and writes a Kafka service."""
+"""How Spark reads and writes a Kafka."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pilothouse.errors import InvalidInput
 
+_MODULES = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
 
-def options(address: str, secrets: Mapping[str, str]) -> dict[str, str]:
-    """Options of the source and the sink ``kafka`` for the brokers at `address`.
+
+def options(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """Options of Spark's source and sink ``kafka``, from the settings of librdkafka that have the same meaning.
 
     Raises
     ------
     InvalidInput
-        It is no Kafka that lets clients in by name and password.
+        It is none of our Kafkas, or one that lets clients in by other means than name and password.
     """
-    from pilothouse.engines.kafka.properties import USER
-
-    password = secrets.get("password", "")
-    if not password:
-        raise InvalidInput("kafka: a service of pilot.start('kafka', ...)", field="kafka")
-    login = "org.apache.kafka.common.security.scram.ScramLoginModule"
-    return {
-        "kafka.bootstrap.servers": address,
-        "kafka.security.protocol": "SASL_PLAINTEXT",
-        "kafka.sasl.mechanism": "SCRAM-SHA-256",
-        "kafka.sasl.jaas.config": f"{login} required username={_quoted(USER)} password={_quoted(password)};",
+    protocol, mechanism = configuration.get("security.protocol", "PLAINTEXT"), configuration.get("sasl.mechanism", "")
+    read = {
+        "kafka.bootstrap.servers": str(configuration["bootstrap.servers"]),
+        "kafka.security.protocol": str(protocol),
     }
+    if str(protocol).startswith("SASL_"):
+        if mechanism not in _MODULES:
+            raise InvalidInput(
+                f"kafka: sasl.mechanism={mechanism!r}; Spark is told of {', '.join(_MODULES)} here", field="kafka"
+            )
+        user, password = (_quoted(str(configuration[name])) for name in ("sasl.username", "sasl.password"))
+        read["kafka.sasl.mechanism"] = str(mechanism)
+        read["kafka.sasl.jaas.config"] = f"{_MODULES[mechanism]} required username={user} password={password};"
+    return read
 
 
 def _quoted(text: str) -> str:

@@ -254,9 +254,6 @@ class SparkMember(Member):
 
     # -- others come and go
 
-    def admit(self, numbers: Sequence[int]) -> None:
-        """They have registered with the master by themselves."""
-
     def release(self, number: int, seconds: float) -> None:  # noqa: ARG002 - it takes as long as a start of the master
         """The master moves before the node that has it goes: sessions and workers follow it without a pause."""
         self._take_over((number,))
@@ -318,13 +315,6 @@ class SparkMember(Member):
             of_all = asked(self._own_master()["pages"], self._secret)
             figures |= {"workers": float(of_all["aliveworkers"]), "applications": float(len(of_all["activeapps"]))}
         return figures
-
-    def stop(self) -> None:
-        """All of it is the daemons', and in the member's folder."""
-
-    def do(self, what: str, **arguments: Any) -> Any:
-        """Nothing is asked of it that is not Spark's own."""
-        raise NotImplementedError(what)
 
 
 def _quoted(argument: str) -> str:

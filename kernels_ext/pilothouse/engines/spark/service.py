@@ -15,6 +15,8 @@ from pilothouse.errors import Unavailable
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from pilothouse.engines.kafka.clients import Clients
+
 
 class SparkService(Service):
     """A Spark on nodes of a pilot."""
@@ -66,14 +68,19 @@ class SparkService(Service):
 
         return connect.opened(self._cluster(), conf or {})
 
-    def kafka_options(self, kafka: Service) -> dict[str, str]:
-        """What ``spark.readStream.format("kafka").options(**…)`` and ``writeStream`` need to know of a Kafka service.
+    def kafka_options(self, kafka: Clients) -> dict[str, str]:
+        """What ``spark.readStream.format("kafka").options(**…)`` and ``writeStream`` need to know of a Kafka.
 
-        There is a password in it: print none of it. Needs a session of ``client(kafka=True)``.
+        There is a password in it: print none of it. It needs a session of ``client(kafka=True)``.
+
+        Parameters
+        ----------
+        kafka
+            A service of ``pilot.start("kafka")``, or a site's own Kafka.
         """
         from pilothouse.engines.spark.kafka import options
 
-        return options(kafka.address, kafka.secrets)
+        return options(kafka.configuration)
 
     def stop(self, timeout: float = 15.0) -> Self:
         """End it, and the session that this process has with it."""

@@ -1,0 +1,1 @@
+"""A pilot as what other libraries submit calls to: ``concurrent.futures``, Parsl."""

@@ -1,0 +1,155 @@
+"""Changes of a cluster, as one of its members makes them for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
+from pilothouse.engines.kafka import moving, quorum
+from pilothouse.engines.kafka.administration import BROKER, Administration, Partition, Voter
+from pilothouse.engines.kafka.assignment import plan
+from pilothouse.engines.kafka.properties import EARLY, INTERNAL, replicas
+from pilothouse.errors import Failed, InvalidInput
+
+if TYPE_CHECKING:
+    from pilothouse.engines.protocols import Place
+
+
+class Cluster:
+    """A context manager; numbers are those of members.
+
+    Parameters
+    ----------
+    place
+        The member's.
+    id_of
+        From a member's number to its broker's.
+    but
+        Members that are not asked: those that go hear no news any more.
+    """
+
+    def __init__(self, place: Place, id_of: Callable[[int], int], but: Sequence[int] = ()) -> None:
+        self._place, self._id_of = place, id_of
+        servers = [
+            str(member["broker"]) for number, member in place.members.items() if "broker" in member and number not in but
+        ]
+        self._throttle: int | None = place.settings["throttle"]
+        self.asked = Administration(servers, place.secrets["password"], lambda: not place.stopping)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.asked.close()
+
+    # ------------------------------------------------------------------ partitions
+
+    def spread(self) -> dict[str, int]:
+        """Have all brokers have as much as the others, and as many as are wanted a copy of Kafka's own topics."""
+        self._tidy()
+        brokers = self.asked.brokers()
+        internal = replicas(self._place.settings["replication"], len(brokers))
+        self.have_own_topics(brokers)
+        found = self.asked.partitions()
+        target = plan(
+            _replicas(found), brokers, lambda topic, now: max(now, internal) if topic in INTERNAL else now
+        )  # fmt: skip
+        self._set_least_in_sync(len(brokers))
+        return self._moved(target)
+
+    def have_own_topics(self, brokers: Sequence[int]) -> None:
+        """Where Kafka's own topics are to have copies, have it make them while there are brokers for these."""
+        if replicas(self._place.settings["replication"], len(brokers)) > 1:
+            self.asked.make_own_topics(EARLY)
+
+    def replicate(self, topic: str, factor: int) -> dict[str, int]:
+        """Have each partition of a topic on `factor` brokers.
+
+        Raises
+        ------
+        InvalidInput
+            There is no such topic, or there are not as many brokers.
+        """
+        self._tidy()
+        brokers, found = self.asked.brokers(), self.asked.partitions()
+        if not any(name == topic for name, _ in found):
+            raise InvalidInput(f"topic={topic!r}: there is none of that name", field="topic")
+        if not 1 <= factor <= len(brokers):
+            raise InvalidInput(f"factor={factor}: 1 to {len(brokers)}, the number of brokers", field="factor")
+        return self._moved(plan(_replicas(found), brokers, lambda name, now: factor if name == topic else now))
+
+    def drain(self, numbers: Sequence[int], seconds: float) -> None:
+        """Move everything from these to the others."""
+        self._tidy()
+        gone = {self._id_of(number) for number in numbers}
+        brokers = [broker for broker in self.asked.brokers() if broker not in gone]
+        if not brokers:
+            raise Failed("no other broker is there that could take over")
+        found = self.asked.partitions()
+        self._set_least_in_sync(len(brokers))
+        self._moved(plan(_replicas(found), brokers, balance=False), seconds)
+
+    def make_good(self, numbers: Sequence[int]) -> None:
+        """Have others copy what lost ones had. What nobody has a copy of is there again, empty, and told."""
+        gone = {self._id_of(number) for number in numbers}
+        moving.give_up(self.asked)
+        self._tidy()
+        brokers = [broker for broker in self.asked.brokers() if broker not in gone]
+        found = self.asked.partitions()
+        hit = {partition: what for partition, what in found.items() if gone.intersection(what.replicas)}
+        dead = [partition for partition, what in hit.items() if gone.issuperset(what.in_sync or what.replicas)]
+        self._set_least_in_sync(len(brokers))
+        target = plan(_replicas(found), brokers, balance=False)
+        if dead:
+            self.asked.move({partition: target[partition] for partition in dead})
+            self.asked.elect(dead, unclean=True)
+            names = sorted({topic for topic, _ in dead if topic not in INTERNAL})
+            self._place.event("messages lost", partitions=len(dead), topics=names, brokers=sorted(gone))
+        self._moved(target)
+
+    def _moved(self, target: Mapping[tuple[str, int], list[int]], seconds: float | None = None) -> dict[str, int]:
+        moved = moving.carry_out(self.asked, dict(target), self._throttle, self._place.progress, seconds)
+        return {"partitions": len(target), "bytes": moved}
+
+    def _tidy(self) -> None:
+        """What another one has begun, who was interrupted, comes to its end first."""
+        moving.take_up(self.asked)
+        moving.unthrottle(self.asked)
+
+    def _set_least_in_sync(self, brokers: int) -> None:
+        """Acknowledged is what all replicas but one have: losing a broker stops nobody, and loses nothing."""
+        factor = replicas(self._place.settings["replication"], brokers)
+        self.asked.configure({(BROKER, ""): {"min.insync.replicas": str(max(factor - 1, 1))}})
+
+    # ------------------------------------------------------------------ members
+
+    def settle_votes(self, *, without: Sequence[int] = (), gone: Sequence[int] = ()) -> None:
+        """Have the right controllers vote.
+
+        Parameters
+        ----------
+        without
+            Members that are about to go.
+        gone
+            Members that do not live any more.
+        """
+        live = set(self.asked.brokers())
+        members: dict[int, Voter] = {}
+        for number, member in self._place.members.items():
+            voter = Voter.of(member)
+            if voter is not None and number not in (*without, *gone) and self._id_of(number) in live:
+                members[self._id_of(number)] = voter._replace(number=self._id_of(number))
+        if not members:
+            raise Failed("no other member is there that could be a controller")
+        quorum.settle(
+            self.asked, self._place.secrets["cluster"], members, gone=[self._id_of(number) for number in gone]
+        )  # fmt: skip
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        """Have the cluster forget these brokers."""
+        for number in numbers:
+            self.asked.unregister(self._id_of(number))
+
+
+def _replicas(found: Mapping[tuple[str, int], Partition]) -> dict[tuple[str, int], list[int]]:
+    return {partition: what.replicas for partition, what in found.items()}
