@@ -7,6 +7,7 @@ import functools
 import platform
 import signal
 import sys
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ class SparkMember(Member):
         self._heap = int(place.settings["daemon_memory"])
         self._ports = place.ports("master", "master-pages", "worker", "worker-pages")
         self._claims = Claims(place.folder / "masters")
+        self._following = threading.Lock()  # figures are asked for beside what else happens
         self._followed, self._past, self._strays = "", set[str](), 0.0
         self._term = 0
         self._master: Daemon | None = None
@@ -131,8 +133,14 @@ class SparkMember(Member):
             self._java, install.MASTER, "--host", host, "--port", str(ports["master"]), "--webui-port",
             str(ports["master-pages"]), heap=self._heap, scratch=self._place.scratch, archived=self._archive,
         )  # fmt: skip
-        self._master, self._term = self._place.daemon("master", argv, env=self._surroundings("master")), claim.term
-        self._place.until(self._is_alive, "Spark's master", START_S)
+        master = self._place.daemon("master", argv, env=self._surroundings("master"))
+        try:
+            self._place.until(self._is_alive, "Spark's master", START_S)
+        except PilothouseError:
+            master.stop()
+            raise
+        # Not before it is: nobody is to follow a master that does not serve.
+        self._master, self._term = master, claim.term
         self._place.publish(**self._own_master(), leads=True)
         if claim.term > 1:
             self._place.event("the master is here now", term=claim.term)
@@ -174,6 +182,10 @@ class SparkMember(Member):
 
     def _follow(self) -> None:
         """Have the worker begin with the latest master when it is started again; one that runs is told by that."""
+        with self._following:
+            self._follow_now()
+
+    def _follow_now(self) -> None:
         latest = self._master_at()
         url = str(latest["master"])
         if url == self._followed:

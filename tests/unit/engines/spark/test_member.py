@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ Make = Callable[..., tuple[SparkMember, StandInPlace]]
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes members of one service, on nodes of their own; all pages answer that all is well."""
     (tmp_path / "pyspark" / "jars").mkdir(parents=True)
     monkeypatch.setattr(install, "home", lambda: tmp_path / "pyspark")
@@ -84,7 +84,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         place = StandInPlace(number, tmp_path, known, **settings)
         return SparkMember(place), place  # type: ignore[arg-type]  # it needs no more of a place
 
-    yield made
+    return made
 
 
 def names(place: StandInPlace) -> list[str]:
@@ -127,7 +127,7 @@ def test_when_the_master_is_lost_one_of_the_others_takes_over_and_the_rest_follo
 
 
 def test_one_whose_turn_it_is_not_takes_nothing_over(make: Make) -> None:
-    (one, first), (two, second) = make(1), make(2)
+    (one, first), (two, _) = make(1), make(2)
     one.start()
     two.start()
     del first.members[2]

@@ -35,7 +35,7 @@ def test_versions_must_be_those_of_the_nodes() -> None:
     session.check_versions(HERE)
     with pytest.raises(Unavailable, match=r"pyspark is 4.2.0 here and 4.1.3 on the nodes.*pyspark==4.1.3"):
         session.check_versions(replace(HERE, spark="4.1.3"))
-    with pytest.raises(Unavailable, match="Python is .* here and 3.8.1 on the nodes"):
+    with pytest.raises(Unavailable, match=r"Python is .* here and 3.8.1 on the nodes"):
         session.check_versions(replace(HERE, python="3.8.1"))
     same_minor = ".".join([*platform.python_version().split(".")[:2], "99"])
     session.check_versions(replace(HERE, python=same_minor))
