@@ -422,6 +422,8 @@ export interface components {
             readonly placement: "login" | "job";
             /** @description whether pilots have Dask's dashboard */
             readonly dashboard: boolean;
+            /** @description engines that pilots may start; all that are installed where that is left out */
+            readonly engines: readonly string[] | null;
             /** @description nodes that come in one job, each on a host of its own */
             readonly nodes_per_job: number;
             /** @description whether nodes are submitted many at once, as job arrays, where the system has them */

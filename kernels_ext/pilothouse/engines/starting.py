@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.errors import InvalidInput
+from pilothouse.errors import InvalidInput, Refused
 
 if TYPE_CHECKING:
     from pilothouse.engines.service import Service
@@ -56,8 +56,15 @@ class Starts:
         chosen = engine_of(engine)
         if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < chosen.least:
             raise InvalidInput(f"nodes={nodes!r}: a whole number, {chosen.least} or more", field="nodes")
+        record = self.record  # type: ignore[attr-defined]
+        allowed = record.settings.get("engines")
+        if allowed is not None and engine not in allowed:
+            there = f"only {', '.join(allowed)}" if allowed else "no engine"
+            raise Refused(
+                f"engine={engine!r}: site {record.site!r} lets pilots start {there}; its admins say so", field="engine"
+            )
         values = checked(engine, chosen.settings(), settings)
-        chosen.check(self.record, nodes, values)  # type: ignore[attr-defined]
+        chosen.check(record, nodes, values)
         parameters = {"engine": engine, "nodes": nodes, "settings": values.model_dump(mode="json")}
         service: Service = self.launch(  # type: ignore[attr-defined]
             "service", parameters, name=name, stem=engine, files=written(chosen.secrets(values)), exist=exist

@@ -14,7 +14,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse import remains
-from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound
+from pilothouse.errors import Conflict, Failed, InvalidInput, NotFound, Refused
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -177,6 +177,16 @@ def test_bad_input_starts_nothing(pilot: Pilot) -> None:
     with pytest.raises(InvalidInput, match="a board has 9 at most"):
         pilot.start("board", nodes=10)
     assert len(ph.runs()) == before
+
+
+def test_a_site_may_have_no_engines(state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site.toml").write_text('[local]\nengines = ["kafka"]\n')
+    monkeypatch.setenv("PILOTHOUSE_SITES", str(tmp_path / "site.toml"))
+    with (
+        ph.submit("local", name="none", lease="10m") as pilot,
+        pytest.raises(Refused, match="engine='board': site 'local' lets pilots start only kafka"),
+    ):
+        pilot.start("board")
 
 
 def test_orders_of_the_engine_and_logs_of_nodes(board: Callable[..., Service]) -> None:

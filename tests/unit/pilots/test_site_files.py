@@ -162,6 +162,14 @@ def test_a_place_that_is_named_and_missing_is_said(
     assert "nowhere: there is no such file or folder" in ph.sites().unreadable[0].reason
 
 
+def test_which_engines_there_are_is_the_admins_matter(host: FakeCommands, admin: Write, user: Write) -> None:
+    host.prints("sinfo", SINFO)
+    assert site_named("slurm").engines is None
+    admin('[slurm]\nengines = ["spark"]\n')
+    user('[slurm]\nengines = ["spark", "kafka"]\n')
+    assert site_named("slurm").engines == ["spark"]
+
+
 def test_whether_there_are_job_arrays_is_the_admins_matter(host: FakeCommands, admin: Write, user: Write) -> None:
     host.prints("sinfo", SINFO)
     assert site_named("slurm").job_arrays

@@ -14,7 +14,8 @@ _LIMITS = ("nodes", "cores", "memory", "gpus", "walltime", "lease", "idle_timeou
 _QUEUE_LIMITS = ("walltime", "nodes", "cores", "memory", "gpus")
 #: What stays as an admin's file says it.
 _ADMINS = (
-    "system", "accounts", "placement", "dashboard", "nodes_per_job", "job_arrays", "poll_least", "poll_most", "timeout",
+    "system", "accounts", "placement", "dashboard", "engines", "nodes_per_job", "job_arrays", "poll_least",
+    "poll_most", "timeout",
 )  # fmt: skip
 #: Lines that add up.
 _LINES = ("prologue", "epilogue")

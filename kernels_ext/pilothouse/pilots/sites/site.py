@@ -67,6 +67,9 @@ class Site(BaseModel):
     launcher: Text = Field(default="", description="what starts MPI ranks, such as 'mpiexec'; found where empty")
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
     dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")
+    engines: list[Word] | None = Field(
+        default=None, description="engines that pilots may start; all that are installed where that is left out"
+    )
     nodes_per_job: int = Field(default=1, ge=1, description="nodes that come in one job, each on a host of its own")
     job_arrays: bool = Field(
         default=True, description="whether nodes are submitted many at once, as job arrays, where the system has them"
