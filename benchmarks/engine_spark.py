@@ -1,4 +1,4 @@
-"""Spark on a local pilot: until all workers are counted, one more, and until nothing of it is left; beside its own scripts."""
+"""Spark on a local pilot: until all workers are counted, one more, until nothing is left; beside its own scripts."""
 
 from __future__ import annotations
 
