@@ -49,6 +49,7 @@ class Archive:
                 told.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
         self.path = cache() / "archives" / f"{name}-{told.hexdigest()[:16]}.jsa"
         self._made: Path | None = None
+        self._maker: subprocess.Popen[bytes] | None = None
 
     @property
     def there(self) -> bool:
@@ -118,6 +119,11 @@ class Archive:
         thread.start()
         return thread
 
+    def give_up(self) -> None:
+        """End what :meth:`make_aside` has begun and not yet done: the service is to leave no process."""
+        if (maker := self._maker) is not None:
+            maker.kill()
+
     def _make_quietly(self) -> None:
         with contextlib.suppress(OSError, subprocess.SubprocessError):  # a full disk: the next start takes longer
             self.make()
@@ -138,7 +144,7 @@ class Archive:
 
     def _run(self, *options: str) -> bool:
         """Run a virtual machine at the lowest priority; whether it ended well."""
-        process = subprocess.Popen(
+        process = self._maker = subprocess.Popen(
             [self._java.command, "-XX:-UsePerfData", "-XX:-CreateCoredumpOnCrash", "-XX:ErrorFile=/dev/null", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

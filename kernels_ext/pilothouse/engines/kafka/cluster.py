@@ -31,7 +31,9 @@ class Cluster:
     def __init__(self, place: Place, id_of: Callable[[int], int], but: Sequence[int] = ()) -> None:
         self._place, self._id_of = place, id_of
         servers = [
-            str(member["broker"]) for number, member in place.members.items() if "broker" in member and number not in but
+            str(member["broker"])
+            for number, member in place.members.items()
+            if "broker" in member and number not in but
         ]
         self._throttle: int | None = place.settings["throttle"]
         self.asked = Administration(servers, place.secrets["password"], lambda: not place.stopping)

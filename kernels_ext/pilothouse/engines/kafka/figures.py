@@ -52,9 +52,7 @@ class Figures:
             "disk_used": float(sum(self._sizes.values())),
         }
 
-    def _count(
-        self, led: set[str], sizes: dict[str, int], offsets: dict[str, int], written: tuple[int, int]
-    ) -> None:
+    def _count(self, led: set[str], sizes: dict[str, int], offsets: dict[str, int], written: tuple[int, int]) -> None:
         """Add what has come since the last look; what retention removed meanwhile was not taken back."""
         if self._begun:
             stays = led & self._led

@@ -57,7 +57,9 @@ def check(keep: str | None, nodes: int) -> None:
         raise InvalidInput(f"keep={keep!r}: not a folder", field="keep")
     there = ids(folder)
     if not there and any(folder.iterdir()) and not (folder / SECRETS).exists():
-        raise InvalidInput(f"keep={keep!r}: has files that are no Kafka's; name an empty folder, or a new one", field="keep")
+        raise InvalidInput(
+            f"keep={keep!r}: has files that are no Kafka's; name an empty folder, or a new one", field="keep"
+        )
     if there and nodes != len(there):
         raise InvalidInput(
             f"nodes={nodes}: {keep} has the data of {len(there)} brokers, each of which has to come back: "

@@ -117,7 +117,9 @@ class Broker(Member):
         data.mkdir(mode=0o700, exist_ok=True)
         free = shutil.disk_usage(data).free
         if free < LEAST_DISK and not read_meta(data):
-            raise Failed(f"{data} on {place.node}: {free >> 20} MiB are free, a broker needs {LEAST_DISK >> 20} to begin")
+            raise Failed(
+                f"{data} on {place.node}: {free >> 20} MiB are free, a broker needs {LEAST_DISK >> 20} to begin"
+            )
         return properties.Own(self._broker, place.host, chosen["broker"], chosen["controller"], data)
 
     def _format(self, own: properties.Own) -> None:
@@ -177,7 +179,9 @@ class Broker(Member):
             }
         )
         self._place.until(
-            lambda: own.number in client.list_topics(timeout=1.0).brokers, f"the broker at {address} to answer", ANSWER_S
+            lambda: own.number in client.list_topics(timeout=1.0).brokers,
+            f"the broker at {address} to answer",
+            ANSWER_S,
         )
         return client
 

@@ -121,9 +121,7 @@ def _bytes_to_come(
     if not any(comes.values()):
         return 0
     sizes = cluster.sizes(cluster.brokers())
-    return sum(
-        len(new) * sizes.get(before[partition].leader, {}).get(partition, 0) for partition, new in comes.items()
-    )
+    return sum(len(new) * sizes.get(before[partition].leader, {}).get(partition, 0) for partition, new in comes.items())
 
 
 def _wait(
@@ -146,9 +144,7 @@ def _wait(
         come = 0
         if brokers:
             sizes = cluster.sizes(brokers)
-            come = sum(
-                sizes.get(broker, {}).get(partition, 0) for partition, new in comes.items() for broker in new
-            )
+            come = sum(sizes.get(broker, {}).get(partition, 0) for partition, new in comes.items() for broker in new)
         if (come, -len(left)) != done:
             done, moved_at = (come, -len(left)), time.monotonic()  # type: ignore[assignment]
             progress(min(come, total), total, "bytes")

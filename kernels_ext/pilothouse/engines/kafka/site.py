@@ -129,7 +129,9 @@ class SiteKafka(Clients):
         return self
 
     def _not_ours(self, what: str) -> NoReturn:
-        raise Conflict(f"{what}: the Kafka at {self.address} is run by its site; pilot.start('kafka') makes one of yours")
+        raise Conflict(
+            f"{what}: the Kafka at {self.address} is run by its site; pilot.start('kafka') makes one of yours"
+        )
 
     def __repr__(self) -> str:
         return f"<SiteKafka {self.address}>"

@@ -76,9 +76,7 @@ def format_folder(data: Path, cluster: str, node: int, founder: Founder | None, 
 def snapshot(directory: str, node: int, founder: Founder | None, salt: bytes, now: int) -> bytes:
     """The first snapshot of a metadata log; `now` in milliseconds."""
     control = [_control(KRAFT_VERSION, struct.pack(">hh", 0, 1) + b"\0")]
-    records = [
-        _metadata(FEATURE, _string(name) + struct.pack(">h", level) + b"\0") for name, level in FEATURES.items()
-    ]
+    records = [_metadata(FEATURE, _string(name) + struct.pack(">h", level) + b"\0") for name, level in FEATURES.items()]
     if founder is not None:
         end_point = _string("CONTROLLER") + _string(founder.host) + struct.pack(">H", founder.port) + b"\0"
         voter = struct.pack(">i", node) + _bytes_of(directory) + _varint(2) + end_point

@@ -328,6 +328,10 @@ class SparkMember(Member):
             figures |= {"workers": float(of_all["aliveworkers"]), "applications": float(len(of_all["activeapps"]))}
         return figures
 
+    def stop(self) -> None:
+        """Daemons, and all files, are ended and removed by who calls."""
+        self._archive.give_up()
+
 
 def _quoted(argument: str) -> str:
     """As the `java` command reads files of arguments."""

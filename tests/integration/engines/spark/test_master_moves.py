@@ -80,8 +80,9 @@ def test_a_session_outlives_its_masters_nodes_and_their_supervisor(state_home: P
             assert sums(30) == 435
             supervisor = pilot.record.supervisor
             assert supervisor is not None
-            os.kill(supervisor.pid, signal.SIGKILL)
             third = service.address
+            os.kill(supervisor.pid, signal.SIGKILL)
+            eventually(lambda: pilot.state == "lost", "the pilot's loss")
             pilot.recover()
             service.wait(timeout=180)
             assert service.address == third
