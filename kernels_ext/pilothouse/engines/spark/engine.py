@@ -20,7 +20,6 @@ class Spark(Engine):
 
     title: ClassVar[str] = "Apache Spark"
     java: ClassVar[int] = 17
-    jars: ClassVar[tuple[str, ...]] = ("spark-kafka",)
     packages: ClassVar[tuple[str, ...]] = ("pyspark",)
 
     def settings(self) -> type[Settings]:
