@@ -42,6 +42,11 @@ class Claims:
         """Claim the master for `member` once `after` counts no more; whether nobody else was sooner."""
         return write_first(self._path(after.term + 1 if after else 1), str(member).encode())
 
+    def withdraw(self, claim: Claim) -> None:
+        """The latest claim came to nothing: the one before it counts."""
+        self._path(claim.term).unlink(missing_ok=True)
+        shutil.rmtree(self._memory(claim.term), ignore_errors=True)
+
     def memory(self, claim: Claim) -> Path:
         """The folder of what the master of `claim` keeps: at first what those before it knew."""
         folder = self._memory(claim.term)

@@ -168,7 +168,12 @@ class SparkMember(Member):
         if claim is None or (self._is_there(claim.member) and claim.member not in gone):
             return
         if self._claims.claim(claim, self._place.number):
-            self._lead(Claim(claim.term + 1, self._place.number))
+            own = Claim(claim.term + 1, self._place.number)
+            try:
+                self._lead(own)
+            except PilothouseError:
+                self._claims.withdraw(own)  # the one before goes on, or another may try
+                raise
             self._follow()
 
     def _abdicate(self) -> None:

@@ -51,3 +51,15 @@ def test_who_takes_over_knows_what_the_one_before_did_and_is_not_disturbed_by_it
     (old / "worker_9").write_text("a worker")
     assert [path.name for path in claims.memory(Claim(2, 2)).iterdir()] == ["app_1"]
     assert (new.stat().st_mode & 0o777) == 0o700
+
+
+def test_a_claim_that_came_to_nothing_is_forgotten(claims: Claims) -> None:
+    claims.claim(None, 1)
+    (claims.memory(Claim(1, 1)) / "app_1").write_text("an application")
+    claims.claim(Claim(1, 1), 2)
+    claims.memory(Claim(2, 2))
+    claims.withdraw(Claim(2, 2))
+    assert claims.latest() == Claim(1, 1)
+    (claims.memory(Claim(1, 1)) / "app_2").write_text("another one, since then")
+    assert claims.claim(Claim(1, 1), 3)
+    assert {path.name for path in claims.memory(Claim(2, 3)).iterdir()} == {"app_1", "app_2"}

@@ -14,7 +14,7 @@ from pilothouse.engines.jvm.java import Java
 from pilothouse.engines.spark import install, member
 from pilothouse.engines.spark.claims import Claim
 from pilothouse.engines.spark.member import SparkMember
-from pilothouse.errors import InvalidInput
+from pilothouse.errors import Failed, InvalidInput
 
 GIB = 1 << 30
 
@@ -148,6 +148,24 @@ def test_a_master_moves_before_its_node_goes(make: Make) -> None:
     assert first.daemons[0].code is not None  # the old master, which knows nothing of what is new
     assert first.daemons[1].signals == [member.DECOMMISSION]
     assert first.members[1]["leads"] is False
+
+
+def test_a_master_that_does_not_come_up_changes_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    (one, first), (two, second) = make(1), make(2)
+    one.start()
+    two.start()
+
+    def never(condition: object, what: str, seconds: float) -> None:
+        raise Failed(what)
+
+    with monkeypatch.context() as patch, pytest.raises(Failed, match="Spark's master"):
+        patch.setattr(second, "until", never)
+        two.release(1, 10.0)
+    assert second.daemons[-1].code is not None
+    assert one._claims.latest() == Claim(1, 1)
+    assert first.members[2]["term"] == 1
+    again = SparkMember(first)  # type: ignore[arg-type]  # as above; the process of the member that has the master
+    assert again._settled() == Claim(1, 1)
 
 
 def test_a_newcomer_takes_over_where_all_others_are_gone(make: Make) -> None:
