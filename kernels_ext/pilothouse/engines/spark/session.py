@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import psutil
+
 from pilothouse import remains
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.spark import install
@@ -97,6 +99,7 @@ def opened(cluster: Cluster, conf: Mapping[str, Any], *, kafka: bool = False) ->
             session = _session(cluster.name)
     except BaseException:
         _end_machine()
+        end_left(folder)
         shutil.rmtree(folder, ignore_errors=True)
         raise
     (folder / "spark-defaults.conf").unlink(missing_ok=True)
@@ -297,6 +300,15 @@ def _forget() -> None:
         there.session.stop()
     _end_machine()
     shutil.rmtree(there.folder, ignore_errors=True)
+
+
+def end_left(folder: Path) -> None:
+    """End what was being started with `folder`: after an interrupt pyspark does not know of it any more."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SPARK_CONF_DIR") == str(folder):
+                process.kill()
+                process.wait(END_S)
 
 
 def _end_machine() -> None:

@@ -107,3 +107,23 @@ def test_what_killed_processes_left_is_removed_and_that_of_others_is_not() -> No
         assert alive.exists()
     finally:
         alive.rmdir()
+
+
+def test_an_interrupt_while_a_driver_starts_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(name: str) -> None:
+        started.append(subprocess.Popen(["sleep", "60"], env=dict(os.environ)))  # as pyspark does, and is stopped there
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "check_none_of_others", lambda name: None)
+    monkeypatch.setattr(session, "own_folder", lambda: tmp_path)
+    monkeypatch.setattr(session, "_end_machine", lambda: None)
+    monkeypatch.setattr(session, "_session", interrupted)
+    monkeypatch.setattr(install, "home", lambda: tmp_path)
+    before = dict(os.environ)
+    with pytest.raises(KeyboardInterrupt):
+        session.opened(HERE, {})
+    assert started[0].wait(10) == -9
+    assert not tmp_path.exists()
+    assert dict(os.environ) == before
