@@ -231,6 +231,7 @@ def test_it_reads_and_writes_a_kafka(service: SparkService, spark: SparkSession,
         for number in range(100):
             producer.produce("numbers", str(number).encode())
         producer.flush()
+        del producer  # it would look for the Kafka when that is gone
         options = service.kafka_options(kafka)
         assert kafka.secrets["password"] in options["kafka.sasl.jaas.config"]
         stream = spark.readStream.format("kafka").options(**options, subscribe="numbers", startingOffsets="earliest")
