@@ -90,12 +90,10 @@ def test_a_session_outlives_its_masters_nodes_and_their_supervisor(state_home: P
             assert sums(30) == 435
             supervisor = pilot.record.supervisor
             assert supervisor is not None
-            third = service.address
             os.kill(supervisor.pid, signal.SIGKILL)
             eventually(lambda: pilot.state == "lost", "the pilot's loss")
-            pilot.recover()
+            pilot.recover()  # the nodes of a local pilot have ended with it
             service.wait(timeout=180)
-            assert service.address == third
             assert sums(40) == 780
         told = [event["member"] for event in service.events() if event["what"] == "the master is here now"]
         assert len(told) >= 2
