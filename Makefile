@@ -14,7 +14,7 @@ BATCH := tests/contract/queues tests/integration/slurm tests/integration/tasks
 # Each of the many processes of the tests would compile what it imports, where the environment says so.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup lab tour test test-ui test-fast test-batch test-nightly bench lint clean debian debian-batch jars
+.PHONY: setup lab tour test test-ui test-fast test-batch test-engines test-nightly bench lint clean debian debian-batch jars
 
 setup: .venv/.ready
 
@@ -59,6 +59,22 @@ test-batch: setup debian-batch
 	  gridengine "$(BIN)/python -m tests.gridengine --junitxml build/junit-gridengine.xml" \
 	  oar "$(BIN)/python -m tests.oar --junitxml build/junit-oar.xml"
 
+# Spark, HDFS and YARN, Ray, Parsl for real: what they need is too large, or too old, to be beside everything else.
+ENGINES := .venv-engines/bin
+
+$(ENGINES)/python: | $(BIN)/uv
+	$(BIN)/uv venv --quiet --python $(BIN)/python .venv-engines
+
+.venv-engines/.ready: .venv/.ready | $(ENGINES)/python
+	$(BIN)/uv pip install --quiet --python $(ENGINES)/python --editable ".[all,test,parsl,ray,spark,spark-connect,yarn]"
+	@touch $@
+
+# One worker an engine: its tests share what it has started.
+test-engines: .venv-engines/.ready debian
+	@PILOTHOUSE_CACHE="$(CURDIR)/build/cache" $(ENGINES)/pilothouse engines fetch kafka spark-kafka hadoop
+	$(ENGINES)/pytest tests/integration/engines -m engines --numprocesses $(if $(filter 0,$(WORKERS)),0,2) \
+	  --junitxml build/junit-engines.xml --durations 15
+
 debian-batch: debian
 	@sh .ci/debian gridengine-master gridengine-exec gridengine-client iproute2 postgresql libdbd-pg-perl openssh-server \
 	  oar-server oar-server-pgsql oar-user oar-user-pgsql oar-node
@@ -79,5 +95,5 @@ lint: setup
 	cd lab_extension && PATH="$(CURDIR)/$(BIN):$$PATH" && { [ -d node_modules ] || npm ci --ignore-scripts; } && npm run --silent lint:check && npm run --silent test
 
 clean:
-	rm -rf .venv build dist lab_extension/lib lab_extension/tsconfig.tsbuildinfo \
+	rm -rf .venv .venv-engines build dist lab_extension/lib lab_extension/tsconfig.tsbuildinfo \
 	  lab_extension/py/pilothouse_lab/labextension widgets/pilothouse_widgets/static

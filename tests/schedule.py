@@ -2,11 +2,13 @@
 
 The tests of a file stay together, for they share what the file has set up. Where they share nothing and take long,
 each of them goes by itself. A mark ``xdist_group`` has the last word. A mark of :data:`TIERS` leaves a test out where
--m does not ask for it; but for the night's, to name its file or folder is to ask.
+-m does not ask for it; but for the night's, to name its file or folder is to ask. ``engines`` may name the packages
+that a test needs: where they are installed, it is not left out.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections import Counter
@@ -20,7 +22,7 @@ from tests.places import root
 from tests.seconds import kept
 
 #: Marks of tests that have a `make test-...` of their own.
-TIERS = ("batch", "nightly", "ui")
+TIERS = ("batch", "engines", "nightly", "ui")
 #: A file that takes longer is divided where it can be.
 LONG_S = 20.0
 _OF_A_FILE = ("class", "module", "package")
@@ -56,7 +58,15 @@ def is_left_out(item: pytest.Item, asked: set[str], named: set[Path]) -> bool:
     marks = {tier for tier in TIERS if item.get_closest_marker(tier)}
     if "nightly" in marks:
         return "nightly" not in asked
+    if "engines" in marks and _are_installed(item.get_closest_marker("engines")):
+        marks.remove("engines")
     return bool(marks) and not marks & asked and not {item.path, item.path.parent} & named
+
+
+def _are_installed(mark: pytest.Mark | None) -> bool:
+    """Whether a mark names packages, and all of them are there."""
+    packages = getattr(mark, "args", ())
+    return bool(packages) and all(importlib.util.find_spec(package) for package in packages)
 
 
 class Scheduling(LoadScopeScheduling):

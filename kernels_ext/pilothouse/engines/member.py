@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pilothouse.engines.daemon import Daemon
+from pilothouse.engines.jvm import archives
 from pilothouse.engines.loading import engine
 from pilothouse.engines.place import NodePlace
 from pilothouse.engines.protocols import Member
@@ -159,4 +160,7 @@ class _Runtime:
 
 def main(channel: Channel) -> None:
     """Be a member until asked to end."""
-    _Runtime(channel).run()
+    try:
+        _Runtime(channel).run()
+    finally:
+        archives.give_up()

@@ -25,9 +25,7 @@ class Board(Service):
 
 def board(state: State = State.RUNNING) -> Board:
     parameters = {"engine": "board", "nodes": 2, "settings": {}}
-    RUNS.write(
-        RunRecord(name="words", kind="service", pilot="p", state=state, created=utcnow(), parameters=parameters)
-    )
+    RUNS.write(RunRecord(name="words", kind="service", pilot="p", state=state, created=utcnow(), parameters=parameters))
     members = [
         MemberFacts(1, "first", "p-1", "127.0.0.1", "running", published={"address": "127.0.0.1:1", "word": "hush"}),
         MemberFacts(2, "more", "p-2", "127.0.0.1", "starting", reason="it died once"),

@@ -16,10 +16,11 @@ class Item:
 
     def __init__(self, *marks: str) -> None:
         self.path = FOLDER / "test_it.py"
-        self._marks = marks
+        self._marks = [mark.partition(" ") for mark in marks]
 
-    def get_closest_marker(self, name: str) -> bool:
-        return name in self._marks
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        found = (packages for mark, _, packages in self._marks if mark == name)
+        return next((getattr(pytest.mark, name)(*packages.split()).mark for packages in found), None)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,11 @@ class Item:
         (("batch", "nightly"), {"batch"}, set(), True),
         (("batch", "nightly"), {"nightly"}, set(), False),
         (("nightly",), set(), {FOLDER}, True),
+        (("engines",), set(), set(), True),
+        (("engines",), {"engines"}, set(), False),
+        (("engines pytest json",), set(), set(), False),
+        (("engines pytest no_such_package",), set(), set(), True),
+        (("engines pytest", "batch"), set(), set(), True),
     ],
 )
 def test_a_test_is_left_out(marks: tuple[str, ...], asked: set[str], named: set[Path], left_out: bool) -> None:

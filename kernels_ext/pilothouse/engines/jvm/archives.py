@@ -7,7 +7,6 @@ program loads (``classes/``): so the program itself need not be run, nor ended i
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gzip
 import hashlib
@@ -117,14 +116,15 @@ class Archive:
     def make_aside(self) -> threading.Thread:
         """Make it in a thread, at the lowest priority: for the next start, where this one could not wait for it.
 
-        It is given up when this process ends before.
+        It is given up with :func:`give_up`.
         """
-        atexit.register(self._give_up)
+        _aside.append(self)
         thread = threading.Thread(target=self._make_quietly, name=f"archive {self.name}", daemon=True)
         thread.start()
         return thread
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """End what is being made, and leave nothing of it."""
         if self._under_way is not None:
             process, made = self._under_way
             process.kill()
@@ -199,6 +199,16 @@ def _listed(name: str) -> Path:
 def using(path: Path) -> list[str]:
     """The options of a virtual machine that is to use the archive at `path`."""
     return [f"-XX:SharedArchiveFile={path}", "-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+
+
+#: Those that this process has made, or makes, beside other things.
+_aside: list[Archive] = []
+
+
+def give_up() -> None:
+    """End all that :meth:`Archive.make_aside` has begun and not yet done: a service leaves no process."""
+    for each in _aside:
+        each.give_up()
 
 
 def archive(name: str, classpath: Sequence[Path], java: Java) -> Archive:
