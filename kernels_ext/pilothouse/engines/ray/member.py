@@ -21,7 +21,7 @@ from pilothouse.engines.daemon import Daemon
 from pilothouse.engines.protocols import Member, Place
 from pilothouse.engines.ray import versions
 from pilothouse.engines.ray.exposure import check_private
-from pilothouse.engines.ray.probe import FIGURES, resource_of
+from pilothouse.engines.ray.probe import FIGURES, STARTED, resource_of
 from pilothouse.errors import Failed, Unavailable
 from pilothouse.registry.folders import LEFTOVERS
 from pilothouse.registry.records import PILOTS
@@ -64,13 +64,15 @@ class RayMember(Member):
         is_head = place.role == "head"
         address = f"{self.ip}:{place.ports('gcs')['gcs']}" if is_head else self._head()
         argv = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block", *self._options(address)]
+        started = self._folder() / OPEN / STARTED
+        started.unlink(missing_ok=True)
         self.ray = place.daemon("ray", argv, env=self.environment, grace=END_S)
         figures = place.scratch / FIGURES
         figures.unlink(missing_ok=True)
         probe = place.daemon(
             "probe",
             [sys.executable, "-P", "-m", "pilothouse.engines.ray.probe", address, self.ip, str(place.number),
-             str(figures)],
+             str(started), str(figures)],
             env=self.environment,
         )  # fmt: skip
         place.until(figures.exists, "Ray's first task", READY_S)
