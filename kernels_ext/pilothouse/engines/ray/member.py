@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +21,7 @@ from pilothouse.engines.daemon import Daemon
 from pilothouse.engines.protocols import Member, Place
 from pilothouse.engines.ray import versions
 from pilothouse.engines.ray.exposure import check_private
-from pilothouse.engines.ray.probe import FIGURES, resource_of
+from pilothouse.engines.ray.probe import FIGURES, STARTED, resource_of
 from pilothouse.errors import Failed, Unavailable
 from pilothouse.registry.folders import LEFTOVERS
 from pilothouse.registry.records import PILOTS
@@ -34,6 +36,10 @@ SHARE, MOST = 0.3, 200 * 10**9
 AFTER_S = 4.0
 #: Ray gives its sockets names that are so much longer than its folder's; Unix takes 107 bytes.
 SHORT = "/tmp"  # noqa: S108 - a folder of mode 0700 with a random name is made in it
+#: Ray's own folder in that one: Ray opens it, and what is in it, to everybody.
+OPEN = "r"
+#: Before all others where Ray's processes look for modules.
+LIGHTER = Path(__file__).parent / "lighter"
 
 
 class RayMember(Member):
@@ -58,13 +64,15 @@ class RayMember(Member):
         is_head = place.role == "head"
         address = f"{self.ip}:{place.ports('gcs')['gcs']}" if is_head else self._head()
         argv = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block", *self._options(address)]
+        started = self._folder() / OPEN / STARTED
+        started.unlink(missing_ok=True)
         self.ray = place.daemon("ray", argv, env=self.environment, grace=END_S)
         figures = place.scratch / FIGURES
         figures.unlink(missing_ok=True)
         probe = place.daemon(
             "probe",
             [sys.executable, "-P", "-m", "pilothouse.engines.ray.probe", address, self.ip, str(place.number),
-             str(figures)],
+             str(started), str(figures)],
             env=self.environment,
         )  # fmt: skip
         place.until(figures.exists, "Ray's first task", READY_S)
@@ -88,9 +96,11 @@ class RayMember(Member):
     @property
     def environment(self) -> dict[str, str]:
         """Of Ray's processes; the token itself is in no environment."""
+        modules = [str(LIGHTER)] if find_spec("rfc3987_syntax") else []
+        modules += filter(None, [os.environ.get("PYTHONPATH")])
         return {
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token), "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_TMPDIR": str(self._folder()),
+            "RAY_TMPDIR": str(self._folder() / OPEN), "PYTHONPATH": os.pathsep.join(modules),
         }  # fmt: skip
 
     def _head(self) -> str:
@@ -111,7 +121,7 @@ class RayMember(Member):
         spilled = place.scratch / "spilled"
         spilled.mkdir(mode=0o700, exist_ok=True)
         own = {
-            "node-ip-address": self.ip, "temp-dir": str(self._folder()), "num-cpus": str(place.cores),
+            "node-ip-address": self.ip, "temp-dir": str(self._folder() / OPEN), "num-cpus": str(place.cores),
             "object-store-memory": str(store), "object-spilling-directory": str(spilled),
             "resources": json.dumps({resource_of(place.number): 1}),
             "node-manager-port": str(ports["node"]), "object-manager-port": str(ports["objects"]),
@@ -120,7 +130,7 @@ class RayMember(Member):
         }  # fmt: skip
         if place.role == "head":
             own |= {"port": address.rpartition(":")[2], "include-dashboard": "false"}
-            if find_spec("grpc") is not None:
+            if find_spec("grpc") is not None:  # it can't be left out then
                 own["ray-client-server-port"] = str(ports["client"])
             more = ["--head", "--no-monitor"]
         else:
@@ -128,7 +138,7 @@ class RayMember(Member):
         return [*more, "--disable-usage-stats", *(f"--{name}={value}" for name, value in own.items())]
 
     def _folder(self) -> Path:
-        """Ray's own folder: short, for its sockets; it goes with the member, at the latest with the pilot."""
+        """What Ray's folder is in: short, for its sockets; it goes with the member, at the latest with the pilot."""
         if self._short.exists() and (known := Path(self._short.read_text())).exists():
             return known
         base = SHORT if os.path.isdir(SHORT) else tempfile.gettempdir()
@@ -143,12 +153,14 @@ class RayMember(Member):
     # ------------------------------------------------------------------ going
 
     def leave(self, seconds: float) -> None:
-        """Nothing more begins here; what runs has its time. Then Ray's daemon ends by itself."""
+        """Nothing more begins here; what runs has its time. Then the raylet ends by itself; ``ray start`` goes on."""
         ray = self.ray
         if ray is None:
             return
+        raylet = self._raylet()
         ray.expected = True
         deadline = max(seconds - AFTER_S, 1.0)
+        ends = time.monotonic() + deadline
         drain = self.place.daemon(
             "drain",
             [sys.executable, "-P", "-m", "ray.scripts.scripts", "drain-node", f"--address={self.address}",
@@ -160,7 +172,14 @@ class RayMember(Member):
         drain.wait(deadline)
         if drain.code:
             raise Failed(drain.last_words)
-        ray.wait(deadline)
+        psutil.wait_procs(raylet, timeout=max(ends - time.monotonic(), 0.0))
+
+    def _raylet(self) -> list[psutil.Process]:
+        """What runs tasks here; none when it has ended."""
+        ray = self.ray
+        with contextlib.suppress(psutil.Error):
+            return [each for each in psutil.Process(ray.pid).children() if each.name() == "raylet"] if ray else []
+        return []
 
     def stop(self) -> None:
         """The daemons end first: they write to the folder that goes. What outlives ``ray start`` ends, too."""

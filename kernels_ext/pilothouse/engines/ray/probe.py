@@ -1,7 +1,7 @@
 """Asks a Ray cluster for a task on one node, says when it was answered, then how busy the cluster is.
 
-``python -m pilothouse.engines.ray.probe ADDRESS IP NUMBER FILE``, a process of its own: Ray ends the processes that
-are connected to it in its own way when it ends.
+``python -m pilothouse.engines.ray.probe ADDRESS IP NUMBER STARTED FILE``, a process of its own: Ray ends the processes
+that are connected to it in its own way when it ends.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from pilothouse.state import write_atomic
 
 #: What it writes, in the member's folder.
 FIGURES = "figures.json"
-#: Seconds between two figures, and between two attempts to connect.
-FIGURES_S, AGAIN_S = 2.0, 0.2
+#: What ``ray start`` writes in Ray's folder when it has started the node.
+STARTED = "ray_current_cluster"
+#: Seconds between two figures, between two attempts to connect, and between two looks whether Ray has started.
+FIGURES_S, AGAIN_S, LOOK_S = 2.0, 0.2, 0.02
 
 
 def resource_of(number: int) -> str:
@@ -40,9 +42,11 @@ def figures(ray: Any) -> dict[str, float]:
 
 def main() -> None:
     """Connect, ask, report until ended."""
-    address, ip, number, file = sys.argv[1:]
+    address, ip, number, started, file = sys.argv[1:]
     import ray
 
+    while not Path(started).exists():  # who asks a Ray that has not waits for seconds until it asks again
+        time.sleep(LOOK_S)
     while True:
         try:
             ray.init(address=address, _node_ip_address=ip, log_to_driver=False, logging_level="ERROR")
