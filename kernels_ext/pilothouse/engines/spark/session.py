@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,9 +86,11 @@ def opened(cluster: Cluster, conf: Mapping[str, Any], *, kafka: bool = False) ->
     global _open
     values = checked(conf)
     check_versions(cluster)
-    if _open is not None and _is_live(_open):
-        check_same(_open, cluster, values, kafka=kafka)
-        return _open.session
+    if _open is not None and _is_current(_open):
+        if _is_live(_open):
+            check_same(_open, cluster, values, kafka=kafka)
+            return _open.session
+        _forget()  # it has ended without pyspark's knowledge
     check_none_of_others(cluster.name)
     _forget()
     folder = own_folder()
@@ -283,11 +286,22 @@ def _session(name: str) -> SparkSession:
         raise Failed(f"no session with {name!r}: {cause[0] if cause else type(error).__name__}") from error
 
 
-def _is_live(there: _Open) -> bool:
+def _is_current(there: _Open) -> bool:
+    """Whether pyspark takes it for the one of this process: nobody has called its ``stop()``."""
     from pyspark import SparkContext
 
-    context = there.session.sparkContext
-    return context is SparkContext._active_spark_context and context._jsc is not None  # noqa: SLF001 - as above
+    return there.session.sparkContext is SparkContext._active_spark_context  # noqa: SLF001 - as above
+
+
+def _is_live(there: _Open) -> bool:
+    """Whether its driver works: not if its virtual machine was killed, or if the master has ended its application."""
+    from py4j.protocol import Py4JError
+
+    driver = there.session.sparkContext._jsc  # noqa: SLF001 - pyspark has no public way to ask
+    try:
+        return driver is not None and not driver.sc().isStopped()
+    except (Py4JError, OSError):
+        return False
 
 
 def _forget() -> None:
@@ -296,10 +310,21 @@ def _forget() -> None:
     there, _open = _open, None
     if there is None:
         return
-    if _is_live(there):
-        there.session.stop()
+    if _is_current(there):
+        _stop(there.session)
     _end_machine()
     shutil.rmtree(there.folder, ignore_errors=True)
+
+
+def _stop(session: SparkSession) -> None:
+    """Stop a session of which the virtual machine may be gone: pyspark's own way would leave half of it to others."""
+    from py4j.protocol import Py4JError
+
+    context = session.sparkContext
+    with contextlib.suppress(Py4JError, OSError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # that it is gone
+        session.stop()
+    context.stop()  # what is of Python alone, where the first got no further than to ask its virtual machine
 
 
 def end_left(folder: Path) -> None:
@@ -313,13 +338,15 @@ def end_left(folder: Path) -> None:
 
 def _end_machine() -> None:
     """End pyspark's virtual machine, if it has one and no session needs it."""
+    from py4j.protocol import Py4JError
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway  # noqa: SLF001 - pyspark has no public way to end it
     if gateway is None or SparkContext._active_spark_context is not None:  # noqa: SLF001 - as above
         return
     SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 - as above
-    gateway.shutdown()
+    with contextlib.suppress(Py4JError, OSError):  # it may have been killed
+        gateway.shutdown()
     process: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
     if process is None:
         return

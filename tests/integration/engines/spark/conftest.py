@@ -47,7 +47,7 @@ def service(spark_pilot: Pilot) -> Iterator[SparkService]:
     started.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def spark(service: SparkService) -> SparkSession:
-    """The session of this process, which can read a Kafka."""
+    """The session of this process, which can read a Kafka: the same for all tests, until one of them ends it."""
     return service.client(CONF, kafka=True)

@@ -14,8 +14,6 @@ from tests.integration.engines.spark.conftest import CONF
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from pilothouse.engines.spark.service import SparkService
 
 pytestmark = pytest.mark.engines("pyspark", "grpc_status", "pyarrow")
@@ -35,11 +33,12 @@ sys.stdin.read()
 """
 
 
-def test_a_session_of_spark_connect_computes_and_ends_with_its_process(
-    service: SparkService, spark: SparkSession
-) -> None:
+def test_a_session_of_spark_connect_computes_and_ends_with_its_process(service: SparkService) -> None:
+    from pyspark.sql import SparkSession
+
+    if (other := SparkSession.getActiveSession()) is not None:
+        other.stop()  # that of other tests: it has the nodes' cores
     conf = {**CONF, "spark.cores.max": 1}
-    spark.stop()  # a node of the tests' has one core
     kernel = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, service.name, repr(conf)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True,

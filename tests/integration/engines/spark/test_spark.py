@@ -157,6 +157,26 @@ def test_one_session_in_a_process(service: SparkService, spark: SparkSession, mo
         service.client()
 
 
+def test_a_session_that_has_died_is_not_handed_out_again(service: SparkService, spark: SparkSession) -> None:
+    from pilothouse.engines.spark import session
+
+    context = spark.sparkContext
+    folder = Path(context.getConf().get("spark.local.dir"))
+    driver = psutil.Process(context._gateway.proc.pid)
+    assert session._open is not None
+    assert session._is_live(session._open)
+    context._jsc.sc().stop()  # as the driver does when the master has ended its application
+    assert not session._is_live(session._open)
+    driver.kill()
+    eventually(lambda: not remains.is_running(driver), "its end")
+    assert not session._is_live(session._open)
+    latest = service.client(CONF, kafka=True)
+    assert latest is not spark
+    assert latest.range(1000).selectExpr("sum(id)").first()[0] == 499500
+    assert service.client() is latest
+    assert not folder.exists()
+
+
 def test_it_grows_and_gives_back_with_what_executors_have_cached(service: SparkService, spark: SparkSession) -> None:
     service.extend().wait(timeout=120)
     context = spark.sparkContext
