@@ -26,6 +26,8 @@ READY_S = 120.0
 FORMAT_S = 120.0
 #: Seconds that an order to the NameNode may take: a virtual machine starts for it.
 ORDER_S = 60.0
+#: Of programs that end at once: without the second compiler, which takes half of their time and more.
+BRIEF = ("-XX:TieredStopAtLevel=1",)
 #: Seconds in which the copies that were on a lost node are made again, before it is told how many lack.
 MADE_GOOD_S = 600.0
 #: Seconds between two looks at what takes long.
@@ -136,6 +138,9 @@ class HDFSMember(Member):
             "dfs.blocksize": self.settings["block_size"],
             # With few nodes there is none to replace one of a pipeline: what is left of it goes on.
             "dfs.client.block.write.replace-datanode-on-failure.best-effort": True,
+            # A reader that finds no node with its block asks often: of the usual three times it waits up to 9 s each.
+            "dfs.client.retry.window.base": 300,
+            "dfs.client.max.block.acquire.failures": 12,
         }
 
     def _configure(self, folder: Path, address: str, parts: Sequence[str]) -> None:
@@ -188,9 +193,9 @@ class HDFSMember(Member):
             "dfs.namenode.redundancy.considerLoad": False,
         }
 
-    def _command(self, main: str, *arguments: str, heap: int = 0) -> list[str]:
+    def _command(self, main: str, *arguments: str, heap: int = 0, options: Sequence[str] = ()) -> list[str]:
         heap = heap or self.settings["datanode_heap"]
-        return self.programs.command(main, *arguments, configuration=self.configuration, heap=heap)
+        return self.programs.command(main, *arguments, configuration=self.configuration, heap=heap, options=options)
 
     def _operational(self) -> bool:
         return bool(namenode.state(self.web)["FSState"] == "Operational")
@@ -214,8 +219,8 @@ class HDFSMember(Member):
         try:
             with log.open("ab") as file:
                 subprocess.run(
-                    self._command(main, *arguments), env=self._environment, stdin=subprocess.DEVNULL, stdout=file,
-                    stderr=file, timeout=seconds, check=True,
+                    self._command(main, *arguments, options=BRIEF), env=self._environment, stdin=subprocess.DEVNULL,
+                    stdout=file, stderr=file, timeout=seconds, check=True,
                 )  # fmt: skip
         except subprocess.SubprocessError as error:
             how = (

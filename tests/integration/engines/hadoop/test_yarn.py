@@ -127,11 +127,14 @@ def test_nothing_is_left_of_it(yarn: YARNService) -> None:
     assert len(found) == 3
     scratch = {_scratch(process) for process in found}
     assert len([folder for folder in scratch if folder.is_dir()]) == 2
-    containers = [p for manager in found for p in manager.children(recursive=True) if p.name() == "sleep"]
-    assert containers
+    containers = eventually(lambda: _sleeping(found), "its command")
     yarn.stop()  # the last test of this file
     assert not [p for p in [*found, *containers] if remains.is_running(p)]
     assert not [folder for folder in scratch if folder.exists()]
+
+
+def _sleeping(managers: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for manager in managers for p in manager.children(recursive=True) if p.name() == "sleep"]
 
 
 def _scratch(daemon: psutil.Process) -> Path:
