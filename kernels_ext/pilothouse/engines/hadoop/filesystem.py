@@ -147,9 +147,9 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
 
     def _note(self, gone: dict[str, Exception], page: str, error: requests.RequestException) -> None:
         """Note the DataNode of which this is a page as gone; raises the error where that leads nowhere."""
-        known = namenode.datanodes(urlsplit(self.url).netloc).values()
-        at = next((node.address for node in known if node.web == urlsplit(page).netloc), None)
-        if at is None or at in gone:
+        known, web = namenode.datanodes(urlsplit(self.url).netloc).values(), urlsplit(page).netloc
+        at = next((node.address for node in known if node.web == web), web)  # meanwhile noticed: it is not named again
+        if at in gone:
             raise error
         gone[at] = error
 
