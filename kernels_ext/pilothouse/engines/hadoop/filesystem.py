@@ -6,6 +6,7 @@ fsspec's own writes a file in pieces, each of which opens a new pipeline of Data
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,20 +61,18 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
             return
         if outfile is None:
             Path(lpath).parent.mkdir(parents=True, exist_ok=True)
-        with self._stream(rpath) as answer:
-            callback.set_size(int(answer.headers.get("Content-Length", 0)) or None)
-            with open(lpath, "wb") if outfile is None else contextlib.nullcontext(outfile) as file:
-                for piece in answer.iter_content(PIECE):
-                    file.write(piece)
-                    callback.relative_update(len(piece))
+        pieces = self._read(rpath, 0, None, callback.set_size)
+        first = next(pieces, b"")  # what is not there leaves no file here
+        with open(lpath, "wb") if outfile is None else contextlib.nullcontext(outfile) as file:
+            for piece in itertools.chain((first,), pieces):
+                file.write(piece)
+                callback.relative_update(len(piece))
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
         """The bytes of a file, or some of them."""
         if (start or 0) < 0 or (end is not None and end < 0):
             return bytes(super().cat_file(path, start, end, **options))
-        within = {"offset": start or 0} | ({} if end is None else {"length": max(end - (start or 0), 0)})
-        with self._stream(path, **within) as answer:
-            return b"".join(answer.iter_content(PIECE))
+        return b"".join(self._read(path, start or 0, end))
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         if mode != "rb":
@@ -88,40 +87,71 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
         OSError
             The DataNode could not: its words.
         """
-        with self._at_a_datanode("CREATE", "PUT", path, data, overwrite=str(overwrite).lower()):
+        with self._at_a_datanode("CREATE", "PUT", path, data, {}, overwrite=str(overwrite).lower()):
             pass
 
-    def _stream(self, path: str, **within: Any) -> requests.Response:
-        return self._at_a_datanode("OPEN", "GET", path, lambda: None, **within)
+    def _read(
+        self, path: str, start: int, end: int | None, told: Callable[[int | None], object] = lambda _: None
+    ) -> Iterator[bytes]:
+        """The bytes from `start` on, in pieces; where a DataNode goes meanwhile, another goes on from there.
+
+        Parameters
+        ----------
+        told
+            Called with how many come, or None, before the first.
+        """
+        gone: dict[str, Exception] = {}
+        at, total = start, 0
+        while True:
+            within = {"offset": at} | ({} if end is None else {"length": max(end - at, 0)})
+            with self._at_a_datanode("OPEN", "GET", path, lambda: None, gone, **within) as answer:
+                if not total:
+                    total = int(answer.headers.get("Content-Length", 0))
+                    told(total or None)
+                try:
+                    for piece in answer.iter_content(PIECE):
+                        at += len(piece)
+                        yield piece
+                except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+                    self._note(gone, answer.url, error)
+                else:
+                    return
 
     def _at_a_datanode(
-        self, what: str, method: str, path: str, data: Callable[[], Any], **options: Any
+        self, what: str, method: str, path: str, data: Callable[[], Any], gone: dict[str, Exception], **options: Any
     ) -> requests.Response:
-        """Do something at the DataNode that the NameNode names; at another one where that has just gone."""
-        gone: list[str] = []
-        trouble: requests.ConnectionError | None = None
+        """Do something at the DataNode that the NameNode names; at another one where that has just gone.
+
+        Parameters
+        ----------
+        gone
+            Those that are not to be asked, and why; it gets more.
+        """
         while True:
             try:
                 asked = self._call(what, method, path, redirect=False, excludedatanodes=",".join(gone), **options)
             except RuntimeError:  # there is no other
-                if trouble is None:
+                if not gone:
                     raise
-                raise trouble from None
+                raise list(gone.values())[-1] from None
             where = self._apply_proxy(asked.headers["Location"])
             try:
                 answer: requests.Response = self.session.request(
                     method, where, data=data(), headers=_BYTES, stream=True, timeout=(PATIENCE_S, None)
                 )
             except requests.ConnectionError as error:
-                known = namenode.datanodes(urlsplit(self.url).netloc).values()
-                at = next((node.address for node in known if node.web == urlsplit(where).netloc), None)
-                if at is None or at in gone:
-                    raise
-                gone.append(at)
-                trouble = error
+                self._note(gone, where, error)
             else:
                 _check(answer, path)
                 return answer
+
+    def _note(self, gone: dict[str, Exception], page: str, error: requests.RequestException) -> None:
+        """Note the DataNode of which this is a page as gone; raises the error where that leads nowhere."""
+        known, web = namenode.datanodes(urlsplit(self.url).netloc).values(), urlsplit(page).netloc
+        at = next((node.address for node in known if node.web == web), web)  # meanwhile noticed: it is not named again
+        if at in gone:
+            raise error
+        gone[at] = error
 
 
 class _Reader(AbstractBufferedFile):  # type: ignore[misc] # as above

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ READY_S = 120.0
 FORMAT_S = 120.0
 #: Seconds that an order to the NameNode may take: a virtual machine starts for it.
 ORDER_S = 60.0
+#: Of programs that end at once: without the second compiler, which takes half of their time and more.
+BRIEF = ("-XX:TieredStopAtLevel=1",)
 #: Seconds in which the copies that were on a lost node are made again, before it is told how many lack.
 MADE_GOOD_S = 600.0
 #: Seconds between two looks at what takes long.
@@ -131,10 +134,13 @@ class HDFSMember(Member):
     @property
     def _for_clients(self) -> dict[str, object]:
         return {
-            "dfs.replication": self.settings["replication"] or 1,
+            "dfs.replication": self._copies,
             "dfs.blocksize": self.settings["block_size"],
             # With few nodes there is none to replace one of a pipeline: what is left of it goes on.
             "dfs.client.block.write.replace-datanode-on-failure.best-effort": True,
+            # A reader that finds no node with its block asks often: of the usual three times it waits up to 9 s each.
+            "dfs.client.retry.window.base": 300,
+            "dfs.client.max.block.acquire.failures": 12,
         }
 
     def _configure(self, folder: Path, address: str, parts: Sequence[str]) -> None:
@@ -173,9 +179,10 @@ class HDFSMember(Member):
             "dfs.namenode.safemode.extension": 0,
             "dfs.namenode.datanode.registration.ip-hostname-check": False,
             "dfs.hosts.exclude": self.excluded,
-            # A node that says nothing for 20 s is lost (2 x 5 s + 10 heartbeats): its blocks are copied again.
-            "dfs.namenode.heartbeat.recheck-interval": 5000,
-            "dfs.namenode.stale.datanode.interval": 10000,
+            # A node that says nothing for 12 s is lost (2 x 1 s + 10 heartbeats): its blocks are copied again. Readers
+            # and writers are sent elsewhere before.
+            "dfs.namenode.heartbeat.recheck-interval": 1000,
+            "dfs.namenode.stale.datanode.interval": 5000,
             # Nodes that leave are looked after each second, and their blocks are copied many at a time.
             "dfs.namenode.decommission.interval": 1,
             "dfs.namenode.redundancy.interval.seconds": 1,
@@ -186,9 +193,9 @@ class HDFSMember(Member):
             "dfs.namenode.redundancy.considerLoad": False,
         }
 
-    def _command(self, main: str, *arguments: str, heap: int = 0) -> list[str]:
+    def _command(self, main: str, *arguments: str, heap: int = 0, options: Sequence[str] = ()) -> list[str]:
         heap = heap or self.settings["datanode_heap"]
-        return self.programs.command(main, *arguments, configuration=self.configuration, heap=heap)
+        return self.programs.command(main, *arguments, configuration=self.configuration, heap=heap, options=options)
 
     def _operational(self) -> bool:
         return bool(namenode.state(self.web)["FSState"] == "Operational")
@@ -212,8 +219,8 @@ class HDFSMember(Member):
         try:
             with log.open("ab") as file:
                 subprocess.run(
-                    self._command(main, *arguments), env=self._environment, stdin=subprocess.DEVNULL, stdout=file,
-                    stderr=file, timeout=seconds, check=True,
+                    self._command(main, *arguments, options=BRIEF), env=self._environment, stdin=subprocess.DEVNULL,
+                    stdout=file, stderr=file, timeout=seconds, check=True,
                 )  # fmt: skip
         except subprocess.SubprocessError as error:
             how = (
@@ -270,27 +277,41 @@ class HDFSMember(Member):
         Failed
             Blocks are missing: there was no other copy.
         """
-        there = {str(member.get("data", "")) for member in self.place.members.values()}
-        self._wait(lambda: not namenode.datanodes(self.web).keys() - there, MADE_GOOD_S)
-        live = len(namenode.datanodes(self.web))
-        if live >= (self.settings["replication"] or 1):
-            self._wait(lambda: not self._lacking("UnderReplicatedBlocks"), MADE_GOOD_S)
+        deadline = time.monotonic() + MADE_GOOD_S
+        self._wait(self._knows_who_is_there, deadline)
+        if len(namenode.datanodes(self.web)) >= self._copies:
+            self._wait(lambda: not self._lacking("UnderReplicatedBlocks"), deadline)
         lacking, missing = self._lacking("UnderReplicatedBlocks"), self._lacking("MissingBlocks")
         self.place.event("copies", lost=list(numbers), under_replicated=lacking, missing=missing)
         if missing:
             raise Failed(f"{missing} blocks had their only copy on a node that was lost; `replication` makes more")
 
+    def _knows_who_is_there(self) -> bool:
+        """Whether the NameNode has no DataNode of one that is no member, and as many as copies need and members give.
+
+        Members come and go meanwhile: the one that takes a lost one's place does.
+        """
+        members = list(self.place.members.values())
+        live = namenode.datanodes(self.web).keys()
+        return live <= {member.get("data") for member in members} and len(live) >= min(self._copies, len(members))
+
+    @property
+    def _copies(self) -> int:
+        return self.settings["replication"] or 1
+
     def _lacking(self, which: str) -> int:
         return int(namenode.system(self.web)[which])
 
-    def _wait(self, condition: Any, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not (condition() or self.place.stopping or time.monotonic() > deadline):
+    def _wait(self, condition: Callable[[], bool], deadline: float) -> None:
+        while not (self.place.stopping or time.monotonic() > deadline):
+            with contextlib.suppress(OSError, LookupError):  # a NameNode that is just being started again
+                if condition():
+                    return
             time.sleep(LOOK_S)
 
     def _have_fewer_copies(self, nodes: int) -> None:
         """Files that are to have more copies than there are nodes keep a node from leaving: they get fewer."""
-        if (self.settings["replication"] or 1) > nodes:
+        if self._copies > nodes:
             changed = WebHDFS(self.web, getpass.getuser()).limit_copies(nodes)
             self.place.event("fewer copies", copies=nodes, files=changed)
 

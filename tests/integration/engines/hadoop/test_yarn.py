@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,9 +87,9 @@ def test_a_node_joins_and_one_with_containers_stays(pilot: Pilot, yarn: YARNServ
     assert running(cluster) == 3
     numbers = [run(cluster, "sleep 600", cores=2) for _ in range(3)]
     yarn.shrink()
-    with contextlib.suppress(Exception):
-        yarn.wait(timeout=3)
+    eventually(lambda: not all(node.has.cores for node in cluster.nodes()), "that nothing more comes to the last node")
     assert running(cluster) == 3  # it waits
+    assert sum(node.containers for node in cluster.nodes()) == 3
     for number in numbers:
         cluster.kill(number)
     eventually(lambda: len(yarn.nodes) == 2, "the last node leaves", within=120)
@@ -122,12 +121,22 @@ def test_a_container_starts_within_a_second_or_so(yarn: YARNService) -> None:
     cluster.kill(number)
 
 
-def test_nothing_is_left_of_it(pilot: Pilot) -> None:
-    with yarn_on(pilot, nodes=1) as service:
-        run(service.client(), "sleep 600")
-        found = daemons(service)
-        assert len(found) == 2
-        scratch = {Path(p.environ()["TMPDIR"]) / f"{service.name}-1" for p in found}
-        containers = [p for p in found[0].parent().children(recursive=True) if p.name() == "sleep"]
+def test_nothing_is_left_of_it(yarn: YARNService) -> None:
+    run(yarn.client(), "sleep 600")
+    found = daemons(yarn)
+    assert len(found) == 3
+    scratch = {_scratch(process) for process in found}
+    assert len([folder for folder in scratch if folder.is_dir()]) == 2
+    containers = eventually(lambda: _sleeping(found), "its command")
+    yarn.stop()  # the last test of this file
     assert not [p for p in [*found, *containers] if remains.is_running(p)]
     assert not [folder for folder in scratch if folder.exists()]
+
+
+def _sleeping(managers: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for manager in managers for p in manager.children(recursive=True) if p.name() == "sleep"]
+
+
+def _scratch(daemon: psutil.Process) -> Path:
+    """The folder of the member of which this is a daemon: the class path ends there."""
+    return Path(next(word for word in daemon.cmdline() if word.endswith("/pages")).rpartition(":")[2]).parent
