@@ -72,7 +72,7 @@ $(ENGINES)/python: | $(BIN)/uv
 # One worker an engine: its tests share what it has started.
 test-engines: .venv-engines/.ready debian
 	@PILOTHOUSE_CACHE="$(CURDIR)/build/cache" $(ENGINES)/pilothouse engines fetch kafka spark-kafka hadoop
-	$(ENGINES)/pytest tests/integration/engines -m engines --numprocesses $(if $(filter 0,$(WORKERS)),0,2) \
+	$(ENGINES)/pytest tests/integration/engines tests/contract/queues/test_yarn_queue.py -m engines --numprocesses $(if $(filter 0,$(WORKERS)),0,2) \
 	  --junitxml build/junit-engines.xml --durations 15
 
 debian-batch: debian
@@ -80,9 +80,10 @@ debian-batch: debian
 	  oar-server oar-server-pgsql oar-user oar-user-pgsql oar-node
 
 # Long chaos and many seeds; what computes for long of RADICAL-Pilot and OAR; then what is quick, with the lowest versions that pyproject.toml names.
-test-nightly: setup debian-batch
+test-nightly: setup debian-batch .venv-engines/.ready
 	$(PYTEST) -m nightly --junitxml build/junit-nightly.xml --durations 15
 	$(BIN)/python -m tests.oar -m nightly --junitxml build/junit-oar-nightly.xml
+	$(ENGINES)/pytest tests/integration/benchmarks tests/notebooks -m engines --junitxml build/junit-engines-nightly.xml
 	@sh .ci/lowest
 
 bench: setup
