@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pilothouse.state import write_first
 
@@ -67,3 +68,9 @@ class Claims:
 
     def _memory(self, term: int) -> Path:
         return self._folder / f"memory.{term}"
+
+
+def master_of(members: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Where the latest master is that `members` tell of: ``master``, ``pages``, ``term``; empty where there is none."""
+    latest = max(members, key=lambda each: int(each.get("term", 0)), default={})
+    return latest if "master" in latest else {}

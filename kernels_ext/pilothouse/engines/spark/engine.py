@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pilothouse.engines.protocols import Engine
+from pilothouse.engines.spark.claims import master_of
 
 if TYPE_CHECKING:
     from pilothouse.engines.protocols import Member, Place
@@ -74,9 +75,3 @@ class Spark(Engine):
         from pilothouse.engines.spark.service import SparkService
 
         return SparkService
-
-
-def master_of(members: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Where the latest master is that `members` tell of: ``master``, ``pages``, ``term``; empty where there is none."""
-    latest = max(members, key=lambda each: int(each.get("term", 0)), default={})
-    return latest if "master" in latest else {}

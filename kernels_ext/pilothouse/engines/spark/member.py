@@ -18,8 +18,7 @@ import psutil
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.protocols import Member
 from pilothouse.engines.spark import install
-from pilothouse.engines.spark.claims import Claim, Claims
-from pilothouse.engines.spark.engine import master_of
+from pilothouse.engines.spark.claims import Claim, Claims, master_of
 from pilothouse.engines.spark.pages import asked, closed
 from pilothouse.engines.spark.properties import guarded, leaving, write
 from pilothouse.errors import InvalidInput, PilothouseError

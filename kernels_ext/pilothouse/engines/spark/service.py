@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pilothouse.engines.service import Service
 from pilothouse.engines.spark import session
-from pilothouse.engines.spark.engine import master_of
+from pilothouse.engines.spark.claims import master_of
 from pilothouse.engines.spark.pages import asked
 from pilothouse.engines.spark.session import Cluster
 from pilothouse.errors import Unavailable
