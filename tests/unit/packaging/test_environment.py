@@ -15,8 +15,9 @@ ROOT = Path(__file__).parents[3]
 #: Name on PyPI -> name on conda-forge, where they differ by more than case, '-' and '_'.
 CONDA_NAMES = {"lmdb": "python-lmdb"}
 
-#: Extras that are not for the user's environment: RADICAL-Pilot has one of its own, tests are the developers'.
-APART = {"all", "test", "testing", "radical"}
+#: Extras that are not for the user's environment: RADICAL-Pilot has one of its own, tests are the developers', and what
+#: is large is for who asks for it.
+APART = {"all", "test", "testing", "radical", "java", "parsl", "ray", "spark", "spark-connect"}
 
 
 def environment() -> dict[str, Any]:
@@ -37,6 +38,8 @@ def wanted() -> dict[str, str]:
     for words in [table["dependencies"], *extras.values()]:
         for word in words:
             requirement = Requirement(word)
+            if requirement.name == "pilothouse":  # another extra
+                continue
             name = canonicalize_name(CONDA_NAMES.get(requirement.name, requirement.name))
             found[name] = str(requirement.specifier)
     return found

@@ -7,6 +7,7 @@ program loads (``classes/``): so the program itself need not be run, nor ended i
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gzip
 import hashlib
@@ -116,9 +117,10 @@ class Archive:
     def make_aside(self) -> threading.Thread:
         """Make it in a thread, at the lowest priority: for the next start, where this one could not wait for it.
 
-        It is given up with :func:`give_up`.
+        It is given up with :func:`give_up`, and when this process ends before.
         """
         _aside.append(self)
+        atexit.register(self.give_up)
         thread = threading.Thread(target=self._make_quietly, name=f"archive {self.name}", daemon=True)
         thread.start()
         return thread

@@ -83,7 +83,8 @@ class Cluster:
             raise InvalidInput(f"topic={topic!r}: there is none of that name", field="topic")
         if not 1 <= factor <= len(brokers):
             raise InvalidInput(f"factor={factor}: 1 to {len(brokers)}, the number of brokers", field="factor")
-        return self._moved(plan(_replicas(found), brokers, lambda name, now: factor if name == topic else now))
+        target = plan(_replicas(found), brokers, lambda name, now: factor if name == topic else now, balance=False)
+        return self._moved(target)
 
     def drain(self, numbers: Sequence[int], seconds: float) -> None:
         """Move everything from these to the others."""
