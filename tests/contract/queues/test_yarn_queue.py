@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def configuration(_private_places: None) -> Iterator[Path]:
     """That of a YARN with two nodes of two cores, both of them this host."""
-    with local_pilot() as pilot, yarn_on(pilot) as yarn:
+    with local_pilot("yarn-queues") as pilot, yarn_on(pilot) as yarn:
         yield yarn.conf_dir
 
 

@@ -29,7 +29,7 @@ def yarn_on(pilot: Pilot, **settings: Any) -> Iterator[YARNService]:
 
 
 @contextlib.contextmanager
-def local_pilot(nodes: int = 2) -> Iterator[Pilot]:
+def local_pilot(name: str, nodes: int = 2) -> Iterator[Pilot]:
     """A pilot of this host."""
-    with ph.submit("local", name="yarn-tests", nodes=nodes, lease="1h").wait(timeout=PATIENCE_S) as made:
+    with ph.submit("local", name=name, nodes=nodes, lease="1h").wait(timeout=PATIENCE_S) as made:
         yield made

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def pilot(_private_places: None) -> Iterator[Pilot]:
-    with local_pilot(3) as made:
+    with local_pilot("yarn-tests", 3) as made:
         yield made
 
 
