@@ -105,9 +105,9 @@ def _is_of(process: str, broker: dict[str, str]) -> bool:
 
 def _listening(process: str) -> list[str]:
     sockets = set()
-    for descriptor in os.listdir(f"/proc/{process}/fd"):
+    for descriptor in Path(f"/proc/{process}/fd").glob("*"):
         try:
-            target = os.readlink(f"/proc/{process}/fd/{descriptor}")
+            target = os.readlink(descriptor)
         except OSError:
             continue
         if target.startswith("socket:["):
@@ -124,6 +124,7 @@ def test_a_services_ports_are_on_loopback_alone(kafka: KafkaService) -> None:
         line.split()[1].partition(":")[0]
         for process in os.listdir("/proc")
         if process.isdigit() and b"kafka.Kafka" in _bytes(f"/proc/{process}/cmdline")
+        if any(_is_of(process, member) for member in kafka.members)
         for line in _listening(process)
     ]
     assert listening

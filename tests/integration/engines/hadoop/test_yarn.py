@@ -59,7 +59,7 @@ def daemons(service: YARNService) -> list[psutil.Process]:
     return [
         p
         for p in psutil.process_iter(["cmdline"])
-        if any(f"/{service.name}-" in word for word in p.info["cmdline"] or ())
+        if any(f"/{service.pilot}-" in word and f"/{service.name}-" in word for word in p.info["cmdline"] or ())
     ]
 
 

@@ -46,11 +46,16 @@ def kafka(pilot: Pilot) -> Iterator[KafkaService]:
 
 
 def java(service: KafkaService) -> list[psutil.Process]:
-    """The brokers' processes: those with the name of the service on their command lines."""
+    """The brokers' processes: those whose files are in the service's folders on the pilot's nodes."""
     return [
         p for p in psutil.process_iter(["cmdline"])
-        if "kafka.Kafka" in (p.info["cmdline"] or ()) and f"/{service.name}-" in " ".join(p.info["cmdline"])
+        if "kafka.Kafka" in (p.info["cmdline"] or ()) and _is_of(service, p.info["cmdline"][-1])
     ]  # fmt: skip
+
+
+def _is_of(service: KafkaService, path: str) -> bool:
+    """Other tests, beside these, have a service of that name, too, on pilots of other names."""
+    return f"/{service.pilot}-" in path and f"/{service.name}-" in path
 
 
 def whole(found: Found) -> bool:
