@@ -76,7 +76,7 @@ def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNServ
     eventually(
         lambda: sum(each.get("used_memory_bytes", 0) for each in yarn.metrics().values()) == 128 << 20, "figures",
     )  # fmt: skip
-    assert sum(each["containers"] for each in yarn.metrics().values()) == 1
+    eventually(lambda: sum(each.get("containers", 0) for each in yarn.metrics().values()) == 1, "its container in them")
     cluster.kill(number)
     eventually(lambda: not sum(node.containers for node in cluster.nodes()), "the container's end")
 
