@@ -11,6 +11,7 @@ The driver starts it (:mod:`pilothouse.engines.driver`). What the two say to eac
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import time
@@ -19,6 +20,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pilothouse import remains
 from pilothouse.engines.daemon import Daemon
 from pilothouse.engines.jvm import archives
 from pilothouse.engines.loading import engine
@@ -154,6 +156,8 @@ class _Runtime:
                 self._member.stop()
         for daemon in reversed(self._place.daemons):
             daemon.stop()
+        if mark := os.environ.get(remains.MARK):  # what they have started in sessions of its own, such as containers
+            remains.end(lambda: remains.marked(mark), 0.0)
         if self._for_good:
             shutil.rmtree(self._place.scratch, ignore_errors=True)
 
