@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, ValidationError
 
 from pilothouse.errors import InvalidInput
+from pilothouse.pilots.sites import units
 from pilothouse.state import first_fault
+
+MIB = 1 << 20
+#: A number of bytes, or ``"512 MiB"``.
+Bytes = Annotated[ByteSize, BeforeValidator(units.size)]
+#: A number of seconds, or ``"12h"``.
+Seconds = Annotated[float, BeforeValidator(units.seconds)]
+#: A folder in which data stays.
+Kept = Annotated[Path, AfterValidator(lambda folder: folder.expanduser().absolute())]
+#: What such a folder is for.
+KEPT = (
+    "A folder for the data, which stays when the service is stopped; one that starts with the same folder goes on with "
+    "it. On several nodes, one that they share. Empty: on the nodes' scratch, gone after stop."
+)
 
 
 class Settings(BaseModel):

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from pydantic import ByteSize, Field
 
-from pydantic import BeforeValidator, ByteSize, Field, field_validator
-
-from pilothouse.engines.settings import Settings
-from pilothouse.pilots.sites import units
-
-Bytes = Annotated[ByteSize, BeforeValidator(units.size)]
-
-MIB = 1 << 20
+from pilothouse.engines.settings import KEPT, MIB, Bytes, Kept, Settings
 
 
 class HDFSSettings(Settings):
@@ -34,18 +26,9 @@ class HDFSSettings(Settings):
         default=ByteSize(512 * MIB), ge=128 * MIB, le=64 << 30, validate_default=True, title="Heap of a DataNode",
         description="What is read and written is cached by the system, not there.",
     )  # fmt: skip
-    keep: Path | None = Field(
-        default=None, title="Kept in",
-        description="A folder for the data, which stays when the service is stopped; one that starts with the same "
-        "folder goes on with it. On several nodes, one that they share. Empty: on the nodes' scratch, gone after stop.",
-    )  # fmt: skip
+    keep: Kept | None = Field(default=None, title="Kept in", description=KEPT)
     unprotected: bool = Field(
         default=False, title="Unprotected",
         description="Start it also where others are on the nodes: HDFS believes what clients say of themselves, and "
         "who reaches its ports reads and writes in your name.",
     )  # fmt: skip
-
-    @field_validator("keep")
-    @classmethod
-    def _absolute(cls, keep: Path | None) -> Path | None:
-        return None if keep is None else keep.expanduser().absolute()

@@ -7,13 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ByteSize, Field
 
-from pilothouse.engines.settings import Settings
+from pilothouse.engines.settings import MIB, Bytes, Settings
 from pilothouse.errors import InvalidInput, PilothouseError
-from pilothouse.pilots.sites import units
-
-Bytes = Annotated[ByteSize, BeforeValidator(units.size)]
-
-MIB = 1 << 20
 
 
 def _named(value: Any) -> Any:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from pydantic import ByteSize, Field
 
-from pydantic import BeforeValidator, ByteSize, Field, field_validator
-
-from pilothouse.engines.settings import Settings
+from pilothouse.engines.settings import KEPT, MIB, Bytes, Kept, Seconds, Settings
 from pilothouse.pilots.sites import units
-
-Bytes = Annotated[ByteSize, BeforeValidator(units.size)]
-Seconds = Annotated[float, BeforeValidator(units.seconds)]
-
-MIB = 1 << 20
 
 
 class KafkaSettings(Settings):
@@ -55,13 +47,4 @@ class KafkaSettings(Settings):
         default=2.0, ge=1, le=120, title="Session time-out",
         description="Seconds without a sign of life after which others take over a broker's partitions.",
     )  # fmt: skip
-    keep: Path | None = Field(
-        default=None, title="Kept in",
-        description="A folder for the data, which stays when the service is stopped; one that starts with the same "
-        "folder goes on with it. On several nodes, one that they share. Empty: on the nodes' scratch, gone after stop.",
-    )  # fmt: skip
-
-    @field_validator("keep")
-    @classmethod
-    def _absolute(cls, keep: Path | None) -> Path | None:
-        return None if keep is None else keep.expanduser().absolute()
+    keep: Kept | None = Field(default=None, title="Kept in", description=KEPT)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import ByteSize, Field, field_validator, model_validator
 
-from pydantic import BeforeValidator, ByteSize, Field, field_validator, model_validator
-
-from pilothouse.engines.settings import Settings
+from pilothouse.engines.settings import MIB, Bytes, Settings
 from pilothouse.engines.spark.properties import properties
-from pilothouse.pilots.sites import units
 
-Bytes = Annotated[ByteSize, BeforeValidator(units.size)]
-
-MIB = 1 << 20
 #: Spark refuses executors with less than 450 MiB.
 LEAST_EXECUTOR = 450 * MIB
 
