@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from pilothouse.engines.book import MemberFacts
 from pilothouse.errors import Lost, PilothouseError, Unavailable
 from pilothouse.runs.keeping import Kept
-from pilothouse.runs.protocols import NodeProcess, RunContext
+from pilothouse.runs.protocols import RunContext
 
 #: Seconds that a member has to end for good.
 END_S = 6.0
@@ -136,14 +135,6 @@ class Held(Kept):
             if not answer.done():
                 answer.set_exception(Lost(f"{self.label} on {self.facts.node} ended meanwhile"))
 
-    async def lost(self, process: NodeProcess) -> None:
-        """A member is not started elsewhere: another one comes."""
-
     def failure(self, error: str) -> str:
         """The reason of a failure."""
         return f"{self.label} on {self.facts.node}: {error}"
-
-    async def tell(self, message: Mapping[str, Any]) -> None:
-        """Send it a message; one that is gone gets none."""
-        with contextlib.suppress(Unavailable):
-            await super().tell(message)
