@@ -9,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from pilothouse.pilots.submission import pilots
+from tests.kernels import AsyncFolderKernelManager
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "60_engines.ipynb"
 
@@ -32,7 +33,13 @@ def test_a_kafka_is_extended_while_messages_flow_and_none_is_lost_or_doubled(
 ) -> None:
     monkeypatch.setenv("PILOTHOUSE_HOME", str(tmp_path / "state"))
     executed = nbformat.read(NOTEBOOK, as_version=4)
-    client = NotebookClient(executed, timeout=200, kernel_name="python3", shutdown_kernel="immediate")
+    client = NotebookClient(
+        executed,
+        timeout=200,
+        kernel_name="python3",
+        kernel_manager_class=AsyncFolderKernelManager,
+        shutdown_kernel="immediate",
+    )
     try:
         client.execute(cwd=str(tmp_path))
     finally:

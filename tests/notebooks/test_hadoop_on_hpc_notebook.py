@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.kernels import AsyncFolderKernelManager
+
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "94_paper_hadoop_on_hpc.ipynb"
 DASK = 'WAYS, ENGINES, REPEATS, UNITS = ["dask"], ["dask"], 1, 1'
 
@@ -19,7 +21,9 @@ def execute(parameters: str = "") -> nbformat.NotebookNode:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     cell.source = parameters or cell.source
-    NotebookClient(notebook, timeout=500, kernel_name="python3").execute(cwd=str(NOTEBOOK.parent))
+    NotebookClient(notebook, timeout=500, kernel_name="python3", kernel_manager_class=AsyncFolderKernelManager).execute(
+        cwd=str(NOTEBOOK.parent)
+    )
     return notebook
 
 

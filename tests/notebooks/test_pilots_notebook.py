@@ -14,6 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 from pilothouse.pilots.submission import pilots
+from tests.kernels import AsyncFolderKernelManager
 from tests.slurm.cluster import SlurmCluster
 from tests.slurm.login_node import login_node
 from tests.waiting import eventually
@@ -29,7 +30,13 @@ def execute(folder: Path) -> nbformat.NotebookNode:
     (at,) = [number for number, cell in enumerate(whole.cells) if "after-restart" in cell.metadata.get("tags", ())]
     for cells in (whole.cells[:at], whole.cells[at:]):
         part = nbformat.from_dict({**whole, "cells": cells})
-        client = NotebookClient(part, timeout=200, kernel_name="python3", shutdown_kernel="immediate")
+        client = NotebookClient(
+            part,
+            timeout=200,
+            kernel_name="python3",
+            kernel_manager_class=AsyncFolderKernelManager,
+            shutdown_kernel="immediate",
+        )
         client.execute(cwd=str(folder))
         for cell, done in zip(cells, part.cells, strict=True):
             cell.update(done)

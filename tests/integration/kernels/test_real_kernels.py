@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 import pilothouse as ph
+from tests.kernels import FolderKernelManager
 from tests.waiting import eventually, slowness
-
-jupyter_client = pytest.importorskip("jupyter_client")
 
 #: Seconds in which an interrupted cell ends. It takes tenths.
 SOON = 5.0
@@ -36,9 +35,11 @@ class Kernel:
     """An IPython kernel in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.manager, self.client = jupyter_client.manager.start_new_kernel(
-            kernel_name="python3", cwd=str(folder), extra_arguments=["--HistoryManager.enabled=False"]
-        )
+        self.manager = FolderKernelManager(kernel_name="python3")
+        self.manager.start_kernel(cwd=str(folder), extra_arguments=["--HistoryManager.enabled=False"])
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
 
     @property
     def pid(self) -> int:
