@@ -151,6 +151,13 @@ class _Service:
         if roster.newcomers and serving == staying:
             newcomers, roster.newcomers = roster.newcomers, []
             self._do(self._admit(newcomers))
+        self._say()
+        self._tell_members()
+
+    def _say(self) -> None:
+        """Say how far it is, to all who ask: who reads of an event finds what it has changed."""
+        roster = self.roster
+        staying, serving = len(roster.staying), len(roster.serving)
         going = len(roster.members) - staying
         self.book.complete = serving == self.book.wanted and not (going or self._changes)
         self.book.was_complete |= self.book.complete
@@ -159,7 +166,6 @@ class _Service:
         self._write()
         ready = bool(self.book.address) and self.book.was_complete
         self.context.serves(ready, self._reason(staying, serving))
-        self._tell_members()
 
     def _reason(self, staying: int, serving: int) -> str:
         wanted = self.book.wanted
@@ -206,6 +212,7 @@ class _Service:
                 return
             in_a_row = in_a_row + 1 if time.monotonic() - begun < SETTLED_S else 1
             member.facts.reason = why
+            self._say()
             self.context.event("member died", member=member.number, node=member.facts.node, reason=why, again=in_a_row)
             if in_a_row > (RESTARTS if member.served else 1):
                 self.roster.gone(member)
