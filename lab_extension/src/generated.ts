@@ -383,13 +383,13 @@ export interface components {
             readonly node: string;
             readonly host: string;
             readonly role: string;
-            readonly state: string;
+            /** @enum {string} */
+            readonly state: "starting" | "running" | "leaving";
             readonly reason: string;
             readonly address: string;
             readonly metrics: {
                 readonly [key: string]: number;
             };
-            readonly figures: string;
         };
         /** @description A service as it is at this moment. */
         readonly ShownService: {

@@ -5,8 +5,9 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import { describe, figures } from './live/figures';
-import { SampleWindow } from './live/window';
+import type { ITranslate } from './live/figures';
+import { Recent, summed } from './live/recent';
+import type { Figures } from './live/recent';
 import { isOver, isService } from './records';
 import type { IService } from './records';
 import type { IPilothouse } from './tokens';
@@ -48,10 +49,9 @@ export class Services implements IDisposable {
     }
   }
 
-  /** The latest figures of a service, in words: counters as rates. */
-  figures(name: string): string {
-    const window = windowOf(this._samples.get(name) ?? []);
-    return describe(figures(window), window);
+  /** The latest figures of a service, of all its members or of one: what they are of, and how much it is. */
+  figures(name: string, trans: ITranslate, member?: number): [title: string, words: string][] {
+    return this._recent.get(key(name, member))?.facts(trans) ?? [];
   }
 
   private async _load(): Promise<void> {
@@ -60,15 +60,19 @@ export class Services implements IDisposable {
     }
     const { items } = await this._model.api.request<{ items: IService[] }>(['services']);
     const time = Date.now() / 1e3;
-    const kept = new Map<string, ISample[]>();
+    const kept = new Map<string, Recent>();
     for (const { name, members } of items) {
-      const values = summed(members);
-      const before = this._samples.get(name) ?? [];
-      kept.set(name, values.size ? [...before, { time, values }].slice(-Services.KEPT) : before);
+      const keep = (at: string, values: Figures): void => {
+        const recent = this._recent.get(at) ?? new Recent();
+        recent.add(time, values);
+        kept.set(at, recent);
+      };
+      keep(key(name), summed(members.map(({ metrics }) => metrics)));
+      members.forEach(({ number, metrics }) => keep(key(name, number), metrics));
     }
     const same = JSON.stringify(items) === JSON.stringify(this._items);
     this._items = items;
-    this._samples = kept;
+    this._recent = kept;
     if (!same) {
       this._changed.emit();
     }
@@ -92,45 +96,16 @@ export class Services implements IDisposable {
   private _items: readonly IService[] = [];
   private _known = '';
   private _poll: Poll;
-  private _samples = new Map<string, ISample[]>();
+  private _recent = new Map<string, Recent>();
 }
 
 /** The namespace of {@link Services}. */
 export namespace Services {
   /** Milliseconds between two looks: members tell their figures every two seconds. */
   export const INTERVAL = 3_000;
-
-  /** How many of the latest samples are kept: rates need two. */
-  export const KEPT = 3;
 }
 
-/** Figures of all members at a time, seconds since 1970. */
-interface ISample {
-  readonly time: number;
-  readonly values: ReadonlyMap<string, number>;
-}
-
-/** The sum of all members' figures. */
-function summed(members: IService['members']): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const { metrics } of members) {
-    for (const [name, value] of Object.entries(metrics)) {
-      sums.set(name, (sums.get(name) ?? 0) + value);
-    }
-  }
-  return sums;
-}
-
-function windowOf(samples: readonly ISample[]): SampleWindow {
-  const window = new SampleWindow(Services.KEPT);
-  const names = new Set(samples.flatMap(({ values }) => [...values.keys()]));
-  const columns = new Map(
-    [...names].map(name => [
-      name,
-      Float64Array.from(samples, ({ values }) => values.get(name) ?? NaN)
-    ])
-  );
-  const time = Float64Array.from(samples, each => each.time);
-  window.merge({ seq: samples.length, reset: true, time, columns });
-  return window;
+/** What the figures of a service, or of one of its members, are kept by. */
+function key(name: string, member?: number): string {
+  return member === undefined ? name : `${name}/${member}`;
 }

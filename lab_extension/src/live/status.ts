@@ -1,11 +1,11 @@
 /** A run's state in words and signs: never by colour alone. */
 
-import type { RunRecord, State, UnreadableRecord } from '../generated';
+import type { RunRecord, ShownMember, State, UnreadableRecord } from '../generated';
 import { english } from './figures';
 import type { ITranslate } from './figures';
 
-/** A state as it may be shown. */
-export type ShownState = State | UnreadableRecord['state'];
+/** A state as it may be shown, of a service's member too. */
+export type ShownState = State | ShownMember['state'] | UnreadableRecord['state'];
 
 /** What is told about a run with its samples. */
 export interface IRunStatus extends Pick<RunRecord, 'name' | 'kind' | 'progress'> {
@@ -23,6 +23,7 @@ export function sign(state: ShownState): string {
     case 'running':
       return '▶';
     case 'draining':
+    case 'leaving':
     case 'stopping':
       return '◕';
     case 'finished':
@@ -45,6 +46,8 @@ export function stateName(state: ShownState, trans: ITranslate = english): strin
       return trans.__('running');
     case 'draining':
       return trans.__('draining');
+    case 'leaving':
+      return trans.__('leaving');
     case 'stopping':
       return trans.__('stopping');
     case 'finished':
