@@ -391,8 +391,9 @@ export interface components {
                 readonly [key: string]: number;
             };
         };
-        /** @description A service as it is at this moment. */
+        /** @description A service as it is at this moment: `time`, in seconds since 1970. */
         readonly ShownService: {
+            readonly time: number;
             readonly name: string;
             readonly engine: string;
             readonly pilot: string;

@@ -51,7 +51,7 @@ export class Services implements IDisposable {
 
   /** The latest figures of a service, of all its members or of one: what they are of, and how much it is. */
   figures(name: string, trans: ITranslate, member?: number): [title: string, words: string][] {
-    return this._recent.get(key(name, member))?.facts(trans) ?? [];
+    return this._recent.get(Private.key(name, member))?.facts(trans) ?? [];
   }
 
   private async _load(): Promise<void> {
@@ -59,20 +59,21 @@ export class Services implements IDisposable {
       return;
     }
     const { items } = await this._model.api.request<{ items: IService[] }>(['services']);
-    const time = Date.now() / 1e3;
     const kept = new Map<string, Recent>();
-    for (const { name, members } of items) {
+    for (const { time, name, members } of items) {
       const keep = (at: string, values: Figures): void => {
         const recent = this._recent.get(at) ?? new Recent();
         recent.add(time, values);
         kept.set(at, recent);
       };
-      keep(key(name), summed(members.map(({ metrics }) => metrics)));
-      members.forEach(({ number, metrics }) => keep(key(name, number), metrics));
+      keep(Private.key(name), summed(members.map(({ metrics }) => metrics)));
+      members.forEach(({ number, metrics }) => keep(Private.key(name, number), metrics));
     }
-    const same = JSON.stringify(items) === JSON.stringify(this._items);
+    const shown = Private.shown(items, kept);
+    const same = shown === this._shown;
     this._items = items;
     this._recent = kept;
+    this._shown = shown;
     if (!same) {
       this._changed.emit();
     }
@@ -97,6 +98,7 @@ export class Services implements IDisposable {
   private _known = '';
   private _poll: Poll;
   private _recent = new Map<string, Recent>();
+  private _shown = '';
 }
 
 /** The namespace of {@link Services}. */
@@ -105,7 +107,19 @@ export namespace Services {
   export const INTERVAL = 3_000;
 }
 
-/** What the figures of a service, or of one of its members, are kept by. */
-function key(name: string, member?: number): string {
-  return member === undefined ? name : `${name}/${member}`;
+namespace Private {
+  /** What the figures of a service, or of one of its members, are kept by. */
+  export function key(name: string, member?: number): string {
+    return member === undefined ? name : `${name}/${member}`;
+  }
+
+  /** What there is to see of services: rates end a while after the counters have stayed as they are. */
+  export function shown(items: readonly IService[], recent: ReadonlyMap<string, Recent>): string {
+    const seldom = items.map(({ members, ...service }) => ({
+      ...service,
+      time: 0,
+      members: members.map(member => ({ ...member, metrics: {} }))
+    }));
+    return JSON.stringify([seldom, [...recent.values()].map(each => each.facts())]);
+  }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -38,8 +39,9 @@ class ShownMember(BaseModel):
 
 
 class ShownService(BaseModel):
-    """A service as it is at this moment."""
+    """A service as it is at this moment: `time`, in seconds since 1970."""
 
+    time: float
     name: str
     engine: str
     pilot: str
@@ -77,7 +79,7 @@ def shown(service: Service) -> ShownService:
             metrics = service.metrics()
     members = [] if record.state.ended else [_shown(member, metrics.get(member.node, {})) for member in book.members]
     return ShownService(
-        name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted, complete=book.complete,
+        time=time.time(), name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted, complete=book.complete,
         address="" if record.state.ended else book.address, trouble=book.trouble, members=members,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import { Recent } from './recent';
 import { sign, stateName } from './status';
 
 /** What is told about a service. */
-export type IShownService = Pick<ShownService, 'address' | 'members'>;
+export type IShownService = Pick<ShownService, 'time' | 'address' | 'members'>;
 
 /** Address and members of a service; nothing for runs that are none. */
 export class ServiceFacts {
@@ -42,16 +42,15 @@ export class ServiceFacts {
       this._address.textContent = service.address; // what is selected in it stays so
     }
     this._scroll.hidden = service.members.length === 0;
-    this._show(service.members);
+    this._show(service);
   }
 
-  private _show(members: IShownService['members']): void {
+  private _show({ time, members }: IShownService): void {
     const trans = this._trans;
-    const now = performance.now() / 1e3;
     const recent = new Map<number, Recent>();
     const known = members.map(({ number, metrics }) => {
       const found = this._recent.get(number) ?? new Recent();
-      found.add(now, metrics);
+      found.add(time, metrics);
       recent.set(number, found);
       return new Map(found.facts(trans));
     });

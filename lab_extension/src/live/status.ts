@@ -1,6 +1,7 @@
 /** A run's state in words and signs: never by colour alone. */
 
-import type { RunRecord, ShownMember, State, UnreadableRecord } from '../generated';
+import type { Progress, RunRecord, ShownMember, State, UnreadableRecord } from '../generated';
+import { amount } from './amounts';
 import { english } from './figures';
 import type { ITranslate } from './figures';
 
@@ -66,6 +67,15 @@ export function hasEnded(state: ShownState): boolean {
   return state === 'finished' || state === 'failed' || state === 'lost';
 }
 
+/** How far something is, in words. */
+export function howFar({ done, total, unit = '' }: Progress): string {
+  if (unit === 'bytes') {
+    return `${amount(done, 'B')} / ${amount(total, 'B')}`;
+  }
+  const round = (value: number): number => Math.round(value * 100) / 100;
+  return `${round(done)} / ${round(total)} ${unit}`.trim();
+}
+
 /** The head of a live view: name, state, progress, and a button that stops the run. */
 export class StatusHeader {
   constructor(options: StatusHeader.IOptions) {
@@ -117,9 +127,8 @@ export class StatusHeader {
     if (progress) {
       this._progress.max = progress.total || 1;
       this._progress.value = progress.done;
-      const { done, total, unit } = progress;
       this._progress.setAttribute('aria-label', this._trans.__('Progress'));
-      this._amount.textContent = `${Private.round(done)} / ${Private.round(total)} ${unit}`.trim();
+      this._amount.textContent = howFar(progress);
     }
   }
 
@@ -140,12 +149,5 @@ export namespace StatusHeader {
     /** Stops the run; settled when that was asked for, or refused and shown. */
     stop: () => Promise<void>;
     trans?: ITranslate;
-  }
-}
-
-namespace Private {
-  /** A number without more digits than people read. */
-  export function round(value: number): string {
-    return String(Math.round(value * 100) / 100);
   }
 }

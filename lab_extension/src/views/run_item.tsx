@@ -8,7 +8,8 @@ import * as React from 'react';
 
 import { CommandIDs } from '../commands';
 import { pilothouseIcon } from '../icons';
-import { isOver } from '../records';
+import { howFar } from '../live/status';
+import { isOver, progressOf } from '../records';
 import type { IRunRecord } from '../records';
 
 import { Action, Reason, State } from './parts';
@@ -32,7 +33,8 @@ export function RunItem(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { run, facts, before = [], after = [], className = '', label, commands, trans } = props;
-  const { name, state, reason, progress } = run;
+  const { name, state, reason } = run;
+  const progress = progressOf(run);
   const open = trans.__('Open live plots');
   const actions: readonly IAction[] = [
     ...before,
@@ -67,9 +69,7 @@ export function RunItem(props: {
             max={progress.total || 1}
             aria-label={trans.__('Progress of %1', name)}
           />
-          <span>
-            {`${Math.round(progress.done)} / ${Math.round(progress.total)} ${progress.unit}`}
-          </span>
+          <span>{howFar(progress)}</span>
         </div>
       )}
       {props.children}
