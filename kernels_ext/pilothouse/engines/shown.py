@@ -79,8 +79,9 @@ def shown(service: Service) -> ShownService:
             metrics = service.metrics()
     members = [] if record.state.ended else [_shown(member, metrics.get(member.node, {})) for member in book.members]
     return ShownService(
-        time=time.time(), name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted, complete=book.complete,
-        address="" if record.state.ended else book.address, trouble=book.trouble, members=members,
+        time=time.time(), name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted,
+        complete=book.complete, address="" if record.state.ended else book.address, trouble=book.trouble,
+        members=members,
     )  # fmt: skip
 
 

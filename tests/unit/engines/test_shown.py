@@ -20,7 +20,8 @@ class Board(Service):
         return RUNS.read(self.name)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        return {"p-1": {"cores": 4.0, "cores_used": 1.0, "disk_used": 1.5 * 2**30, "objects_bytes": 2048.0, "load": math.nan}}
+        used = {"cores": 4.0, "cores_used": 1.0, "disk_used": 1.5 * 2**30, "objects_bytes": 2048.0}
+        return {"p-1": {**used, "load": math.nan}}
 
 
 def board(state: State = State.RUNNING) -> Board:
