@@ -330,17 +330,16 @@ class HDFSMember(Member):
     def metrics(self) -> Mapping[str, float]:
         """Bytes of this node's DataNode; of the whole file system on the first node."""
         own = namenode.bean(self._at("data-http"), "service=DataNode,name=DataNodeActivity*")
-        figures = {"read_bytes": float(own["BytesRead"]), "written_bytes": float(own["BytesWritten"])}
+        figures = {"bytes_in": float(own["BytesWritten"]), "bytes_out": float(own["BytesRead"])}
         if self.is_first:
             whole, nodes = namenode.system(self.web), namenode.state(self.web)
             figures |= {
-                "capacity_bytes": float(whole["CapacityTotal"]),
-                "used_bytes": float(whole["CapacityUsed"]),
-                "free_bytes": float(whole["CapacityRemaining"]),
+                "disk_used": float(whole["CapacityUsed"]),
+                "disk_free": float(whole["CapacityRemaining"]),
                 "files": float(whole["FilesTotal"]),
                 "blocks": float(whole["BlocksTotal"]),
-                "under_replicated": float(whole["UnderReplicatedBlocks"]),
-                "missing": float(whole["MissingBlocks"]),
+                "blocks_under_replicated": float(whole["UnderReplicatedBlocks"]),
+                "blocks_missing": float(whole["MissingBlocks"]),
                 "datanodes": float(nodes["NumLiveDataNodes"]),
             }
         return figures

@@ -88,12 +88,12 @@ def test_it_is_the_same_from_any_process_with_its_figures(hdfs: HDFSService) -> 
     assert (other.configuration / "core-site.xml").read_text().count(hdfs.address) == 1
     other.client().pipe("/figures", DATA)
     written = 2 * len(DATA)  # the NameNode hears of it from the DataNodes, which each tell a second's
-    eventually(lambda: sum(each["written_bytes"] for each in hdfs.metrics().values()) >= written, "written")
-    eventually(lambda: _figures(hdfs)["used_bytes"] >= written, "used")
+    eventually(lambda: sum(each["bytes_in"] for each in hdfs.metrics().values()) >= written, "written")
+    eventually(lambda: _figures(hdfs)["disk_used"] >= written, "used")
     figures = _figures(hdfs)
     assert figures["datanodes"] == 2
     assert figures["missing"] == 0
-    assert figures["capacity_bytes"] > figures["used_bytes"]
+    assert figures["disk_free"] > figures["disk_used"]
 
 
 def test_its_ports_are_on_loopback_alone(hdfs: HDFSService) -> None:

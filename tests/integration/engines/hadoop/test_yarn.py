@@ -74,7 +74,7 @@ def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNServ
     assert other.client().addresses == cluster.addresses
     number = run(cluster, "sleep 600")
     eventually(
-        lambda: sum(each.get("used_memory_bytes", 0) for each in yarn.metrics().values()) == 128 << 20, "figures",
+        lambda: sum(each.get("memory_used", 0) for each in yarn.metrics().values()) == 128 << 20, "figures",
     )  # fmt: skip
     eventually(lambda: sum(each.get("containers", 0) for each in yarn.metrics().values()) == 1, "its container in them")
     cluster.kill(number)
