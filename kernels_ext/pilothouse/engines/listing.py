@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,6 +13,7 @@ from pilothouse.engines.jvm.java import java
 from pilothouse.engines.jvm.lock import lock
 from pilothouse.engines.loading import GROUP
 from pilothouse.errors import PilothouseError
+from pilothouse.installed import entry_points
 from pilothouse.tables import html_table, text_table
 
 

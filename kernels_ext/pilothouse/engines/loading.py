@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from importlib.metadata import entry_points
 
 from pilothouse.engines.protocols import Engine
 from pilothouse.errors import InvalidInput
+from pilothouse.installed import entry_points
 
 GROUP = "pilothouse.engines"
 

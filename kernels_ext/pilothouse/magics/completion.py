@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from pilothouse.installed import entry_points
 from pilothouse.verbs import GROUPS
 from pilothouse.verbs.verb import Verb
 

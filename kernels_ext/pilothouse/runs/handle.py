@@ -6,11 +6,11 @@ import contextlib
 import time
 from collections.abc import Generator
 from datetime import datetime
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pilothouse.errors import Conflict, Failed, Lost, NotFound, PilothouseError, Unavailable
+from pilothouse.installed import entry_points
 from pilothouse.pictures import mimebundle
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal

@@ -8,11 +8,11 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from pilothouse.errors import Conflict, InvalidInput, NotFound, PilothouseError, Unavailable
+from pilothouse.installed import entry_points
 from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal

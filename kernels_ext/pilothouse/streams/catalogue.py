@@ -7,10 +7,11 @@ Their groups are ``pilothouse.sources``, ``pilothouse.processors`` and ``pilotho
 from __future__ import annotations
 
 import functools
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from pilothouse.errors import InvalidInput, Unavailable
+from pilothouse.installed import entry_points
 
 
 def sources() -> dict[str, str]:

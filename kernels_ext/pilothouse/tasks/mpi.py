@@ -17,9 +17,11 @@ from pilothouse.errors import Failed
 #: Tried in this order where neither ``launcher=`` nor $PILOTHOUSE_MPIEXEC says what to take.
 KNOWN = ("mpiexec.hydra", "mpiexec.mpich", "mpiexec", "mpirun")
 LAUNCH, END = "HYDRA_LAUNCH:", "HYDRA_LAUNCH_END"
+#: Names a file with the topology of the host, for hwloc, which Hydra and ranks have.
+TOPOLOGY = "HWLOC_XMLFILE"
 #: Around each rank: notes which one failed, and how. Launchers tell that poorly, and Hydra (4.0) waits for ever when
-#: a rank on one of several hosts ends without a word.
-_WATCHED = 'notes=$1; shift; "$@" || ' + (
+#: a rank on one of several hosts ends without a word. What :func:`of_hydra` tells Hydra is not for ranks.
+_WATCHED = f'[ "${TOPOLOGY}" ] || unset {TOPOLOGY}; notes=$1; shift; "$@" || ' + (
     '{ code=$?; echo "${PMI_RANK:-${OMPI_COMM_WORLD_RANK:-?}} $code" >> "$notes"; exit $code; }'
 )
 
@@ -101,6 +103,14 @@ def hosts_of(parts: Sequence[tuple[str, str, int]]) -> tuple[list[tuple[str, int
         ranks[host] = ranks.get(host, 0) + number
         nodes.setdefault(host, node)
     return list(ranks.items()), list(nodes.values())
+
+
+def of_hydra(environment: Mapping[str, str]) -> dict[str, str]:
+    """What Hydra is told: to write no file with the host's topology for its ranks, which look for themselves.
+
+    It would be in /tmp whatever ``TMPDIR`` is, and stay there when a rank fails or is ended.
+    """
+    return {} if TOPOLOGY in environment else {TOPOLOGY: ""}
 
 
 def of_open_mpi(environment: Mapping[str, str], root: bool) -> dict[str, str]:

@@ -124,9 +124,8 @@ class Starter:
 
     def _variables(self, task: dict[str, Any], gpus: list[int], node_gpus: int) -> dict[str, str]:
         """What a task has beside the node's own."""
-        hydra = self._mpi is None or self._mpi[1]
         return {
-            **({} if hydra else mpi.of_open_mpi(self._environment, os.geteuid() == 0)),
+            **self._launcher_variables(),
             **mpi.threads(self._common["cores"]),
             **mpi.visible_gpus(gpus, node_gpus, self._environment),
             "PILOTHOUSE_TASK": str(task["task"]),
@@ -134,6 +133,13 @@ class Starter:
             process_tree.MARK: self.mark_of(task),
             **task["env"],
         }
+
+    def _launcher_variables(self) -> dict[str, str]:
+        """What the launcher of ranks is told beside its command line; only Hydra has parts on other nodes."""
+        if self._common["ranks"] is None:
+            return {}
+        hydra = self._mpi is None or self._mpi[1]
+        return mpi.of_hydra(self._environment) if hydra else mpi.of_open_mpi(self._environment, os.geteuid() == 0)
 
     def _popen(
         self, command: list[str], folder: Path, env: dict[str, str], stdout: Any, stderr: Any

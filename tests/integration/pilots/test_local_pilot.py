@@ -226,7 +226,7 @@ def test_nodes_find_the_modules_beside_the_notebook(
 @pytest.mark.slow
 def test_idle_time_and_lease_end_a_pilot(state_home: Path) -> None:
     idle = ph.submit("local", name="idle", idle_timeout="1s")
-    leased = ph.submit("local", name="leased", lease="25s")
+    leased = ph.submit("local", name="leased", lease=f"{25 * slowness():.0f}s")
     leased.wait()
     run = leased.launch("count", {"to": 100000})
     eventually(lambda: idle.state.ended and leased.state.ended)

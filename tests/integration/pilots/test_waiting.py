@@ -7,6 +7,7 @@ import pytest
 import pilothouse as ph
 from pilothouse.errors import WaitTimeout
 from pilothouse.registry.line import client as control
+from tests.waiting import eventually
 
 
 def test_who_waits_for_nodes_is_told_and_does_not_ask_again_and_again(
@@ -33,3 +34,4 @@ def test_a_change_ends_the_wait_at_once(local_pilot: ph.Pilot) -> None:
     assert not waiting.is_alive()
     assert sum(node.state == "running" for node in local_pilot.nodes) == 3
     local_pilot.shrink(1)
+    eventually(lambda: sum(not node.state.ended for node in local_pilot.nodes) == 2, "two nodes, as there were")

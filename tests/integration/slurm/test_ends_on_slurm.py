@@ -11,7 +11,7 @@ from pilothouse.errors import Failed, Refused
 from pilothouse.pilots.queues.slurm import SlurmQueue
 from pilothouse.pilots.sites.site import Site
 from tests.slurm.login_node import LoginNode, happened, running
-from tests.waiting import eventually
+from tests.waiting import eventually, slowness
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_a_job_that_ended_unseen_is_told_by_sacct(login_accounting: LoginNode) -
 @pytest.mark.slow
 def test_idle_time_and_lease_end_pilots_and_their_jobs(login: LoginNode) -> None:
     idle = login.submit(nodes=1, idle_timeout="1s")
-    leased = login.submit(nodes=2, lease="12s", directives=["--comment=leased"])
+    leased = login.submit(nodes=2, lease=f"{12 * slowness():.0f}s", directives=["--comment=leased"])
     run = leased.wait(timeout=60).launch("count", {"to": 100000})
     eventually(lambda: idle.state.ended and leased.state.ended, "their ends")
     assert (idle.state, idle.reason) == ("finished", "idle for 1 s")

@@ -29,12 +29,21 @@ def wide_pilot(_private_places: None) -> Iterator[Pilot]:
         yield pilot
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """However ranks end, Hydra leaves no file: it would not make it in the node's own temporary folder, but here."""
+    before = set(Path("/tmp").glob("hydra_*"))
+    yield
+    assert set(Path("/tmp").glob("hydra_*")) <= before
+
+
 def test_ranks_over_nodes_return_a_list_in_their_order(wide_pilot: Pilot) -> None:
     factor = np.arange(200_000.0)
 
     def work(comm: Any, factor: Any, offset: int) -> tuple[Any, int]:
         factor += comm.rank  # its own
         print("here is", comm.rank, end="")
+        assert "HWLOC_XMLFILE" not in os.environ  # what the launcher is told is not for ranks
         return factor[-1], comm.allreduce(comm.rank + offset)
 
     run = wide_pilot.mpi(functools.partial(work, offset=1), factor, ranks=4)

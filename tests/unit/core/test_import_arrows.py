@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "kernels_ext" / "pilothouse"
 
-FLOOR = {"errors", "state", "telemetry", "waiting", "sync", "room", "pictures", "remains", "tables"}
+FLOOR = {"errors", "installed", "state", "telemetry", "waiting", "sync", "room", "pictures", "remains", "tables"}
 REGISTRY = FLOOR | {"registry"}
 SITES = REGISTRY | {"pilots.sites"}
 QUEUES = SITES | {"pilots.queues"}
@@ -27,6 +27,7 @@ PILOTS = SUPERVISOR | ENGINES | {"pilots"}
 #: What each room may import from the library, itself included. Where rooms lie in rooms, the innermost counts.
 ROOMS = {
     "errors": set(),
+    "installed": set(),
     "state": {"errors"},
     "telemetry": {"state", "errors"},
     "waiting": {"errors"},
@@ -59,7 +60,7 @@ FILES: dict[str, set[str]] = {
     "pilothouse": {"engines", "pilots", "runs", "magics", "room"},  # the public names
     "pilothouse.__main__": {"cli"},
     "pilothouse.engines.hadoop.queue": {"pilots.queues"},  # a queue, by its entry point; Java's bridges are in engines
-    "pilothouse.magics.completion": {"state", "pilots.queues"},  # names are completed from files alone
+    "pilothouse.magics.completion": {"installed", "state", "pilots.queues"},  # names are completed from files alone
 }
 #: Imports that lead up by their nature: IPython calls the package to load the magics.
 HOOKS = {("pilothouse", "pilothouse.magics")}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import InvalidInput
+from pilothouse.installed import entry_points
 from pilothouse.pilots.sites.site import DASK
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from importlib.metadata import entry_points
 
 from pilothouse.errors import Conflict
+from pilothouse.installed import entry_points
 from pilothouse.pilots.supervisor.launching import launch_here
 from pilothouse.registry.folders import EVENTS
 from pilothouse.registry.journal import Journal

@@ -80,7 +80,22 @@ def test_an_exception_is_the_callers_own_with_its_traceback(executor: Executor) 
     assert isinstance(future.exception(), KeyError)
 
 
-def test_what_runs_says_so_and_can_not_be_cancelled_what_waits_can(executor: Executor, tmp_path: Path) -> None:
+def known(pilot: Pilot) -> tuple[int, int]:
+    """How many calls of :func:`wait_for` the pilot's scheduler knows, and its nodes together."""
+
+    def by_scheduler(dask_scheduler: Any) -> int:
+        return sum(str(key).startswith("wait_for") for key in dask_scheduler.tasks)
+
+    def by_node(dask_worker: Any) -> int:
+        return sum(str(key).startswith("wait_for") for key in dask_worker.state.tasks)
+
+    client = pilot.client()
+    return client.run_on_scheduler(by_scheduler), sum(client.run(by_node).values())
+
+
+def test_what_runs_says_so_and_can_not_be_cancelled_what_waits_can(
+    local_pilot: Pilot, executor: Executor, tmp_path: Path
+) -> None:
     go = tmp_path / "go"
     running = [executor.submit(wait_for, go) for _ in range(2)]  # one on each node
     eventually(lambda: all(future.running() for future in running), "two calls that run")
@@ -89,6 +104,7 @@ def test_what_runs_says_so_and_can_not_be_cancelled_what_waits_can(executor: Exe
     assert waiting.cancel()
     with pytest.raises(CancelledError):
         waiting.result(0)
+    eventually(lambda: known(local_pilot) == (2, 2), "scheduler and nodes to hear of it")
     go.touch()
     done = concurrent.futures.wait([*running, waiting], timeout=30, return_when=FIRST_EXCEPTION).done
     assert len(done) == 3
