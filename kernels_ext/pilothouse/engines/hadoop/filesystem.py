@@ -152,12 +152,25 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
             where = self._datanode("CREATE", "PUT", path, gone, overwrite=str(overwrite).lower())
             try:
                 exchange = Exchange("PUT", where, length, self._context)
-                exchange.send(data())
+                with self._removed_where_half(path):
+                    exchange.send(data())
                 with contextlib.closing(exchange.answer()) as answer:
                     check(answer, path)
                     return
             except Gone as error:
                 self._note(gone, where, error)
+
+    @contextlib.contextmanager
+    def _removed_where_half(self, path: str) -> Iterator[None]:
+        """What was to be written breaks off on this side: the DataNode would take what has come for all."""
+        try:
+            yield
+        except Gone:
+            raise
+        except BaseException:
+            with contextlib.suppress(OSError, RuntimeError):
+                self.rm(path)
+            raise
 
     def _read(self, path: str, start: int, end: int | None, received: Received) -> None:
         """Have the bytes from `start` on received; where a DataNode goes meanwhile, another goes on from there."""

@@ -85,6 +85,8 @@ class _NameNode(_Handler):
             live = {at: {"xferaddr": f"x{at}", "infoAddr": at, "infoSecureAddr": "", "adminState": "In Service",
                          "numBlocks": 1} for at in hdfs.most}  # fmt: skip
             return self.say(200, {"beans": [{"LiveNodes": json.dumps(live)}]})
+        if query["op"] == "DELETE":
+            return self.say(200, {"boolean": True})
         if query["op"] == "GETFILESTATUS":
             return self.say(200, {"FileStatus": {"type": "FILE", "length": len(hdfs.data)}})
         left = [at for at in hdfs.most if f"x{at}" not in query["excludedatanodes"].split(",")]
@@ -92,7 +94,7 @@ class _NameNode(_Handler):
             return self.refuse(500, "IOException", "no DataNode")
         return self.say(307, {}, Location=f"http://{left[0]}/x?{urlsplit(self.path).query}")
 
-    do_PUT = do_GET  # noqa: N815 - the server's
+    do_PUT = do_DELETE = do_GET  # noqa: N815 - the server's
 
 
 class _DataNode(_Handler):
