@@ -48,7 +48,7 @@ class Writer(io.BufferedWriter):
         self.path = path if autocommit else posixpath.join(posixpath.dirname(path), f".{secrets.token_hex(8)}")
         begun = int(fs.info(path)["size"]) if mode == "ab" else 0
         options = {name: value for name, value in said.items() if value}
-        super().__init__(_Stream(fs.begun(what, method, self.path, **options), self.path, begun), PIECE)
+        super().__init__(_Stream(fs.begun(what, method, self.path, **options), self.path, mode, begun), PIECE)
 
     def commit(self) -> None:
         """Give it its name."""
@@ -60,8 +60,8 @@ class Writer(io.BufferedWriter):
 
 
 class _Stream(io.RawIOBase):
-    def __init__(self, exchange: Exchange, path: str, at: int) -> None:
-        self._exchange, self._path, self._at = exchange, path, at
+    def __init__(self, exchange: Exchange, path: str, mode: str, at: int) -> None:
+        self._exchange, self.name, self.mode, self._at = exchange, path, mode, at
 
     def writable(self) -> bool:
         return True
@@ -73,7 +73,7 @@ class _Stream(io.RawIOBase):
         whole = memoryview(data).cast("B")
         if not self._exchange.send(whole[start : start + PIECE] for start in range(0, whole.nbytes, PIECE)):
             self.close()  # which says why
-            raise Gone(f"{self._path}: the DataNode takes no more of it")
+            raise Gone(f"{self.name}: the DataNode takes no more of it")
         self._at += whole.nbytes
         return whole.nbytes
 
@@ -82,4 +82,4 @@ class _Stream(io.RawIOBase):
             return
         super().close()
         with contextlib.closing(self._exchange.answer()) as answer:
-            check(answer, self._path)
+            check(answer, self.name)

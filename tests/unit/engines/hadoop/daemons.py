@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +29,8 @@ class FakeHDFS:
         self.most: dict[str, int] = {}
         self.framed: list[bool] = []
         self.asked: list[str] = []
-        self.pages = ""
+        self.pages, self.scheme = "", "http"
+        self._context: ssl.SSLContext | None = None
 
     def add_datanode(self, most: int = 1 << 30) -> None:
         """Have one more."""
@@ -37,6 +39,8 @@ class FakeHDFS:
     def _serve(self, handler: type[BaseHTTPRequestHandler]) -> str:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.handle_error = lambda *_: None  # type: ignore[method-assign] # clients leave in the middle
+        if self._context is not None:
+            server.socket = self._context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         self._servers.callback(server.server_close)
         self._servers.callback(server.shutdown)
@@ -44,11 +48,14 @@ class FakeHDFS:
 
     @classmethod
     @contextlib.contextmanager
-    def serving(cls) -> Iterator[FakeHDFS]:
-        """One whose NameNode is at :attr:`pages`."""
+    def serving(cls, certificate: str = "", key: str = "") -> Iterator[FakeHDFS]:
+        """One whose NameNode is at :attr:`pages`; with a certificate, by HTTPS alone."""
         made = cls()
+        if certificate:
+            made.scheme, made._context = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            made._context.load_cert_chain(certificate, key)
         with contextlib.ExitStack() as made._servers:
-            made.pages = f"http://{made._serve(type('NameNode', (_NameNode,), {'hdfs': made}))}"
+            made.pages = f"{made.scheme}://{made._serve(type('NameNode', (_NameNode,), {'hdfs': made}))}"
             yield made
 
 
@@ -82,8 +89,9 @@ class _NameNode(_Handler):
         if hdfs.standby:
             return self.refuse(403, "StandbyException", "Operation category READ is not supported in state standby")
         if "op" not in query:
-            live = {at: {"xferaddr": f"x{at}", "infoAddr": at, "infoSecureAddr": "", "adminState": "In Service",
-                         "numBlocks": 1} for at in hdfs.most}  # fmt: skip
+            web, other = ("infoAddr", "infoSecureAddr")[:: 1 if hdfs.scheme == "http" else -1]
+            live = {at: {"xferaddr": f"x{at}", web: at, other: "", "adminState": "In Service", "numBlocks": 1}
+                    for at in hdfs.most}  # fmt: skip
             return self.say(200, {"beans": [{"LiveNodes": json.dumps(live)}]})
         if query["op"] == "DELETE":
             return self.say(200, {"boolean": True})
@@ -92,7 +100,7 @@ class _NameNode(_Handler):
         left = [at for at in hdfs.most if f"x{at}" not in query["excludedatanodes"].split(",")]
         if not left:
             return self.refuse(500, "IOException", "no DataNode")
-        return self.say(307, {}, Location=f"http://{left[0]}/x?{urlsplit(self.path).query}")
+        return self.say(307, {}, Location=f"{hdfs.scheme}://{left[0]}/x?{urlsplit(self.path).query}")
 
     do_PUT = do_DELETE = do_GET  # noqa: N815 - the server's
 

@@ -14,6 +14,7 @@ from pilothouse.engines.hadoop.configuration import write
 from pilothouse.engines.hadoop.site import SiteHDFS
 from pilothouse.engines.hadoop.yarn_settings import YARNSettings, default_file_system, file_system
 from pilothouse.errors import InvalidInput, Unavailable
+from pilothouse.registry.line.tls import make_certificate
 from tests.unit.engines.hadoop.daemons import FakeHDFS
 
 PAIR = {
@@ -113,6 +114,22 @@ def test_of_two_the_active_one_is_asked_and_its_client_knows_both(
         first.standby = True
         with pytest.raises(Unavailable, match=f"{first.pages}: it stands by; {second.pages}: it stands by"):
             SiteHDFS(made)
+
+
+def test_one_that_speaks_https_alone_is_believed_by_its_certificate(tmp_path: Path) -> None:
+    tls = make_certificate(tmp_path)
+    with FakeHDFS.serving(tls["tls_cert"], tls["tls_key"]) as far:
+        far.add_datanode(most=30)
+        far.add_datanode()
+        at = far.pages.removeprefix("https://")
+        said = {"dfs.http.policy": "HTTPS_ONLY", "dfs.namenode.https-address": at}
+        made = folder(tmp_path, "hdfs://127.0.0.1", **said)
+        with pytest.raises(Unavailable, match="certificate"):
+            SiteHDFS(made)
+        files = SiteHDFS(made, ca_file=tls["tls_cert"]).client()
+        assert files.cat_file("/x") == far.data
+        files.pipe_file("/x", b"written")
+        assert far.data == b"written"
 
 
 def test_a_site_s_may_be_the_default_of_a_yarn(tmp_path: Path) -> None:
