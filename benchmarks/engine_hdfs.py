@@ -137,14 +137,15 @@ def _measured(
 
 
 def _daemons(hdfs: Any) -> list[psutil.Process]:
-    """Its NameNode and its DataNode: not what makes their archive aside."""
-    lines = {process: process.info["cmdline"] or [""] for process in psutil.process_iter(["cmdline"])}
-    return [
-        process
+    """Its NameNode and its DataNode: not what makes their archive, nor a child that is yet to be another program."""
+    lines = {each: each.info["cmdline"] or [""] for each in psutil.process_iter(["cmdline", "ppid"])}
+    found = {
+        process.pid: process
         for process, words in lines.items()
         if words[-1].endswith((".NameNode", ".DataNode"))
         and any(f"/{hdfs.pilot}-" in word and f"/{hdfs.name}-" in word for word in words)
-    ]
+    }
+    return [process for process in found.values() if process.info["ppid"] not in found]
 
 
 def _used(daemons: list[psutil.Process]) -> float:

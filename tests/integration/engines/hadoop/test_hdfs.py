@@ -15,6 +15,7 @@ import pilothouse as ph
 from pilothouse import remains
 from pilothouse.engines.hadoop.site import SiteHDFS
 from pilothouse.errors import Conflict
+from tests.integration.engines.hadoop.daemons import daemons
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -42,15 +43,6 @@ def hdfs(pilot: Pilot) -> Iterator[HDFSService]:
 
 def events(service: HDFSService, what: str) -> list[dict[str, Any]]:
     return [event for event in service.events() if event["what"] == what]
-
-
-def daemons(service: HDFSService) -> list[psutil.Process]:
-    """The virtual machines of a service."""
-    return [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if any(f"/{service.pilot}-" in word and f"/{service.name}-" in word for word in p.info["cmdline"] or ())
-    ]
 
 
 def test_files_go_in_and_out_by_fsspec(hdfs: HDFSService, tmp_path: Path) -> None:

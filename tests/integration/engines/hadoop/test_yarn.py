@@ -14,6 +14,7 @@ import pytest
 import pilothouse as ph
 from pilothouse import remains
 from pilothouse.errors import Conflict
+from tests.integration.engines.hadoop.daemons import daemons
 from tests.integration.engines.yarn import PATIENCE_S, local_pilot, yarn_on
 from tests.waiting import eventually
 
@@ -67,15 +68,6 @@ def containers(cluster: Cluster) -> int:
 
 def running(cluster: Cluster) -> int:
     return sum(node.state == "RUNNING" for node in cluster.nodes())
-
-
-def daemons(service: YARNService) -> list[psutil.Process]:
-    """The virtual machines of a service."""
-    return [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if any(f"/{service.pilot}-" in word and f"/{service.name}-" in word for word in p.info["cmdline"] or ())
-    ]
 
 
 def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNService) -> None:
