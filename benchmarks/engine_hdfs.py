@@ -137,13 +137,15 @@ def _measured(
 
 
 def _daemons(hdfs: Any) -> list[psutil.Process]:
-    """Its NameNode and its DataNode: not what makes their archive, nor a child that is yet to be another program."""
+    """Its NameNode and its DataNode: no others', nor a child that is yet to become another program."""
+    from pilothouse.registry.liveness import scratch_folder
+
+    nodes = f"{scratch_folder(hdfs.pilot)}/"
     lines = {each: each.info["cmdline"] or [""] for each in psutil.process_iter(["cmdline", "ppid"])}
     found = {
         process.pid: process
         for process, words in lines.items()
-        if words[-1].endswith((".NameNode", ".DataNode"))
-        and any(f"/{hdfs.pilot}-" in word and f"/{hdfs.name}-" in word for word in words)
+        if words[-1].endswith((".NameNode", ".DataNode")) and any(nodes in word for word in words)
     }
     return [process for process in found.values() if process.info["ppid"] not in found]
 
