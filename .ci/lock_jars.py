@@ -48,6 +48,9 @@ SOFTWARE = {
     ),
 }
 
+#: Artifacts that programs look through when they start: see ``flat.py``.
+FLAT = {"hadoop-client-minicluster", "hadoop-client-api"}
+
 
 def main(names: list[str]) -> None:
     """Write the locks of these names, or of all."""
@@ -70,6 +73,7 @@ def main(names: list[str]) -> None:
                 coordinates = f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}"
                 jars.append(
                     {"coordinates": coordinates, "file": path.name, "size": path.stat().st_size, "sha256": sha256(path)}
+                    | ({"flat": True} if artifact.artifactId in FLAT else {})
                 )
             lock = {"version": version, "roots": roots, "jars": jars}
             (FOLDER / f"{name}.json").write_text(f"{json.dumps(lock, indent=1)}\n", encoding="utf-8")

@@ -47,6 +47,8 @@ UNITS = {
     "memory": "bytes",
     "memory_used": "bytes",
     "disk_used": "bytes",
+    "disk_free": "bytes",
+    "objects_bytes": "bytes",
     "nodes": "nodes",
 }
 

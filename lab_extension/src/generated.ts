@@ -383,16 +383,17 @@ export interface components {
             readonly node: string;
             readonly host: string;
             readonly role: string;
-            readonly state: string;
+            /** @enum {string} */
+            readonly state: "starting" | "running" | "leaving";
             readonly reason: string;
             readonly address: string;
             readonly metrics: {
                 readonly [key: string]: number;
             };
-            readonly figures: string;
         };
-        /** @description A service as it is at this moment. */
+        /** @description A service as it is at this moment: `time`, in seconds since 1970. */
         readonly ShownService: {
+            readonly time: number;
             readonly name: string;
             readonly engine: string;
             readonly pilot: string;

@@ -6,6 +6,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import { Api } from './api';
+import type { ITranslate } from './live/figures';
 import { withNews, withRecord } from './records';
 import type {
   IJobPreview,
@@ -50,8 +51,8 @@ export class PilothouseModel implements IPilothouse {
     return this._services.items;
   }
 
-  figures(name: string): string {
-    return this._services.figures(name);
+  figures(name: string, trans: ITranslate, member?: number): [title: string, words: string][] {
+    return this._services.figures(name, trans, member);
   }
 
   get market(): IMarket {
@@ -177,8 +178,8 @@ export class PilothouseModel implements IPilothouse {
     await this._act(of, [of, name, 'remove'], { method: 'POST', body: { created } }, 'removed');
   }
 
-  async logs(of: 'pilots' | 'runs', name: string, tail = 500): Promise<string> {
-    const query = { tail: String(tail) };
+  async logs(of: 'pilots' | 'runs', name: string, node?: string): Promise<string> {
+    const query = { tail: '500', ...(node && { node }) };
     return (await this.api.request<{ text: string }>([of, name, 'logs'], { query })).text;
   }
 

@@ -2,6 +2,7 @@
 
 import type {
   PilotRecord,
+  Progress,
   ResponseMarket,
   ResponseOrphans,
   ResponseTimeline,
@@ -66,6 +67,12 @@ export function kindOf(run: Pick<IRunRecord, 'kind' | 'parameters'>): string {
 /** Whether the record's thing will change no more. */
 export function isOver(record: IRecord): boolean {
   return hasEnded(record.state) || record.state === 'unreadable';
+}
+
+/** How far a run is; of a service, while something of it moves. */
+export function progressOf(run: IRunRecord): Progress | null {
+  const { progress = null } = run;
+  return progress && isService(run) && progress.done >= progress.total ? null : progress;
 }
 
 /** Whether a new supervisor may still go on with the pilot. */

@@ -5,8 +5,9 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import { describe, figures } from './live/figures';
-import { SampleWindow } from './live/window';
+import type { ITranslate } from './live/figures';
+import { Recent, summed } from './live/recent';
+import type { Figures } from './live/recent';
 import { isOver, isService } from './records';
 import type { IService } from './records';
 import type { IPilothouse } from './tokens';
@@ -48,10 +49,9 @@ export class Services implements IDisposable {
     }
   }
 
-  /** The latest figures of a service, in words: counters as rates. */
-  figures(name: string): string {
-    const window = windowOf(this._samples.get(name) ?? []);
-    return describe(figures(window), window);
+  /** The latest figures of a service, of all its members or of one: what they are of, and how much it is. */
+  figures(name: string, trans: ITranslate, member?: number): [title: string, words: string][] {
+    return this._recent.get(Private.key(name, member))?.facts(trans) ?? [];
   }
 
   private async _load(): Promise<void> {
@@ -59,16 +59,21 @@ export class Services implements IDisposable {
       return;
     }
     const { items } = await this._model.api.request<{ items: IService[] }>(['services']);
-    const time = Date.now() / 1e3;
-    const kept = new Map<string, ISample[]>();
-    for (const { name, members } of items) {
-      const values = summed(members);
-      const before = this._samples.get(name) ?? [];
-      kept.set(name, values.size ? [...before, { time, values }].slice(-Services.KEPT) : before);
+    const kept = new Map<string, Recent>();
+    for (const { time, name, members } of items) {
+      const keep = (at: string, values: Figures): void => {
+        const recent = this._recent.get(at) ?? new Recent();
+        recent.add(time, values);
+        kept.set(at, recent);
+      };
+      keep(Private.key(name), summed(members.map(({ metrics }) => metrics)));
+      members.forEach(({ number, metrics }) => keep(Private.key(name, number), metrics));
     }
-    const same = JSON.stringify(items) === JSON.stringify(this._items);
+    const shown = Private.shown(items, kept);
+    const same = shown === this._shown;
     this._items = items;
-    this._samples = kept;
+    this._recent = kept;
+    this._shown = shown;
     if (!same) {
       this._changed.emit();
     }
@@ -92,45 +97,29 @@ export class Services implements IDisposable {
   private _items: readonly IService[] = [];
   private _known = '';
   private _poll: Poll;
-  private _samples = new Map<string, ISample[]>();
+  private _recent = new Map<string, Recent>();
+  private _shown = '';
 }
 
 /** The namespace of {@link Services}. */
 export namespace Services {
   /** Milliseconds between two looks: members tell their figures every two seconds. */
   export const INTERVAL = 3_000;
-
-  /** How many of the latest samples are kept: rates need two. */
-  export const KEPT = 3;
 }
 
-/** Figures of all members at a time, seconds since 1970. */
-interface ISample {
-  readonly time: number;
-  readonly values: ReadonlyMap<string, number>;
-}
-
-/** The sum of all members' figures. */
-function summed(members: IService['members']): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const { metrics } of members) {
-    for (const [name, value] of Object.entries(metrics)) {
-      sums.set(name, (sums.get(name) ?? 0) + value);
-    }
+namespace Private {
+  /** What the figures of a service, or of one of its members, are kept by. */
+  export function key(name: string, member?: number): string {
+    return member === undefined ? name : `${name}/${member}`;
   }
-  return sums;
-}
 
-function windowOf(samples: readonly ISample[]): SampleWindow {
-  const window = new SampleWindow(Services.KEPT);
-  const names = new Set(samples.flatMap(({ values }) => [...values.keys()]));
-  const columns = new Map(
-    [...names].map(name => [
-      name,
-      Float64Array.from(samples, ({ values }) => values.get(name) ?? NaN)
-    ])
-  );
-  const time = Float64Array.from(samples, each => each.time);
-  window.merge({ seq: samples.length, reset: true, time, columns });
-  return window;
+  /** What there is to see of services: rates end a while after the counters have stayed as they are. */
+  export function shown(items: readonly IService[], recent: ReadonlyMap<string, Recent>): string {
+    const seldom = items.map(({ members, ...service }) => ({
+      ...service,
+      time: 0,
+      members: members.map(member => ({ ...member, metrics: {} }))
+    }));
+    return JSON.stringify([seldom, [...recent.values()].map(each => each.facts())]);
+  }
 }

@@ -5,6 +5,7 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
 import type { Api } from './api';
+import type { ITranslate } from './live/figures';
 import type {
   IJobPreview,
   IMarket,
@@ -25,8 +26,8 @@ export interface IPilothouse extends IDisposable {
   readonly runs: readonly IRunRecord[];
   /** What is shown of the services that go on: addresses, members, figures. */
   readonly services: readonly IService[];
-  /** The latest figures of a service, in words. */
-  figures(name: string): string;
+  /** The latest figures of a service, or of one of its members: what they are of, and how much it is. */
+  figures(name: string, trans: ITranslate, member?: number): [title: string, words: string][];
   /** The market. */
   readonly market: IMarket;
   /** Why the lists can't be had; empty when they can. */
@@ -76,8 +77,8 @@ export interface IPilothouse extends IDisposable {
   stopRun(name: string): Promise<void>;
   /** Remove a pilot or run that has ended, with its files. */
   remove(of: 'pilots' | 'runs', record: IPilotRecord | IRunRecord): Promise<void>;
-  /** The last lines that a pilot's or a run's processes wrote. */
-  logs(of: 'pilots' | 'runs', name: string, tail?: number): Promise<string>;
+  /** The last lines that a pilot's or a run's processes wrote, or those of them that are on a node. */
+  logs(of: 'pilots' | 'runs', name: string, node?: string): Promise<string>;
 }
 
 /** A pilot or run in a new state. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { decimate, describe, figures, rate } from '../src/live/figures';
+import { decimate, describe, facts, figures, rate } from '../src/live/figures';
 import { SampleWindow } from '../src/live/window';
 
 const windowOf = (columns: Record<string, number[]>, time = [0, 1, 2]): SampleWindow => {
@@ -67,8 +67,40 @@ test('dropped messages are shown once there are some', () => {
 
 test('the current values are a line of text', () => {
   const window = windowOf({ produced: [0, 10, 22], lag: [0, 5, 1234.5], loss: [1, 0.5, NaN] });
-  const text = describe(figures(window), window, 'en');
+  const text = describe(window, undefined, 'en');
   assert.equal(text, 'Throughput: 12 messages/s; Lag: 1,235 messages; Loss: 0.5');
+});
+
+test('bytes are said in the size in which they are short, and what is used with what there is of it', () => {
+  const window = windowOf({
+    nodes: [2, 2, 2],
+    bytes_in: [0, 2e6, 4e6],
+    bytes_out: [0, 512, 1524],
+    partitions: [24, 24, 24],
+    leaders: [12, 12, 12],
+    under_replicated: [0, 0, 0],
+    cores: [4, 4, 4],
+    cores_used: [0, 1, 2],
+    memory: [NaN, NaN, 2 ** 31],
+    disk_used: [0, 0, 49_152],
+    disk_free: [1.5e11, 1.5e11, 1.5e11]
+  });
+  assert.deepEqual(facts(window, undefined, 'en'), [
+    ['Traffic', 'in 2 MB/s, out 1.01 kB/s'],
+    ['Partitions', 'replicas 24, leaders 12'],
+    ['Cores', '2 of 4 in use'],
+    ['Memory', '2 GiB'],
+    ['Disk', 'in use 48 KiB, free 140 GiB']
+  ]);
+});
+
+test('what never changes is said, not drawn', () => {
+  const window = windowOf({ nodes: [2, 2, 2], partitions: [4, 4, 4], words: [1, 1, 1] });
+  assert.deepEqual(
+    figures(window).map(figure => figure.name),
+    ['words']
+  );
+  assert.equal(describe(window), 'Partitions: 4; Words: 1');
 });
 
 test('few samples are all drawn', () => {

@@ -2,17 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { english } from '../src/live/figures';
+import { howFar } from '../src/live/status';
 import { amounts, isEmpty, titleOf, verdictOf } from '../src/market';
 import {
   duration,
   isOver,
   isRecoverable,
+  progressOf,
   pythonLine,
   secondsUntil,
   withNews,
   withRecord
 } from '../src/records';
-import type { IPilotRecord, IRecord } from '../src/records';
+import type { IPilotRecord, IRecord, IRunRecord } from '../src/records';
 
 const record = (name: string, state: IRecord['state']): IRecord => ({ name, state, reason: '' });
 
@@ -40,6 +42,17 @@ test('a list that was asked for before an event came does not take the event bac
     found.map(({ name, state }) => `${name} ${state}`),
     ['new running', 'a finished', 'b lost']
   );
+});
+
+test('a service tells how far it is while something of it moves, and a run always', () => {
+  const run = (kind: string, done: number): IRunRecord => {
+    const progress = { done, total: 4 << 20, unit: 'bytes' };
+    return { ...record('a', 'running'), kind, progress } as IRunRecord;
+  };
+  assert.equal(progressOf(run('service', 4 << 20)), null);
+  assert.equal(howFar(progressOf(run('service', 1536 << 10))!), '1.5 MiB / 4 MiB');
+  assert.ok(progressOf(run('task', 4 << 20)));
+  assert.equal(howFar({ done: 2.004, total: 3, unit: 'frames' }), '2 / 3 frames');
 });
 
 test('a record that can not be read is over', () => {

@@ -27,18 +27,33 @@ def test_an_engine_is_started_extended_and_stopped_in_the_panel_and_shown_in_a_c
         board = ph.attach("words")
         assert board.settings == {"slow": 0.1, "broken": 0, "keeps": False}
         board.client()("a", "b")
-        eventually(lambda: "Words: 2" in item.inner_text(), 15, "its figures")
+        eventually(lambda: figures(item) == {"Words": "2"}, 15, "its figures")
         assert item.locator("code").inner_text() == board.address
         assert board.secrets["word"] not in lab.page.content()
 
         item.get_by_role("button", name="One more node (words)").click()
         eventually(lambda: "2 of 2 nodes" in item.inner_text(), 60, "the second node")
+        item.locator("summary").filter(has_text="Nodes").press("Enter")
+        second = item.get_by_role("list", name="Nodes of words").get_by_role("listitem").nth(1)
+        eventually(lambda: "▶ running more" in second.inner_text() and figures(second) == {"Words": "0"}, 15, "its row")
+
+        item.get_by_role("button", name="Show the log (words)").click()
+        log = lab.page.locator(".pilothouse-Log-body")
+        log.get_by_label("Node").select_option(board.nodes[1])
+        eventually(lambda: log.locator("pre").inner_text().startswith("== board-2"), 15, "the log of one node")
+        lab.page.get_by_role("button", name="Close").click()
 
         server.notebook("words.ipynb", ["import pilothouse as ph\nph.attach('words')"])
         lab.open("words.ipynb")
         lab.run_cell(0)
         cell = lab.page.locator(".pilothouse-Live")
-        eventually(lambda: cell.locator("tr").count() == 3 and "words 2" in cell.inner_text(), 30, "its members")
+        eventually(
+            lambda: (
+                table(cell)[:2] == [["Node", "Role", "State", "Words"], [board.nodes[0], "first", "▶ running", "2"]]
+            ),
+            30,
+            "its members",
+        )
         assert board.address in cell.locator(".pilothouse-Live-address").inner_text()
         eventually(lambda: lab.windows(), 30, "its plots")
 
@@ -52,3 +67,14 @@ def test_an_engine_is_started_extended_and_stopped_in_the_panel_and_shown_in_a_c
         eventually(lambda: board.state.ended, 30, "its end")
         eventually(lambda: not item.is_visible(), 15, "its row, folded away with what has ended")
         assert pilot.services()[0].name == "words"
+
+
+def figures(where: Any) -> dict[str, str]:
+    """What the first list of figures there says."""
+    words = where.locator("dl").first.locator("dt, dd").all_inner_texts()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def table(cell: Any) -> list[list[str]]:
+    """The members in a cell."""
+    return [row.locator("th, td").all_inner_texts() for row in cell.locator("tr").all()]

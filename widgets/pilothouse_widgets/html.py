@@ -32,8 +32,9 @@ _MEMBERS, _CELL, _ADDRESS, _CHARTS = 6, 80, 200, 4
 def run_html(record: RunRecord, frame: Frame, service: ShownService | None = None) -> str:
     """A run: name, state, progress and a picture of its telemetry; of a service its address and members, too."""
     parts = [_heading(record.name, f"{record.what} on {record.pilot}", record.state, _lasted(record))]
-    if record.progress is not None and record.progress.total > 0:
-        progress = record.progress
+    progress = record.progress
+    moved = service is not None and progress is not None and progress.done >= progress.total
+    if progress is not None and progress.total > 0 and not moved:
         parts.append(
             f'<div><progress max="1" value="{min(progress.done / progress.total, 1):.4f}"></progress> '
             f"{progress.done:g} of {progress.total:g} {escape(progress.unit[:40])}</div>"

@@ -62,21 +62,13 @@ def rate(time: Floats, counter: Floats, seconds: float = RATE_SECONDS) -> Floats
 
 
 def charts(frame: Frame) -> list[Chart]:
-    """The charts that `frame` has data for: the listed ones, and one for each figure of the run's own."""
+    """The charts that `frame` has something to draw for: the listed ones, and one for each figure of the run's own."""
     if not len(frame.time):
         return []
-    time = frame.time - frame.time[0]
-    columns = frame.columns
-    found: list[Chart] = []
-    for chart in _LIST["charts"]:
-        lines = {line["label"]: _line(line, frame) for line in chart["lines"] if _has(columns.get(line["column"]))}
-        if lines and not (chart.get("unless_zero") and not any(_last(values) for values in lines.values())):
-            found.append(Chart(chart["title"], chart["unit"], time, lines))
     listed = {line["column"] for chart in _LIST["charts"] for line in chart["lines"]}
-    for name, values in columns.items():
-        if name not in listed and not name.startswith("latency_p") and _has(values):
-            found.append(_own(name, time, values))
-    return [chart for chart in found if any(_has(values) for values in chart.lines.values())]
+    own = [_own(name) for name in frame.columns if name not in listed and not name.startswith("latency_p")]
+    drawn = (_drawn(chart, frame) for chart in [*_LIST["charts"], *own])
+    return [chart for chart in drawn if chart is not None]
 
 
 def decimate(lines: Sequence[Floats], size: int, width: int) -> npt.NDArray[np.intp]:
@@ -97,24 +89,48 @@ def decimate(lines: Sequence[Floats], size: int, width: int) -> npt.NDArray[np.i
     return np.array(sorted(keep))
 
 
+def _drawn(chart: dict[str, Any], frame: Frame) -> Chart | None:
+    """A chart in the unit that its values need; None where there is nothing to see."""
+    lines = {
+        line["label"]: _line(line, frame) for line in chart["lines"]
+        if line.get("drawn", True) and line["column"] in frame.columns
+    }  # fmt: skip
+    lines = {label: values for label, values in lines.items() if np.isfinite(values).any()}
+    when = chart.get("when")
+    if when == "not zero":
+        worth = any(values[np.isfinite(values)][-1] for values in lines.values())
+    elif when == "changed":
+        worth = any(np.nanmin(values) != np.nanmax(values) for values in lines.values())
+    else:
+        worth = bool(lines)
+    if not worth:
+        return None
+    unit, factor = _unit(chart["unit"], max(float(np.nanmax(values)) for values in lines.values()))
+    return Chart(
+        chart["title"], unit, frame.time - frame.time[0], {label: values / factor for label, values in lines.items()}
+    )
+
+
 def _line(line: dict[str, Any], frame: Frame) -> Floats:
     values = frame.columns[line["column"]]
     shown = rate(frame.time, values) if line.get("rate") else values
     return np.asarray(shown * line.get("factor", 1.0))
 
 
-def _own(name: str, time: Floats, values: Floats) -> Chart:
-    """A figure of the run's own; how it is shown may be known from how its name ends."""
+def _unit(unit: str, highest: float) -> tuple[str, float]:
+    """The unit in which values up to `highest` are short, and how many of `unit` it is."""
+    for known in _LIST["prefixes"]:
+        if known["unit"] == unit:
+            steps = [at for at in range(len(known["units"])) if highest >= known["base"] ** at]
+            at = max(steps, default=0)
+            return known["units"][at], float(known["base"] ** at)
+    return unit, 1.0
+
+
+def _own(name: str) -> dict[str, Any]:
+    """The chart of a figure of the run's own; how it is shown may be known from how its name ends."""
     known = next((each for each in _LIST["own"] if name.endswith(each["ending"])), None)
     ending, unit, factor = (known["ending"], known["unit"], known["factor"]) if known else ("", "", 1.0)
     label = name.removesuffix(ending).replace("_", " ")
-    return Chart(label[:1].upper() + label[1:], unit, time, {label: values * factor})
-
-
-def _has(values: Floats | None) -> bool:
-    return values is not None and bool(np.isfinite(values).any())
-
-
-def _last(values: Floats) -> float:
-    """The latest value that is a number."""
-    return float(values[np.isfinite(values)][-1])
+    line = {"column": name, "label": label, "factor": factor}
+    return {"title": label[:1].upper() + label[1:], "unit": unit, "lines": [line]}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pilothouse.state import write_atomic
 
 FILE = "service.json"
+
+MemberState = Literal["starting", "running", "leaving"]
 
 
 @dataclass
@@ -18,8 +20,6 @@ class MemberFacts:
 
     Attributes
     ----------
-    state
-        ``starting``, ``running`` or ``leaving``.
     published
         What it has told of itself: ``address`` and the like.
     """
@@ -28,7 +28,7 @@ class MemberFacts:
     role: str
     node: str
     host: str
-    state: str = "starting"
+    state: MemberState = "starting"
     reason: str = ""
     published: dict[str, Any] = field(default_factory=dict)
 

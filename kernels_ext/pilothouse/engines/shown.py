@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from pilothouse.engines.book import Book, MemberFacts, load
+from pilothouse.engines.book import Book, MemberFacts, MemberState, load
 from pilothouse.errors import PilothouseError
 from pilothouse.tables import text_table
+from pilothouse.telemetry import UNITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pilothouse.engines.service import Service
 
 
@@ -23,16 +27,21 @@ class ShownMember(BaseModel):
     node: str
     host: str
     role: str
-    state: str
+    state: MemberState
     reason: str
     address: str
     metrics: dict[str, float]
-    figures: str
+
+    @property
+    def figures(self) -> str:
+        """The metrics in few words: ``partitions 4, disk used 1.5 GiB, cores 1 of 2 used``."""
+        return ", ".join(_words(self.metrics))
 
 
 class ShownService(BaseModel):
-    """A service as it is at this moment."""
+    """A service as it is at this moment: `time`, in seconds since 1970."""
 
+    time: float
     name: str
     engine: str
     pilot: str
@@ -70,8 +79,9 @@ def shown(service: Service) -> ShownService:
             metrics = service.metrics()
     members = [] if record.state.ended else [_shown(member, metrics.get(member.node, {})) for member in book.members]
     return ShownService(
-        name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted, complete=book.complete,
-        address="" if record.state.ended else book.address, trouble=book.trouble, members=members,
+        time=time.time(), name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted,
+        complete=book.complete, address="" if record.state.ended else book.address, trouble=book.trouble,
+        members=members,
     )  # fmt: skip
 
 
@@ -80,22 +90,28 @@ def _shown(member: MemberFacts, metrics: dict[str, float]) -> ShownMember:
     return ShownMember(
         number=member.number, node=member.node, host=member.host, role=member.role, state=member.state,
         reason=member.reason, address=str(member.published.get("address", "")), metrics=numbers,
-        figures=_words(numbers),
     )  # fmt: skip
 
 
-#: Endings of names of figures that are bytes, and how bytes are written.
-_BYTES = ("bytes_in", "bytes_out", "memory", "memory_used", "disk_used")
 _UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
-def _words(metrics: dict[str, float]) -> str:
-    """Figures in few words: ``partitions 4, disk used 1.5 GiB``."""
-    return ", ".join(f"{name.replace('_', ' ')} {_written(name, value)}" for name, value in metrics.items())
+def _words(metrics: Mapping[str, float]) -> Iterator[str]:
+    """Figures in few words: what is used, with what there is of it."""
+    for name, value in metrics.items():
+        whole = name.removesuffix("_used")
+        if whole != name and whole in metrics:
+            yield f"{_plain(whole)} {_written(name, value)} of {_written(whole, metrics[whole])} used"
+        elif f"{name}_used" not in metrics:
+            yield f"{_plain(name)} {_written(name, value)}"
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix("_bytes").replace("_", " ")
 
 
 def _written(name: str, value: float) -> str:
-    if name.endswith(_BYTES):
+    if UNITS.get(name) == "bytes" or name.endswith("_bytes"):
         for size, unit in _UNITS:
             if value >= size:
                 return f"{value / size:.3g} {unit}"

@@ -12,6 +12,7 @@ from pilothouse_lab.answers import Answer, in_thread
 from pilothouse_lab.records import as_json, listed, removed
 
 if TYPE_CHECKING:
+    from pilothouse.engines.service import Service
     from pilothouse.runs.handle import Run
 
 
@@ -77,9 +78,14 @@ class RunLogs(Answer):
     @web.authenticated
     @authorized
     async def get(self, name: str) -> None:
-        """The last ``tail`` lines."""
+        """The last ``tail`` lines of each process; with ``node``, of a service's that are, or were, on that node."""
         tail = self.integer("tail", 200)
-        self.answer({"text": await in_thread(lambda: find_run(name).logs(tail=tail))})
+        node = self.get_query_argument("node", None)
+
+        def read() -> str:
+            return find_run(name).logs(tail=tail) if node is None else find_service(name).logs(node, tail)
+
+        self.answer({"text": await in_thread(read)})
 
 
 def find_run(name: str) -> Run:
@@ -87,3 +93,14 @@ def find_run(name: str) -> Run:
     from pilothouse.runs.handle import Run
 
     return Run(name)
+
+
+def find_service(name: str) -> Service:
+    """The user's service called `name`; :class:`InvalidInput` when it is another kind of run."""
+    from pilothouse.engines.service import Service
+    from pilothouse.errors import InvalidInput
+
+    found = find_run(name)
+    if not isinstance(found, Service):
+        raise InvalidInput(f"name={name!r}: a run of kind {found.kind} has no nodes of its own", field="name")
+    return found

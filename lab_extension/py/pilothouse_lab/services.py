@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from pilothouse_lab.answers import Answer, in_thread, within, worded
 from pilothouse_lab.records import as_json
-
-if TYPE_CHECKING:
-    from pilothouse.engines.service import Service
+from pilothouse_lab.runs import find_service
 
 
 class Engines(Answer):
@@ -128,19 +126,8 @@ async def _resize(handler: Answer, name: str, verb: str) -> None:
     nodes = within(handler.body("nodes").get("nodes", 1), "nodes")
 
     def resize() -> dict[str, Any]:
-        service = _service(name)
+        service = find_service(name)
         getattr(service, verb)(nodes)
         return as_json(service.record)
 
     handler.answer(await in_thread(resize), 202)
-
-
-def _service(name: str) -> Service:
-    from pilothouse.engines.service import Service
-    from pilothouse.errors import InvalidInput
-    from pilothouse_lab.runs import find_run
-
-    found = find_run(name)
-    if not isinstance(found, Service):
-        raise InvalidInput(f"name={name!r}: a run of kind {found.kind} has no nodes of its own", field="name")
-    return found

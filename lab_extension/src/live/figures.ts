@@ -1,16 +1,19 @@
 /** Which pictures a run's telemetry makes, and the numbers in them. */
 
+import { amount, unitFor } from './amounts';
 import { charts, own, RATE_SPAN } from './charts';
-import type { ILine } from './charts';
+import type { IChart, ILine } from './charts';
 import type { SampleWindow } from './window';
 
 /** What translates the texts: a Jupyter translation bundle, or {@link english}. */
 export interface ITranslate {
-  __(text: string): string;
+  __(text: string, ...values: unknown[]): string;
 }
 
 /** Texts as they are written here. */
-export const english: ITranslate = { __: text => text };
+export const english: ITranslate = {
+  __: (text, ...values) => text.replace(/%(\d)/g, (_, at) => String(values[Number(at) - 1]))
+};
 
 /** A line of a picture. */
 export interface ISeries {
@@ -55,55 +58,61 @@ export function rate(time: Float64Array, count: Float64Array, span = RATE_SPAN):
 
 /** The pictures that the window has data for. */
 export function figures(window: SampleWindow, trans: ITranslate = english): IFigure[] {
-  const known = charts(trans);
-  const has = (name: string): boolean => window.last(name) !== undefined;
-  const found = known
-    .map(({ lines, ...chart }) => ({
-      ...chart,
-      series: lines.filter(({ column }) => has(column)).map(Private.series)
-    }))
-    .filter(({ series }) => series.length > 0)
-    .filter(({ unlessZero, series }) => !unlessZero || series.some(line => latest(line, window)));
-  const used = new Set(known.flatMap(({ lines }) => lines.map(({ column }) => column)));
-  const figuresOfItsOwn = window.names
-    .filter(name => !used.has(name) && !name.startsWith('latency_p') && has(name))
-    .map(name => {
-      const {
-        ending = '',
-        unit = '',
-        factor = 1
-      } = own(trans).find(each => name.endsWith(each.ending)) ?? {};
-      const label = name.slice(0, name.length - ending.length).replaceAll('_', ' ');
-      const title = label.charAt(0).toUpperCase() + label.slice(1);
-      const series = [Private.series({ column: name, label, rate: false, factor })];
-      return { name, title, unit, scale: 'linear' as const, series };
+  return Private.found(window, trans)
+    .filter(
+      ({ when, lines }) => when !== 'changed' || lines.some(line => Private.varies(line, window))
+    )
+    .map(({ name, title, unit, scale, lines }) => {
+      const shown = lines.filter(({ drawn = true }) => drawn);
+      const highest = Math.max(...shown.map(line => Private.highest(line, window)));
+      const { name: unitName, factor } = unitFor(unit, highest);
+      const series = shown.map(line => ({
+        name: line.column,
+        label: line.label,
+        values: (now: SampleWindow) => Private.values(line, now, 1 / factor)
+      }));
+      return { name, title, unit: unitName, scale, series };
     });
-  return [...found, ...figuresOfItsOwn];
 }
 
-/** The latest value of a line that is a number. */
-export function latest(series: ISeries, window: SampleWindow): number | undefined {
-  return series.values(window).findLast(value => Number.isFinite(value));
-}
-
-/** A number for people: four digits, thousands apart. */
-export function format(value: number, locale?: string): string {
-  return new Intl.NumberFormat(locale, { maximumSignificantDigits: 4 }).format(value);
+/** The current values in words: what they are of, and how much it is. */
+export function facts(
+  window: SampleWindow,
+  trans: ITranslate = english,
+  locale?: string
+): [title: string, words: string][] {
+  return Private.found(window, trans)
+    .filter(({ told = true }) => told)
+    .map(({ title, unit, total, lines }): [string, string] => {
+      const latest = lines.flatMap(line => {
+        const value = Private.latest(line, window);
+        return value === undefined ? [] : [{ ...line, said: amount(value, unit, locale) }];
+      });
+      const whole = latest.find(({ column }) => column === total);
+      const parts = latest.filter(line => line !== whole);
+      if (whole && parts.length > 0) {
+        return [
+          title,
+          parts.map(p => trans.__('%1 of %2 %3', p.said, whole.said, p.label)).join(', ')
+        ];
+      }
+      const words = latest.map(({ label, said }) =>
+        latest.length > 1 ? `${label} ${said}` : said
+      );
+      return [title, words.join(', ')];
+    })
+    .filter(([, words]) => words !== '');
 }
 
 /** The current values as one line of text. */
-export function describe(shown: readonly IFigure[], window: SampleWindow, locale?: string): string {
-  const parts = shown.map(figure => {
-    const values = figure.series.flatMap(series => {
-      const value = latest(series, window);
-      if (value === undefined) {
-        return [];
-      }
-      return [(figure.series.length > 1 ? `${series.label} ` : '') + format(value, locale)];
-    });
-    return `${figure.title}: ${values.join(', ')} ${figure.unit}`.trim();
-  });
-  return parts.join('; ');
+export function describe(
+  window: SampleWindow,
+  trans: ITranslate = english,
+  locale?: string
+): string {
+  return facts(window, trans, locale)
+    .map(([title, words]) => `${title}: ${words}`)
+    .join('; ');
 }
 
 /**
@@ -142,13 +151,53 @@ export function decimate(lines: readonly Float64Array[], size: number, width: nu
 }
 
 namespace Private {
-  /** A line of a chart, for a window. */
-  export function series({ column, label, rate: isCounter, factor }: ILine): ISeries {
-    const values = (window: SampleWindow): Float64Array => {
-      const found = window.column(column) ?? new Float64Array(window.size).fill(NaN);
-      const shown = isCounter ? rate(window.time, found) : found;
-      return factor === 1 ? shown : shown.map(value => value * factor);
-    };
-    return { name: column, label, values };
+  /** The charts that the window has something for, with the lines that it has. */
+  export function found(window: SampleWindow, trans: ITranslate): IChart[] {
+    const known = charts(trans);
+    const has = ({ column }: ILine): boolean => window.last(column) !== undefined;
+    const used = new Set(known.flatMap(({ lines }) => lines.map(({ column }) => column)));
+    const itsOwn = window.names
+      .filter(name => !used.has(name) && !name.startsWith('latency_p'))
+      .map(name => chartOf(name, trans));
+    return [...known, ...itsOwn]
+      .map(chart => ({ ...chart, lines: chart.lines.filter(has) }))
+      .filter(({ lines }) => lines.length > 0)
+      .filter(({ when, lines }) => when !== 'not zero' || lines.some(l => window.last(l.column)));
+  }
+
+  /** The chart of a figure of the run's own: how it is shown may be known from how its name ends. */
+  function chartOf(name: string, trans: ITranslate): IChart {
+    const known = own(trans).find(each => name.endsWith(each.ending));
+    const { ending = '', unit = '', factor } = known ?? {};
+    const label = name.slice(0, name.length - ending.length).replaceAll('_', ' ');
+    const title = label.charAt(0).toUpperCase() + label.slice(1);
+    return { name, title, unit, scale: 'linear', lines: [{ column: name, label, factor }] };
+  }
+
+  /** The values of a line, in its chart's unit. */
+  export function values(
+    { column, rate: isCounter = false, factor = 1 }: ILine,
+    window: SampleWindow,
+    scaled = 1
+  ): Float64Array {
+    const found = window.column(column) ?? new Float64Array(window.size).fill(NaN);
+    const shown = isCounter ? rate(window.time, found) : found;
+    return factor * scaled === 1 ? shown : shown.map(value => value * factor * scaled);
+  }
+
+  /** The latest value of a line that is a number. */
+  export function latest(line: ILine, window: SampleWindow): number | undefined {
+    return values(line, window).findLast(value => Number.isFinite(value));
+  }
+
+  /** The highest value of a line; 0 where there is none above it. */
+  export function highest(line: ILine, window: SampleWindow): number {
+    return values(line, window).reduce((high, value) => (value > high ? value : high), 0);
+  }
+
+  /** Whether a line has two values that differ. */
+  export function varies(line: ILine, window: SampleWindow): boolean {
+    const known = values(line, window).filter(value => Number.isFinite(value));
+    return known.some(value => value !== known[0]);
   }
 }

@@ -107,7 +107,7 @@ export class LivePlot {
         picture.update(shown[at], this._options.window, width)
       );
     }
-    this._say(shown);
+    this._say();
   }
 
   private async _build(
@@ -143,15 +143,15 @@ export class LivePlot {
     }
   }
 
-  private _say(shown: IFigure[]): void {
+  private _say(): void {
     const now = performance.now();
     if (now - this._saidAt > LivePlot.WRITTEN) {
       this._saidAt = now;
-      this._values.textContent = describe(shown, this._options.window);
+      this._values.textContent = describe(this._options.window, this._trans);
     }
     if (now - this._spokenAt > LivePlot.SPOKEN) {
       this._spokenAt = now;
-      this._spoken.textContent = describe(shown, this._options.window);
+      this._spoken.textContent = describe(this._options.window, this._trans);
     }
   }
 
@@ -207,7 +207,7 @@ namespace Private {
   /** What has to be the same for the pictures to stay. */
   export function names(shown: readonly IFigure[]): string {
     return JSON.stringify(
-      shown.map(figure => [figure.name, ...figure.series.map(series => series.name)])
+      shown.map(({ name, unit, series }) => [name, unit, ...series.map(line => line.name)])
     );
   }
 }

@@ -3,9 +3,11 @@
 import type { ShownService } from '../generated';
 import { english } from './figures';
 import type { ITranslate } from './figures';
+import { Recent } from './recent';
+import { sign, stateName } from './status';
 
 /** What is told about a service. */
-export type IShownService = Pick<ShownService, 'address' | 'members'>;
+export type IShownService = Pick<ShownService, 'time' | 'address' | 'members'>;
 
 /** Address and members of a service; nothing for runs that are none. */
 export class ServiceFacts {
@@ -22,7 +24,9 @@ export class ServiceFacts {
     this._place.append(`${_trans.__('Address')}: `, this._address, ' ', this._copy);
     this._members.className = 'pilothouse-Live-members';
     this._members.setAttribute('aria-label', _trans.__('Nodes of the service'));
-    this.node.append(this._place, this._members);
+    this._scroll.className = 'pilothouse-Live-scroll';
+    this._scroll.append(this._members);
+    this.node.append(this._place, this._scroll);
   }
 
   readonly node = document.createElement('div');
@@ -37,25 +41,33 @@ export class ServiceFacts {
     if (this._address.textContent !== service.address) {
       this._address.textContent = service.address; // what is selected in it stays so
     }
-    this._members.hidden = service.members.length === 0;
-    this._show(service.members);
+    this._scroll.hidden = service.members.length === 0;
+    this._show(service);
   }
 
-  private _show(members: IShownService['members']): void {
+  private _show({ time, members }: IShownService): void {
     const trans = this._trans;
-    const head = [trans.__('node'), trans.__('role'), trans.__('state'), trans.__('figures')];
-    const rows = members.map(({ node, role, state, reason, figures }) => [
+    const recent = new Map<number, Recent>();
+    const known = members.map(({ number, metrics }) => {
+      const found = this._recent.get(number) ?? new Recent();
+      found.add(time, metrics);
+      recent.set(number, found);
+      return new Map(found.facts(trans));
+    });
+    this._recent = recent;
+    const titles = [...new Set(known.flatMap(facts => [...facts.keys()]))];
+    const rows = members.map(({ node, role, state, reason }, at) => [
       node,
       role,
-      reason ? `${state}: ${reason}` : state,
-      figures
+      `${sign(state)} ${stateName(state, trans)}${reason ? `: ${reason}` : ''}`,
+      ...titles.map(title => known[at].get(title) ?? '')
     ]);
-    const text = JSON.stringify(rows);
-    if (text === this._shown) {
-      return;
+    const head = [trans.__('Node'), trans.__('Role'), trans.__('State'), ...titles];
+    const text = JSON.stringify([head, rows]);
+    if (text !== this._shown) {
+      this._shown = text;
+      this._members.replaceChildren(line(head, 'col'), ...rows.map(row => line(row, 'row')));
     }
-    this._shown = text;
-    this._members.replaceChildren(line(head, 'col'), ...rows.map(row => line(row, 'row')));
   }
 
   private async _take(): Promise<void> {
@@ -72,7 +84,9 @@ export class ServiceFacts {
   private _address = document.createElement('code');
   private _copy = document.createElement('button');
   private _members = document.createElement('table');
+  private _recent = new Map<number, Recent>();
   private _place = document.createElement('div');
+  private _scroll = document.createElement('div');
   private _shown = '';
 }
 

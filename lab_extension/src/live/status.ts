@@ -1,11 +1,12 @@
 /** A run's state in words and signs: never by colour alone. */
 
-import type { RunRecord, State, UnreadableRecord } from '../generated';
+import type { Progress, RunRecord, ShownMember, State, UnreadableRecord } from '../generated';
+import { amount } from './amounts';
 import { english } from './figures';
 import type { ITranslate } from './figures';
 
-/** A state as it may be shown. */
-export type ShownState = State | UnreadableRecord['state'];
+/** A state as it may be shown, of a service's member too. */
+export type ShownState = State | ShownMember['state'] | UnreadableRecord['state'];
 
 /** What is told about a run with its samples. */
 export interface IRunStatus extends Pick<RunRecord, 'name' | 'kind' | 'progress'> {
@@ -23,6 +24,7 @@ export function sign(state: ShownState): string {
     case 'running':
       return '▶';
     case 'draining':
+    case 'leaving':
     case 'stopping':
       return '◕';
     case 'finished':
@@ -45,6 +47,8 @@ export function stateName(state: ShownState, trans: ITranslate = english): strin
       return trans.__('running');
     case 'draining':
       return trans.__('draining');
+    case 'leaving':
+      return trans.__('leaving');
     case 'stopping':
       return trans.__('stopping');
     case 'finished':
@@ -61,6 +65,15 @@ export function stateName(state: ShownState, trans: ITranslate = english): strin
 /** Whether a run, pilot or node in this state will change no more. */
 export function hasEnded(state: ShownState): boolean {
   return state === 'finished' || state === 'failed' || state === 'lost';
+}
+
+/** How far something is, in words. */
+export function howFar({ done, total, unit = '' }: Progress): string {
+  if (unit === 'bytes') {
+    return `${amount(done, 'B')} / ${amount(total, 'B')}`;
+  }
+  const round = (value: number): number => Math.round(value * 100) / 100;
+  return `${round(done)} / ${round(total)} ${unit}`.trim();
 }
 
 /** The head of a live view: name, state, progress, and a button that stops the run. */
@@ -114,9 +127,8 @@ export class StatusHeader {
     if (progress) {
       this._progress.max = progress.total || 1;
       this._progress.value = progress.done;
-      const { done, total, unit } = progress;
       this._progress.setAttribute('aria-label', this._trans.__('Progress'));
-      this._amount.textContent = `${Private.round(done)} / ${Private.round(total)} ${unit}`.trim();
+      this._amount.textContent = howFar(progress);
     }
   }
 
@@ -137,12 +149,5 @@ export namespace StatusHeader {
     /** Stops the run; settled when that was asked for, or refused and shown. */
     stop: () => Promise<void>;
     trans?: ITranslate;
-  }
-}
-
-namespace Private {
-  /** A number without more digits than people read. */
-  export function round(value: number): string {
-    return String(Math.round(value * 100) / 100);
   }
 }

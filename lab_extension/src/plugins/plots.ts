@@ -9,6 +9,7 @@ import {
 } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { argumentsSchema, nameIn } from '../actions/adding';
 import { loadBokeh, offerBokeh } from '../bokehjs';
 import { CommandIDs } from '../commands';
 import { pilothouseIcon, timelineIcon } from '../icons';
@@ -44,30 +45,12 @@ export const plots: JupyterFrontEndPlugin<void> = {
       label: trans.__('Open Live Plots'),
       caption: trans.__("Show the run's throughput, lag, latency and quality as they change"),
       icon: pilothouseIcon,
-      describedBy: {
-        args: {
-          type: 'object',
-          properties: {
-            name: {
-              type: 'string',
-              description: trans.__('The name of the run; asked for when left out')
-            },
-            here: {
-              type: 'boolean',
-              description: trans.__('Take what the context menu was opened on')
-            }
-          },
-          additionalProperties: false
-        }
-      },
+      describedBy: { args: argumentsSchema(trans) },
       isEnabled: args => typeof args.name === 'string' || model.runs.length > 0,
       execute: async args => {
-        const hit = (node: HTMLElement): boolean => !!node.dataset.pilothouse;
-        const here = args.here ? app.contextMenuHitTest(hit)?.dataset.pilothouse : undefined;
         const items = model.runs.map(run => run.name);
         const title = trans.__('Open Live Plots');
-        const name =
-          args.name?.toString() ?? here ?? (await InputDialog.getItem({ title, items })).value;
+        const name = nameIn(app, args) ?? (await InputDialog.getItem({ title, items })).value;
         if (!name) {
           return;
         }

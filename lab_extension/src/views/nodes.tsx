@@ -6,7 +6,7 @@ import * as React from 'react';
 import { duration, secondsUntil } from '../records';
 import type { INodeRecord } from '../records';
 
-import { State } from './parts';
+import { Reason, State } from './parts';
 
 /** The nodes, folded away: of each its state and reason, its job and host, and when it should start or will end. */
 export function Nodes(props: {
@@ -23,11 +23,7 @@ export function Nodes(props: {
           <li key={node.name}>
             {node.name} <State state={node.state} trans={trans} />{' '}
             <span className="pilothouse-Item-facts">{facts(node, trans, now).join(' · ')}</span>
-            {node.reason && (
-              <div className="pilothouse-Item-reason" title={node.reason}>
-                {node.reason.split('\n')[0]}
-              </div>
-            )}
+            {node.reason && <Reason text={node.reason} />}
           </li>
         ))}
       </ul>

@@ -61,6 +61,22 @@ export function Action(props: {
   );
 }
 
+/** Why something is as it is; what is long, such as the last lines of a log, is folded. */
+export function Reason({ text }: { text: string }): JSX.Element {
+  const short = text.split('\n')[0].slice(0, LONG);
+  return text.length <= LONG && short === text ? (
+    <div className="pilothouse-Item-reason">{text}</div>
+  ) : (
+    <details className="pilothouse-Item-reason">
+      <summary>{`${short.trimEnd()} …`}</summary>
+      <div>{text.slice(short.length)}</div>
+    </details>
+  );
+}
+
+/** The most letters of a reason that are not folded: four lines of the side bar. */
+const LONG = 140;
+
 /** What has ended, folded away. */
 export function Ended(props: { label: string; children: React.ReactNode }): JSX.Element {
   return (

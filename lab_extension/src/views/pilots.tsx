@@ -21,7 +21,7 @@ import type { IPilotRecord } from '../records';
 import type { IPilothouse } from '../tokens';
 
 import { Nodes } from './nodes';
-import { Action, Ended, Notice, State, useNow, useSignal } from './parts';
+import { Action, Ended, Notice, Reason, State, useNow, useSignal } from './parts';
 import { Service } from './services';
 
 /** What the sections of the side bar get. */
@@ -46,12 +46,7 @@ export function Pilots({ commands, model, trans }: ISectionProps): JSX.Element {
       {alive
         .filter(run => isService(run) && run.pilot === pilot.name)
         .map(run => (
-          <Service
-            key={run.name}
-            service={model.services.find(({ name }) => name === run.name)}
-            figures={model.figures(run.name)}
-            {...{ run, commands, trans }}
-          />
+          <Service key={run.name} {...{ run, model, commands, trans }} />
         ))}
     </React.Fragment>
   );
@@ -97,11 +92,9 @@ function Pilot(props: {
         <State state={state} trans={trans} />
       </div>
       <div className="pilothouse-Item-facts">{facts(pilot, trans, now, busy).join(' · ')}</div>
-      {reason && <div className="pilothouse-Item-reason">{reason}</div>}
+      {reason && <Reason text={reason} />}
       {notRecovered.map(line => (
-        <div key={line} className="pilothouse-Item-reason">
-          {trans.__('Not recovered: %1', line)}
-        </div>
+        <Reason key={line} text={trans.__('Not recovered: %1', line)} />
       ))}
       {!over && nodes.length > 0 && <Nodes {...{ nodes, trans, now }} />}
       {!over && (

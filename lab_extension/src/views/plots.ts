@@ -10,7 +10,7 @@ import { pilothouseIcon } from '../icons';
 import { LivePlot } from '../live/plot';
 import { ServiceFacts } from '../live/service';
 import { StatusHeader } from '../live/status';
-import { isOver, isService, kindOf } from '../records';
+import { isOver, isService, kindOf, progressOf } from '../records';
 import { TelemetryFeed } from '../telemetry';
 import type { IRunRecord } from '../records';
 import type { IPilothouse } from '../tokens';
@@ -98,7 +98,8 @@ export class RunPlots extends Widget {
   private _onChanged(): void {
     const record = this._record;
     if (record) {
-      const { name, state, reason, progress = null } = record;
+      const { name, state, reason } = record;
+      const progress = progressOf(record);
       this._header.update({ name, kind: kindOf(record), state, reason, progress });
       const known = this._model.services.find(service => service.name === name);
       this._service.update(isOver(record) ? undefined : known);

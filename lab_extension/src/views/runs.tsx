@@ -1,17 +1,18 @@
 /** The runs in the side bar. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { copyIcon, deleteIcon, listIcon, stopIcon } from '@jupyterlab/ui-components';
+import { deleteIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { pilothouseIcon } from '../icons';
 import { duration, isOver, isService, kindOf } from '../records';
 import type { IRunRecord } from '../records';
 
-import { Action, Ended, Notice, State, useNow, useSignal } from './parts';
+import { Ended, Notice, useNow, useSignal } from './parts';
 import type { ISectionProps } from './pilots';
+import { RunItem } from './run_item';
+import type { IAction } from './run_item';
 
 /** All runs: the live ones, and the ended ones folded away. */
 export function Runs({ commands, model, trans }: ISectionProps): JSX.Element {
@@ -54,74 +55,17 @@ function Run(props: {
   now: number;
 }): JSX.Element {
   const { run, commands, trans, now } = props;
-  const { name, pilot, state, reason, progress } = run;
+  const { pilot, state } = run;
   const over = isOver(run);
-  const action = { commands, name };
-  const open = trans.__('Open live plots');
-  return (
-    <li className="pilothouse-Item pilothouse-mod-run" data-pilothouse={name}>
-      <div className="pilothouse-Item-head">
-        <button
-          type="button"
-          className="pilothouse-Item-name pilothouse-Link"
-          title={`${open}: ${name}`}
-          onClick={() => void commands.execute(CommandIDs.openRun, { name })}
-        >
-          {name}
-        </button>
-        <State state={state} trans={trans} />
-      </div>
-      <div className="pilothouse-Item-facts">
-        {[kindOf(run), pilot && trans.__('on %1', pilot), elapsed(run, now)]
-          .filter(Boolean)
-          .join(' · ')}
-      </div>
-      {reason && <div className="pilothouse-Item-reason">{reason}</div>}
-      {progress && !over && (
-        <div className="pilothouse-Item-progress">
-          <progress
-            value={progress.done}
-            max={progress.total || 1}
-            aria-label={trans.__('Progress of %1', name)}
-          />
-          <span>
-            {`${Math.round(progress.done)} / ${Math.round(progress.total)} ${progress.unit}`}
-          </span>
-        </div>
-      )}
-      <div className="pilothouse-Item-actions">
-        <Action {...action} id={CommandIDs.openRun} icon={pilothouseIcon} label={open} />
-        <Action
-          {...action}
-          id={CommandIDs.runLogs}
-          icon={listIcon}
-          label={trans.__('Show the log')}
-        />
-        <Action
-          {...action}
-          id={CommandIDs.copyPython}
-          icon={copyIcon}
-          label={trans.__('Copy Python line')}
-        />
-        {over && state !== 'unreadable' && (
-          <Action
-            {...action}
-            id={CommandIDs.remove}
-            icon={deleteIcon}
-            label={trans.__('Remove the run')}
-          />
-        )}
-        {!over && state !== 'stopping' && (
-          <Action
-            {...action}
-            id={CommandIDs.stopRun}
-            icon={stopIcon}
-            label={trans.__('Stop the run')}
-          />
-        )}
-      </div>
-    </li>
-  );
+  const after: IAction[] = [];
+  if (over && state !== 'unreadable') {
+    after.push([CommandIDs.remove, deleteIcon, trans.__('Remove the run')]);
+  }
+  if (!over && state !== 'stopping') {
+    after.push([CommandIDs.stopRun, stopIcon, trans.__('Stop the run')]);
+  }
+  const facts = [kindOf(run), pilot ? trans.__('on %1', pilot) : '', elapsed(run, now)];
+  return <RunItem {...{ run, facts, after, commands, trans }} />;
 }
 
 function elapsed(run: IRunRecord, now: number): string {

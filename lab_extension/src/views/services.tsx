@@ -2,99 +2,93 @@
 
 import { Clipboard, Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { addIcon, copyIcon, listIcon, stopIcon } from '@jupyterlab/ui-components';
+import { addIcon, copyIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { pilothouseIcon, shrinkIcon } from '../icons';
+import { shrinkIcon } from '../icons';
 import { kindOf } from '../records';
 import type { IRunRecord, IService } from '../records';
+import type { IPilothouse } from '../tokens';
 
-import { Action, State } from './parts';
+import { Reason, State } from './parts';
+import { RunItem } from './run_item';
+import type { IAction } from './run_item';
 
-/** A service that goes on: its engine, nodes, address and latest figures. */
+/** A service that goes on: its engine, address, latest figures and nodes. */
 export function Service(props: {
   run: IRunRecord;
-  /** Once it is known. */
-  service?: IService;
-  figures: string;
+  model: IPilothouse;
   commands: CommandRegistry;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { run, service, figures, commands, trans } = props;
-  const { name, state, reason } = run;
-  const action = { commands, name };
-  const open = trans.__('Open live plots');
+  const { run, model, commands, trans } = props;
+  const { name, state, pilot } = run;
+  const service = model.services.find(each => each.name === name);
+  const stays = state !== 'stopping';
+  const before: readonly IAction[] = [
+    [CommandIDs.extendService, addIcon, trans.__('One more node')],
+    [CommandIDs.shrinkService, shrinkIcon, trans.__('One node less')]
+  ];
+  const after: readonly IAction[] = [[CommandIDs.stopRun, stopIcon, trans.__('Stop the service')]];
   return (
-    <li
-      className="pilothouse-Item pilothouse-mod-run pilothouse-mod-service"
-      data-pilothouse={name}
-      aria-label={trans.__('Service %1 on pilot %2', name, run.pilot ?? '')}
+    <RunItem
+      {...{ run, commands, trans }}
+      className="pilothouse-mod-service"
+      label={trans.__('Service %1 on pilot %2', name, pilot ?? '')}
+      facts={[kindOf(run), service && counted(service, trans)]}
+      before={stays ? before : []}
+      after={stays ? after : []}
     >
-      <div className="pilothouse-Item-head">
-        <button
-          type="button"
-          className="pilothouse-Item-name pilothouse-Link"
-          title={`${open}: ${name}`}
-          onClick={() => void commands.execute(CommandIDs.openRun, { name })}
-        >
-          {name}
-        </button>
-        <State state={state} trans={trans} />
-      </div>
-      <div className="pilothouse-Item-facts">
-        {[kindOf(run), service && nodes(service, trans)].filter(Boolean).join(' · ')}
-      </div>
       {service?.address && <Address address={service.address} name={name} trans={trans} />}
-      {figures && <div className="pilothouse-Item-facts">{figures}</div>}
-      {reason && <div className="pilothouse-Item-reason">{reason}</div>}
-      <div className="pilothouse-Item-actions">
-        {state !== 'stopping' && (
-          <>
-            <Action
-              {...action}
-              id={CommandIDs.extendService}
-              icon={addIcon}
-              label={trans.__('One more node')}
-            />
-            <Action
-              {...action}
-              id={CommandIDs.shrinkService}
-              icon={shrinkIcon}
-              label={trans.__('One node less')}
-            />
-          </>
-        )}
-        <Action {...action} id={CommandIDs.openRun} icon={pilothouseIcon} label={open} />
-        <Action
-          {...action}
-          id={CommandIDs.runLogs}
-          icon={listIcon}
-          label={trans.__('Show the log')}
-        />
-        <Action
-          {...action}
-          id={CommandIDs.copyPython}
-          icon={copyIcon}
-          label={trans.__('Copy Python line')}
-        />
-        {state !== 'stopping' && (
-          <Action
-            {...action}
-            id={CommandIDs.stopRun}
-            icon={stopIcon}
-            label={trans.__('Stop the service')}
-          />
-        )}
-      </div>
-    </li>
+      <Figures figures={model.figures(name, trans)} />
+      {service && service.members.length > 0 && <Members {...{ service, model, trans }} />}
+    </RunItem>
   );
 }
 
-function nodes({ members, wanted }: IService, trans: TranslationBundle): string {
+function counted({ members, wanted }: IService, trans: TranslationBundle): string {
   const serving = members.filter(({ state }) => state === 'running').length;
   return trans._n('%2 of %1 node', '%2 of %1 nodes', wanted, serving);
+}
+
+/** Figures in words, a line for what each is of. */
+function Figures(props: { figures: readonly (readonly [string, string])[] }): JSX.Element | null {
+  return props.figures.length === 0 ? null : (
+    <dl className="pilothouse-Figures">
+      {props.figures.map(([title, words]) => (
+        <React.Fragment key={title}>
+          <dt>{title}</dt>
+          <dd>{words}</dd>
+        </React.Fragment>
+      ))}
+    </dl>
+  );
+}
+
+/** The nodes of a service, folded away: of each its role, its state and reason, and its figures. */
+function Members(props: {
+  service: IService;
+  model: IPilothouse;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { service, model, trans } = props;
+  return (
+    <details className="pilothouse-Nodes">
+      <summary>{trans.__('Nodes')}</summary>
+      <ul aria-label={trans.__('Nodes of %1', service.name)}>
+        {service.members.map(({ number, node, role, state, reason }) => (
+          <li key={number}>
+            {node} <State state={state} trans={trans} />{' '}
+            <span className="pilothouse-Item-facts">{role}</span>
+            {reason && <Reason text={reason} />}
+            <Figures figures={model.figures(service.name, trans, number)} />
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
 }
 
 function Address(props: { address: string; name: string; trans: TranslationBundle }): JSX.Element {

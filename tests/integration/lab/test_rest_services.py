@@ -66,8 +66,13 @@ async def test_a_service_is_started_shown_extended_shrunk_and_stopped(ask: Any, 
 
     first = await until(lambda item: item["members"][0]["metrics"].get("words") == 1.0)
     assert (first["engine"], first["address"], first["wanted"], first["complete"]) == ("board", board.address, 1, True)
-    assert (first["members"][0]["state"], first["members"][0]["figures"]) == ("running", "words 1")
+    assert first["members"][0]["state"] == "running"
     assert board.secrets["word"] not in str(first)
+
+    status, logs = await ask("GET", "runs", "words", "logs", node=board.nodes[0])
+    assert (status, "a board with 0 words" in logs["text"]) == (200, True)
+    status, answer = await ask("GET", "runs", "words", "logs", node="nowhere")
+    assert (status, answer["field"]) == (404, "node")
 
     status, record = await ask("POST", "runs", "words", "extend")
     assert (status, record["name"]) == (202, "words")

@@ -20,7 +20,8 @@ class Board(Service):
         return RUNS.read(self.name)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        return {"p-1": {"words": 3.0, "disk_used": 1.5 * 2**30, "bytes_in": 12.0, "load": math.nan}}
+        used = {"cores": 4.0, "cores_used": 1.0, "disk_used": 1.5 * 2**30, "objects_bytes": 2048.0}
+        return {"p-1": {**used, "load": math.nan}}
 
 
 def board(state: State = State.RUNNING) -> Board:
@@ -39,11 +40,12 @@ def test_members_are_shown_with_their_figures(state_home: Path) -> None:
     assert (found.engine, found.pilot, found.wanted, found.address) == ("board", "p", 2, "127.0.0.1:1")
     assert found.table == [
         ("node", "role", "state", "figures"),
-        ("p-1", "first", "running", "words 3, disk used 1.5 GiB, bytes in 12 B"),
+        ("p-1", "first", "running", "cores 1 of 4 used, disk used 1.5 GiB, objects 2 KiB"),
         ("p-2", "more", "starting: it died once", ""),
     ]
     assert found.text.splitlines()[0] == "address: 127.0.0.1:1"
     assert "p-2" in found.text
+    assert found.members[0].metrics["disk_used"] == 1.5 * 2**30
     assert "nan" not in found.model_dump_json().lower()
 
 

@@ -49,10 +49,10 @@ def test_the_html_stays_below_ten_kilobytes() -> None:
 
 def service(text: str, members: int) -> ShownService:
     member = ShownMember(
-        number=1, node=text, host="", role=text, state="running", reason=text, address="", metrics={}, figures=text
+        number=1, node=text, host="", role=text, state="running", reason=text, address="", metrics={text: 1.0}
     )
     return ShownService(
-        name="s", engine="board", pilot="p", address=text, wanted=1, complete=True, trouble="",
+        time=0.0, name="s", engine="board", pilot="p", address=text, wanted=1, complete=True, trouble="",
         members=[member] * members,
     )  # fmt: skip
 

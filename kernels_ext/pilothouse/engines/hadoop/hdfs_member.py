@@ -330,7 +330,7 @@ class HDFSMember(Member):
     def metrics(self) -> Mapping[str, float]:
         """Bytes of this node's DataNode; of the whole file system on the first node."""
         own = namenode.bean(self._at("data-http"), "service=DataNode,name=DataNodeActivity*")
-        figures = {"read_bytes": float(own["BytesRead"]), "written_bytes": float(own["BytesWritten"])}
+        figures = {"bytes_in": float(own["BytesWritten"]), "bytes_out": float(own["BytesRead"])}
         if self.is_first:
             figures |= namenode.figures(self.web)
         return figures

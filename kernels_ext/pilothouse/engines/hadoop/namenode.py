@@ -11,9 +11,9 @@ from urllib.parse import quote
 PATIENCE_S = 5.0
 #: Figures of a file system, by what the NameNode calls them.
 _FIGURES = {
-    "capacity_bytes": "CapacityTotal", "used_bytes": "CapacityUsed", "free_bytes": "CapacityRemaining",
-    "files": "FilesTotal", "blocks": "BlocksTotal", "under_replicated": "UnderReplicatedBlocks",
-    "missing": "MissingBlocks", "datanodes": "NumLiveDataNodes",
+    "disk_used": "CapacityUsed", "disk_free": "CapacityRemaining", "files": "FilesTotal", "blocks": "BlocksTotal",
+    "blocks_under_replicated": "UnderReplicatedBlocks", "blocks_missing": "MissingBlocks",
+    "datanodes": "NumLiveDataNodes",
 }  # fmt: skip
 
 

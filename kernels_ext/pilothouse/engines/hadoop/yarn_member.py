@@ -160,14 +160,14 @@ class YARNMember(Member):
         cluster, figures = self.cluster, {}
         if (node := self._here()) is not None:
             figures = {
-                "containers": float(node.containers), "used_memory_bytes": float(node.used.memory),
-                "memory_bytes": float(node.has.memory), "used_cores": float(node.used.cores),
+                "containers": float(node.containers), "memory_used": float(node.used.memory),
+                "memory": float(node.has.memory), "cores_used": float(node.used.cores),
                 "cores": float(node.has.cores),
             }  # fmt: skip
         if self.is_first:
             whole = cluster.metrics()
             figures |= {
-                "applications_running": float(whole["appsRunning"]),
+                "applications": float(whole["appsRunning"]),
                 "applications_pending": float(whole["appsPending"]),
                 "applications_submitted": float(whole["appsSubmitted"]), "nodemanagers": float(whole["activeNodes"]),
             }  # fmt: skip

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.engines.jvm.cache import cache, provided
+from pilothouse.engines.jvm.flat import flat
 from pilothouse.engines.jvm.lock import Jar, Lock, lock
 from pilothouse.engines.jvm.verified import look, sha256
 from pilothouse.errors import Unavailable, Untrusted
@@ -42,7 +43,7 @@ def jars(software: str) -> list[Path]:
     """
     wanted = lock(software)
     folder = _whole(wanted)
-    return fetch(software) if folder is None else [folder / jar.file for jar in wanted.jars]
+    return fetch(software) if folder is None else flat(wanted, [folder / jar.file for jar in wanted.jars])
 
 
 def found(software: str) -> bool:
@@ -73,7 +74,7 @@ def fetch(software: str, say: Callable[[str], None] = lambda _: None, folder: Pa
     wanted = lock(software)
     if folder is None and (there := _provided(wanted)):
         say(f"{wanted.software} {wanted.version}: all {len(wanted.jars)} jars are in {there}")
-        return [there / jar.file for jar in wanted.jars]
+        return flat(wanted, [there / jar.file for jar in wanted.jars])
     target = (own() if folder is None else folder.absolute()) / wanted.folder
     seen = look(target, wanted.jars)
     for jar in seen.altered:
@@ -82,7 +83,8 @@ def fetch(software: str, say: Callable[[str], None] = lambda _: None, folder: Pa
         _get(wanted, lacking, target, say)
         look(target, wanted.jars)  # they are known from now on
     say(f"{wanted.software} {wanted.version}: all {len(wanted.jars)} jars are in {target}")
-    return [target / jar.file for jar in wanted.jars]
+    paths = [target / jar.file for jar in wanted.jars]
+    return flat(wanted, paths) if folder is None else paths
 
 
 def said_fetch(software: str) -> list[Path]:

@@ -29,12 +29,15 @@ class Jar(NamedTuple):
         Bytes.
     sha256
         Of its bytes, hexadecimal.
+    flat
+        Programs look through all of it when they start: they get a copy in which nothing is compressed.
     """
 
     coordinates: str
     file: str
     size: int
     sha256: str
+    flat: bool = False
 
 
 class Lock(NamedTuple):

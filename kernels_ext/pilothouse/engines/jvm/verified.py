@@ -32,15 +32,21 @@ class Look(NamedTuple):
         return not self.missing and not self.altered
 
 
-def look(folder: Path, jars: Iterable[Jar]) -> Look:
-    """Which of `jars` are in `folder`."""
+def look(folder: Path, jars: Iterable[Jar], *, copies: bool = False) -> Look:
+    """Which of `jars` are in `folder`.
+
+    Parameters
+    ----------
+    copies
+        What is there is made of the jars, byte for byte another thing, and right as long as :func:`note` knows it.
+    """
     known = _Known(folder)
     found = Look([], [], [])
     for jar in jars:
         path = folder / jar.file
         try:
             mark = _mark(path)
-            right = known.marks.get(jar.file) == [jar.sha256, *mark] or sha256(path) == jar.sha256
+            right = known.has(jar, mark) or (not copies and sha256(path) == jar.sha256)
         except OSError:
             found.missing.append(jar)
             continue
@@ -49,6 +55,13 @@ def look(folder: Path, jars: Iterable[Jar]) -> Look:
             known.add(jar, mark)
     known.save()
     return found
+
+
+def note(folder: Path, jar: Jar) -> None:
+    """Know what is in `folder` by the name of `jar` as right: it was just made of it."""
+    known = _Known(folder)
+    known.add(jar, _mark(folder / jar.file))
+    known.save()
 
 
 def sha256(path: Path) -> str:
@@ -74,8 +87,11 @@ class _Known:
             read = json.loads(self._path.read_text(encoding="utf-8"))
             self.marks = read if isinstance(read, dict) else {}
 
+    def has(self, jar: Jar, mark: list[int]) -> bool:
+        return self.marks.get(jar.file) == [jar.sha256, *mark]
+
     def add(self, jar: Jar, mark: list[int]) -> None:
-        if self.marks.get(jar.file) != [jar.sha256, *mark]:
+        if not self.has(jar, mark):
             self.marks[jar.file] = [jar.sha256, *mark]
             self._changed = True
 

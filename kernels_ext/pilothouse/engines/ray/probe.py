@@ -33,8 +33,8 @@ def figures(ray: Any) -> dict[str, float]:
     store = float(total.get("object_store_memory", 0.0))
     cpus = float(total.get("CPU", 0.0))
     return {
-        "cpus": cpus,
-        "cpus_used": cpus - float(free.get("CPU", 0.0)),
+        "cores": cpus,
+        "cores_used": cpus - float(free.get("CPU", 0.0)),
         "objects_bytes": store - float(free.get("object_store_memory", 0.0)),
         "nodes": float(sum(bool(node["Alive"]) for node in ray.nodes())),
     }

@@ -81,12 +81,12 @@ def test_it_is_the_same_from_any_process_with_its_figures(hdfs: HDFSService) -> 
     assert (other.conf_dir / "core-site.xml").read_text().count(hdfs.address) == 1
     other.client().pipe("/figures", DATA)
     written = 2 * len(DATA)  # the NameNode hears of it from the DataNodes, which each tell a second's
-    eventually(lambda: sum(each["written_bytes"] for each in hdfs.metrics().values()) >= written, "written")
-    eventually(lambda: _figures(hdfs)["used_bytes"] >= written, "used")
+    eventually(lambda: sum(each["bytes_in"] for each in hdfs.metrics().values()) >= written, "written")
+    eventually(lambda: _figures(hdfs)["disk_used"] >= written, "used")
     figures = _figures(hdfs)
     assert figures["datanodes"] == 2
-    assert figures["missing"] == 0
-    assert figures["capacity_bytes"] > figures["used_bytes"]
+    assert figures["blocks_missing"] == 0
+    assert figures["disk_free"] > figures["disk_used"]
 
 
 def test_what_is_written_in_another_way_is_there_as_well(hdfs: HDFSService) -> None:

@@ -80,7 +80,7 @@ def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNServ
     other: Any = ph.attach(yarn.name)
     assert other.client().addresses == cluster.addresses
     with running_one(cluster):
-        eventually(lambda: _sum(yarn, "used_memory_bytes") == 128 << 20, "figures")
+        eventually(lambda: _sum(yarn, "memory_used") == 128 << 20, "figures")
         eventually(lambda: _sum(yarn, "containers") == 1, "its container in them")
     eventually(lambda: _sum(yarn, "containers") == 0, "that it has gone from them")
 
