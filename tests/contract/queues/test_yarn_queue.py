@@ -16,6 +16,7 @@ from pilothouse.engines.hadoop.site import SiteYARN
 from pilothouse.errors import Refused
 from pilothouse.pilots.queues.discovery import sites
 from pilothouse.pilots.queues.protocols import JobStatus
+from pilothouse.pilots.sites.interfaces import loopback
 from pilothouse.pilots.sites.site import Site
 from pilothouse.registry.naming import tag
 from pilothouse.registry.records import State
@@ -130,6 +131,7 @@ class TestYARN(QueueContract):
 def test_a_pilot_on_yarn_computes_grows_and_leaves_no_job(state_home: Path, configuration: Path) -> None:
     (site,) = [site for site in sites() if site.name == "yarn"]
     assert (site.conf_dir, site.trouble, [queue.name for queue in site.queues]) == (str(configuration), "", ["default"])
+    assert site.interface == loopback()  # where all of the cluster is
     assert SiteYARN().metrics()["activeNodes"] == 2
     queue = YarnQueue(site)
 
@@ -138,6 +140,8 @@ def test_a_pilot_on_yarn_computes_grows_and_leaves_no_job(state_home: Path, conf
 
     with ph.submit("yarn", nodes=1, memory="512 MiB", walltime="20min", lease="1h").wait(timeout=PATIENCE_S) as pilot:
         assert pilot.client().submit(sum, [1, 2]).result(timeout=120) == 3
+        reached = [pilot.client().scheduler.address, *pilot.client().scheduler_info()["workers"]]
+        assert [address for address in reached if "//127.0.0.1:" not in address] == []
         pilot.extend(1)
         pilot.wait(timeout=PATIENCE_S)
         assert going_on() == {node.job for node in pilot.nodes if node.state is State.RUNNING}

@@ -21,13 +21,18 @@ _DEEPEST = 20
 _NAMED = re.compile(r"\$\{([^}$\s]+)\}")
 
 
-def conf_dir(said: str = "") -> Path:
+def conf_dir(said: str = "", file: str = "yarn-site.xml") -> Path:
     """The folder, said or of ``$HADOOP_CONF_DIR``.
+
+    Parameters
+    ----------
+    file
+        What has to be there.
 
     Raises
     ------
     InvalidInput
-        There is none, or it says nothing of YARN.
+        There is no folder, or no such file in it.
     """
     where = said or os.environ.get("HADOOP_CONF_DIR", "")
     if not where:
@@ -36,8 +41,8 @@ def conf_dir(said: str = "") -> Path:
             field="conf_dir",
         )
     folder = Path(where).expanduser()
-    if not (folder / "yarn-site.xml").is_file():
-        raise InvalidInput(f"conf_dir={where!r}: there is no yarn-site.xml in it", field="conf_dir")
+    if not (folder / file).is_file():
+        raise InvalidInput(f"conf_dir={where!r}: there is no {file} in it", field="conf_dir")
     return folder
 
 
@@ -76,17 +81,22 @@ def resource_managers(said: Mapping[str, str]) -> list[str]:
     """Where the ResourceManagers' REST interfaces are, by what a configuration says; one of them serves."""
     https = said.get("yarn.http.policy") == "HTTPS_ONLY"
     key = "yarn.resourcemanager.webapp.https.address" if https else "yarn.resourcemanager.webapp.address"
-    ids = [each.strip() for each in said.get("yarn.resourcemanager.ha.rm-ids", "").split(",") if each.strip()]
-    if said.get("yarn.resourcemanager.ha.enabled") != "true" or not ids:
+    names = ids(said.get("yarn.resourcemanager.ha.rm-ids", ""))
+    if said.get("yarn.resourcemanager.ha.enabled") != "true" or not names:
         addresses = [said[key]]
     else:
         port = said[key].rpartition(":")[2]
         addresses = [
             said.get(f"{key}.{each}") or f"{said.get(f'yarn.resourcemanager.hostname.{each}', '')}:{port}"
-            for each in ids
+            for each in names
         ]
     here = [re.sub(r"^0\.0\.0\.0(?=:)", "127.0.0.1", address) for address in addresses]
     return [f"{'https' if https else 'http'}://{address}" for address in here]
+
+
+def ids(said: str) -> list[str]:
+    """Names with commas between them."""
+    return [each.strip() for each in said.split(",") if each.strip()]
 
 
 def kerberos(said: Mapping[str, str]) -> bool:

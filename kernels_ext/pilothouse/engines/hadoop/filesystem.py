@@ -6,9 +6,11 @@ fsspec's own writes a file in pieces, each of which opens a new pipeline of Data
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-from collections.abc import Callable, Iterator
+import ssl
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -18,68 +20,126 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.webhdfs import WebHDFS
 from fsspec.spec import AbstractBufferedFile
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
 
 from pilothouse.engines.hadoop import namenode
+from pilothouse.engines.hadoop.datanode import PATIENCE_S, PIECE, Exchange, Gone, check, read
+from pilothouse.engines.hadoop.received import InMemory, OnDisk, Received
+from pilothouse.engines.hadoop.writing import Writer
 
-#: Bytes that are handed to, or taken from, the system at once.
-PIECE = 1 << 20
-#: Bytes of a block of a file that is written through ``open``.
+#: Bytes that are read ahead of who reads through ``open``.
 BLOCK = 64 << 20
-#: Seconds that a DataNode may take to be reached, or to take the next piece, before another is asked for.
-PATIENCE_S = 30.0
-_BYTES = {"Content-Type": "application/octet-stream"}
 
 
 class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
-    """An HDFS."""
+    """An HDFS.
+
+    Parameters
+    ----------
+    others
+        URLs of more NameNodes, of which one serves when that of `host` and `port` does not: ``https://host:port``.
+    """
 
     blocksize = BLOCK
+    url: str
+
+    def __init__(self, host: str, *arguments: Any, others: Sequence[str] = (), **options: Any) -> None:
+        if self._cached:
+            return
+        self._others = [f"{other}/webhdfs/v1" for other in others]
+        super().__init__(host, *arguments, **options)
 
     def _connect(self) -> None:
         super()._connect()
+        self._context = namenode.context(self.session_verify if isinstance(self.session_verify, str) else "")
         self.session.trust_env = False  # nobody's proxy is between the nodes of a pilot
-        self.session.mount("http://", _LargePieces())
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, _Patient(self._context))
+
+    def _call(self, *arguments: Any, **options: Any) -> requests.Response:
+        """Ask the NameNode that serves; which of them that is may have changed."""
+        urls = [self.url, *(other for other in self._others if other != self.url)]
+        trouble: Exception | None = None
+        for self.url in urls:
+            try:
+                answer: requests.Response = super()._call(*arguments, **options)
+            except (RuntimeError, requests.ConnectionError) as error:
+                if not (self._others and _serves_not(error)):
+                    raise
+                trouble = trouble or error
+            else:
+                self._others = urls
+                return answer
+        assert trouble is not None  # noqa: S101 - there is a NameNode
+        raise trouble
 
     def put_file(self, lpath: str, rpath: str, callback: Callback = DEFAULT_CALLBACK, **_: Any) -> None:
         """Copy a file of this host into it."""
         if os.path.isdir(lpath):
             self.makedirs(rpath, exist_ok=True)
             return
-        callback.set_size(os.stat(lpath).st_size)
-        self._write(rpath, lambda: _told(lpath, callback))
+        found = os.stat(lpath)
+        callback.set_size(found.st_size)
+        # What is no file on a disk has no length before its end.
+        length = found.st_size if stat.S_ISREG(found.st_mode) and found.st_size else None
+        self._write(rpath, lambda: _of_file(lpath, length, callback), length)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         """Write `value` as a file."""
-        self._write(path, lambda: _pieces(value), overwrite=mode != "create")
+        whole = memoryview(value).cast("B")
+        self._write(path, lambda: _pieces(whole), whole.nbytes, overwrite=mode != "create")
 
     def get_file(
         self, rpath: str, lpath: Any, callback: Callback = DEFAULT_CALLBACK, outfile: IO[bytes] | None = None, **_: Any
     ) -> None:
-        """Copy a file of it to this host."""
+        """Copy a file of it to this host; what is not there leaves no file here."""
         if self.isdir(rpath):
             os.makedirs(lpath, exist_ok=True)
             return
         if outfile is None:
             Path(lpath).parent.mkdir(parents=True, exist_ok=True)
-        pieces = self._read(rpath, 0, None, callback.set_size)
-        first = next(pieces, b"")  # what is not there leaves no file here
-        with open(lpath, "wb") if outfile is None else contextlib.nullcontext(outfile) as file:
-            for piece in itertools.chain((first,), pieces):
-                file.write(piece)
-                callback.relative_update(len(piece))
+        opened = partial(open, lpath, "wb") if outfile is None else partial(contextlib.nullcontext, outfile)
+        with contextlib.closing(OnDisk(opened, callback)) as received:
+            self._read(rpath, 0, None, received)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
         """The bytes of a file, or some of them."""
         if (start or 0) < 0 or (end is not None and end < 0):
             return bytes(super().cat_file(path, start, end, **options))
-        return b"".join(self._read(path, start or 0, end))
+        received = InMemory()
+        self._read(path, start or 0, end, received)
+        return received.whole()
 
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
-        if mode != "rb":
-            return super()._open(path, mode, **options)
-        return _Reader(self, path, mode, block_size=options.get("block_size") or self.blocksize)
+    def mv(self, path1: str, path2: str, **_: Any) -> None:
+        """Give a file or folder another name; into a folder that is there, it goes with its own."""
+        if not self._call("RENAME", "PUT", path1, destination=self._strip_protocol(path2)).json()["boolean"]:
+            raise OSError(f"{path1} can't be moved to {path2}: it is not there, or something of that name is")
 
-    def _write(self, path: str, data: Callable[[], Any], *, overwrite: bool = True) -> None:
+    def replace(self, path: str, other: str) -> None:
+        """Give the file `path` the name `other`, instead of the file that has it."""
+        self._call("RENAME", "PUT", path, destination=other, renameoptions="OVERWRITE")
+
+    def _open(
+        self, path: str, mode: str = "rb", block_size: int | None = None, autocommit: bool = True,
+        replication: int | None = None, permissions: str | int | None = None, **options: Any,
+    ) -> Any:  # fmt: skip
+        if mode == "rb":
+            return _Reader(self, path, mode, block_size=block_size or self.blocksize, **options)
+        return Writer(self, path, mode, autocommit=autocommit, replication=replication, permissions=permissions)
+
+    def begun(self, what: str, method: str, path: str, **options: Any) -> Exchange:
+        """A request to write, at a DataNode that is there, whose body is not known yet."""
+        gone: dict[str, Exception] = {}
+        while True:
+            where = self._datanode(what, method, path, gone, **options)
+            try:
+                return Exchange(method, where, None, self._context)
+            except Gone as error:
+                self._note(gone, where, error)
+
+    def _write(
+        self, path: str, data: Callable[[], Iterable[memoryview]], length: int | None, *, overwrite: bool = True
+    ) -> None:
         """Write what `data` gives as a file, in one stream.
 
         Raises
@@ -87,68 +147,74 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
         OSError
             The DataNode could not: its words.
         """
-        with self._at_a_datanode("CREATE", "PUT", path, data, {}, overwrite=str(overwrite).lower()):
-            pass
-
-    def _read(
-        self, path: str, start: int, end: int | None, told: Callable[[int | None], object] = lambda _: None
-    ) -> Iterator[bytes]:
-        """The bytes from `start` on, in pieces; where a DataNode goes meanwhile, another goes on from there.
-
-        Parameters
-        ----------
-        told
-            Called with how many come, or None, before the first.
-        """
         gone: dict[str, Exception] = {}
-        at, total = start, 0
+        while True:
+            where = self._datanode("CREATE", "PUT", path, gone, overwrite=str(overwrite).lower())
+            try:
+                exchange = Exchange("PUT", where, length, self._context)
+                with self._removed_where_half(path):
+                    exchange.send(data())
+                with contextlib.closing(exchange.answer()) as answer:
+                    check(answer, path)
+                    return
+            except Gone as error:
+                self._note(gone, where, error)
+
+    @contextlib.contextmanager
+    def _removed_where_half(self, path: str) -> Iterator[None]:
+        """What was to be written breaks off on this side: the DataNode would take what has come for all."""
+        try:
+            yield
+        except Gone:
+            raise
+        except BaseException:
+            with contextlib.suppress(OSError, RuntimeError):
+                self.rm(path)
+            raise
+
+    def _read(self, path: str, start: int, end: int | None, received: Received) -> None:
+        """Have the bytes from `start` on received; where a DataNode goes meanwhile, another goes on from there."""
+        gone: dict[str, Exception] = {}
+        at, begun = start, False
         while True:
             within = {"offset": at} | ({} if end is None else {"length": max(end - at, 0)})
-            with self._at_a_datanode("OPEN", "GET", path, lambda: None, gone, **within) as answer:
-                if not total:
-                    total = int(answer.headers.get("Content-Length", 0))
-                    told(total or None)
-                try:
-                    for piece in answer.iter_content(PIECE):
-                        at += len(piece)
-                        yield piece
-                except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-                    self._note(gone, answer.url, error)
-                else:
+            where = self._datanode("OPEN", "GET", path, gone, **within)
+            try:
+                with contextlib.closing(Exchange("GET", where, 0, self._context).answer()) as answer:
+                    check(answer, path)
+                    if not begun:
+                        received.begin(answer.length)
+                        begun = True
+                    while answer.length != 0 and (got := received.take(partial(read, answer))):
+                        at += got
                     return
-
-    def _at_a_datanode(
-        self, what: str, method: str, path: str, data: Callable[[], Any], gone: dict[str, Exception], **options: Any
-    ) -> requests.Response:
-        """Do something at the DataNode that the NameNode names; at another one where that has just gone.
-
-        Parameters
-        ----------
-        gone
-            Those that are not to be asked, and why; it gets more.
-        """
-        while True:
-            try:
-                asked = self._call(what, method, path, redirect=False, excludedatanodes=",".join(gone), **options)
-            except RuntimeError:  # there is no other
-                if not gone:
-                    raise
-                raise list(gone.values())[-1] from None
-            where = self._apply_proxy(asked.headers["Location"])
-            try:
-                answer: requests.Response = self.session.request(
-                    method, where, data=data(), headers=_BYTES, stream=True, timeout=(PATIENCE_S, None)
-                )
-            except requests.ConnectionError as error:
+            except Gone as error:
                 self._note(gone, where, error)
-            else:
-                _check(answer, path)
-                return answer
 
-    def _note(self, gone: dict[str, Exception], page: str, error: requests.RequestException) -> None:
+    def _datanode(self, what: str, method: str, path: str, gone: dict[str, Exception], **options: Any) -> str:
+        """The URL at the DataNode that the NameNode names for something, none of those that have `gone`.
+
+        Raises
+        ------
+        Exception
+            There is no other: why the last one went.
+        """
+        try:
+            asked = self._call(what, method, path, redirect=False, excludedatanodes=",".join(gone), **options)
+        except RuntimeError:
+            if not gone:
+                raise
+            raise list(gone.values())[-1] from None
+        return str(self._apply_proxy(asked.headers["Location"]))
+
+    def _note(self, gone: dict[str, Exception], page: str, error: Exception) -> None:
         """Note the DataNode of which this is a page as gone; raises the error where that leads nowhere."""
-        known, web = namenode.datanodes(urlsplit(self.url).netloc).values(), urlsplit(page).netloc
-        at = next((node.address for node in known if node.web == web), web)  # meanwhile noticed: it is not named again
+        known: dict[str, namenode.DataNode] = {}
+        with contextlib.suppress(OSError, LookupError, ValueError):  # such figures are not everybody's on all sites
+            known = namenode.datanodes(self.url.removesuffix("/webhdfs/v1"), self._context)
+        web = urlsplit(page).netloc
+        # Meanwhile noticed, it is not named again.
+        at = next((node.address for node in known.values() if web in (node.web, node.secure_web)), web)
         if at in gone:
             raise error
         gone[at] = error
@@ -161,34 +227,43 @@ class _Reader(AbstractBufferedFile):  # type: ignore[misc] # as above
         return self.fs.cat_file(self.path, start, end)  # type: ignore[no-any-return]
 
 
-class _LargePieces(HTTPAdapter):
-    """What is sent goes in larger pieces than the 16 KiB that are usual."""
+class _Patient(HTTPAdapter):
+    """A NameNode that is not reached is one in a moment; it may take any time to answer."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, blocksize=PIECE)
+        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
+
+    def send(self, request: Any, stream: bool = False, timeout: Any = None, *arguments: Any, **options: Any) -> Any:
+        return super().send(request, stream, timeout or (PATIENCE_S, None), *arguments, **options)
 
 
-def _told(path: str, callback: Callback) -> Iterator[bytes]:
-    """The bytes of a file; `callback` is told how far it is."""
-    with open(path, "rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
-            callback.relative_update(len(piece))
+def _serves_not(error: Exception) -> bool:
+    """Whether a NameNode says that another one serves, or was not there to be asked."""
+    if isinstance(error, requests.ConnectTimeout) or "state standby" in str(error):
+        return True
+    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
 
 
-def _pieces(value: bytes) -> Iterator[memoryview]:
+def _of_file(path: str, length: int | None, callback: Callback) -> Iterator[memoryview]:
+    """The bytes of a file, of which `length` have been promised; `callback` is told how far it is."""
+    whole, left = memoryview(bytearray(PIECE)), length
+    with open(path, "rb", buffering=0) as file:
+        while left is None or left > 0:
+            got = file.readinto(whole[: min(PIECE, left or PIECE)])
+            if not got and left:
+                raise OSError(f"{path}: it became shorter while it was copied")
+            if not got:
+                return
+            left = None if left is None else left - got
+            yield whole[:got]
+            callback.relative_update(got)
+
+
+def _pieces(whole: memoryview) -> Iterator[memoryview]:
     """What is in memory, in pieces: the time that a piece may take is for the whole of what is handed over at once."""
-    whole = memoryview(value).cast("B")
     for start in range(0, len(whole), PIECE):
         yield whole[start : start + PIECE]
-
-
-def _check(answer: requests.Response, path: str) -> None:
-    if answer.ok:
-        return
-    try:
-        said = answer.json()["RemoteException"]
-    except (ValueError, LookupError):
-        raise OSError(f"{path}: {answer.status_code} {answer.reason}") from None
-    kind = {"FileNotFoundException": FileNotFoundError, "FileAlreadyExistsException": FileExistsError}
-    raise kind.get(said["exception"], OSError)(f"{path}: {said['message']}")

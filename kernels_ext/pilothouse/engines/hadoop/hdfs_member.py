@@ -112,9 +112,9 @@ class HDFSMember(Member):
         # For clients: Spark, YARN and Hadoop's own commands take the folder by HADOOP_CONF_DIR.
         told = self.place.folder / "hadoop"
         write(told, "core-site", {"fs.defaultFS": address})
-        write(told, "hdfs-site", self._for_clients)
+        write(told, "hdfs-site", self._for_clients | {"dfs.namenode.http-address": self._at("web")})
         self.place.publish(
-            address=address, web=self._at("web"), data=self.data, configuration=str(told), parts=parts,
+            address=address, web=self._at("web"), data=self.data, conf_dir=str(told), parts=parts,
             user=getpass.getuser(),
         )  # fmt: skip
 
@@ -332,16 +332,7 @@ class HDFSMember(Member):
         own = namenode.bean(self._at("data-http"), "service=DataNode,name=DataNodeActivity*")
         figures = {"bytes_in": float(own["BytesWritten"]), "bytes_out": float(own["BytesRead"])}
         if self.is_first:
-            whole, nodes = namenode.system(self.web), namenode.state(self.web)
-            figures |= {
-                "disk_used": float(whole["CapacityUsed"]),
-                "disk_free": float(whole["CapacityRemaining"]),
-                "files": float(whole["FilesTotal"]),
-                "blocks": float(whole["BlocksTotal"]),
-                "blocks_under_replicated": float(whole["UnderReplicatedBlocks"]),
-                "blocks_missing": float(whole["MissingBlocks"]),
-                "datanodes": float(nodes["NumLiveDataNodes"]),
-            }
+            figures |= namenode.figures(self.web)
         return figures
 
     def stop(self) -> None:

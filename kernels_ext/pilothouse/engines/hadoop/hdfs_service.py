@@ -27,15 +27,15 @@ class HDFSService(Service):
         return str(self._told("web"))
 
     @property
-    def configuration(self) -> Path:
+    def conf_dir(self) -> Path:
         """A folder with ``core-site.xml`` and ``hdfs-site.xml``: Hadoop's and Spark's programs, ``HADOOP_CONF_DIR``."""
-        return Path(self._told("configuration"))
+        return Path(self._told("conf_dir"))
 
     def client(self) -> HDFSFileSystem:
         """Its files, as an fsspec file system over WebHDFS, in the name of the pilot's owner.
 
-        ``put``, ``get``, ``pipe`` and ``cat`` move whole files in one stream; what is written through ``open`` goes in
-        blocks of 64 MiB.
+        ``put``, ``get``, ``pipe`` and ``cat`` move whole files in one stream, and so does what is written through
+        ``open``; what is read through it comes in blocks of 64 MiB.
         """
         from pilothouse.engines.hadoop.filesystem import HDFSFileSystem
 

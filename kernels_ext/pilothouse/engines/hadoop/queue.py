@@ -12,6 +12,7 @@ import asyncio
 import os
 import re
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from pilothouse.engines.hadoop.conf_dir import conf_dir
 from pilothouse.errors import InvalidInput, NotFound, PilothouseError, Refused, Unavailable
 from pilothouse.pilots.queues.job_script import job_script, own_log, write_program
 from pilothouse.pilots.queues.protocols import Job, JobStatus
+from pilothouse.pilots.sites.interfaces import loopback
 from pilothouse.pilots.sites.site import QueueLimits, Site
 from pilothouse.registry.records import State
 
@@ -129,6 +131,12 @@ class YarnQueue:
 
         return await self._ask(look)
 
+    async def interface(self) -> str:
+        """The loopback interface, where all of the cluster is there: a YARN that a local pilot has started."""
+        there = await self._ask(lambda cluster: [node.host for node in cluster.nodes() if node.state == "RUNNING"])
+        inside = there and all(await asyncio.to_thread(lambda: [_inside(host) for host in set(there)]))
+        return loopback() if inside else ""
+
     async def estimate(self, job: Job) -> datetime | None:  # noqa: ARG002 - the protocol's
         """YARN predicts nothing."""
         return None
@@ -156,6 +164,14 @@ class YarnQueue:
                 break
             time.sleep(LOOK_S)
         return number
+
+
+def _inside(host: str) -> bool:
+    """Whether only this host itself reaches it by that name."""
+    try:
+        return socket.gethostbyname(host).startswith("127.")
+    except OSError:
+        return False
 
 
 def _check(job: Job) -> None:

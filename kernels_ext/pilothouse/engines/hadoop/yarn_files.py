@@ -109,9 +109,13 @@ def node(host: str, ports: Mapping[str, int], memory: int, cores: int, scratch: 
     }
 
 
-def write_folder(folder: Path, core: Mapping[str, object], yarn: Mapping[str, object], *, scheduler: bool) -> None:
+def write_folder(
+    folder: Path, core: Mapping[str, object], yarn: Mapping[str, object], hdfs: Mapping[str, object], *, scheduler: bool
+) -> None:
     """Write a folder of configuration."""
     write(folder, "core-site", core)
+    if hdfs:
+        write(folder, "hdfs-site", hdfs)
     write(folder, "yarn-site", yarn)
     if scheduler:
         write(folder, "capacity-scheduler", queues())

@@ -10,6 +10,7 @@ from typing import Any
 from pilothouse.engines.hadoop import yarn_files
 from pilothouse.engines.hadoop.cluster import Cluster, Node, Resource
 from pilothouse.engines.hadoop.program import Programs
+from pilothouse.engines.hadoop.yarn_settings import default_file_system
 from pilothouse.engines.protocols import Member, Place
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 
@@ -93,16 +94,19 @@ class YARNMember(Member):
         # Nodes that come later may be larger than this one.
         rules = yarn_files.scheduling(self.settings, max(has.memory, 1 << 40), max(has.cores, 1 << 12), place.scratch)
         folder = place.folder / "hadoop"
-        core = yarn_files.core(self.settings["hdfs"], place.scratch / "tmp")
+        url, hdfs = default_file_system(self.settings["hdfs"])
+        core = yarn_files.core(url, place.scratch / "tmp")
         del core["hadoop.tmp.dir"]  # it is this node's
-        yarn_files.write_folder(folder, core, manager, scheduler=False)
+        yarn_files.write_folder(folder, core, manager, hdfs, scheduler=False)
         self._daemon("resourcemanager", "server.resourcemanager.ResourceManager", {**manager, **rules}, scheduler=True)
         place.publish(manager=dict(manager), web=f"{place.host}:{self.ports['rm-web']}", conf_dir=str(folder))
 
     def _daemon(self, name: str, main: str, yarn: Mapping[str, object], *, scheduler: bool = False) -> None:
         folder = self.place.scratch / f"{name}-conf"
-        core = yarn_files.core(self.settings["hdfs"], self.place.scratch / "tmp")
-        yarn_files.write_folder(folder, core, yarn, scheduler=scheduler)
+        url, hdfs = default_file_system(self.settings["hdfs"])
+        yarn_files.write_folder(
+            folder, yarn_files.core(url, self.place.scratch / "tmp"), yarn, hdfs, scheduler=scheduler
+        )
         heap = self.settings[f"{name}_heap"]
         command = self.programs.command(f"yarn.{main}", configuration=folder, heap=heap)
         # Containers find the clients' configuration by it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ByteSize, Field
@@ -12,8 +13,10 @@ from pilothouse.errors import InvalidInput, PilothouseError
 
 
 def _named(value: Any) -> Any:
-    """A service may be given as itself."""
-    return getattr(value, "name", value)
+    """A service may be given as itself, and so may a site's HDFS."""
+    if isinstance(value, Path):
+        return str(value)
+    return getattr(value, "name", str(getattr(value, "conf_dir", "")) or value)
 
 
 class YARNSettings(Settings):
@@ -40,8 +43,8 @@ class YARNSettings(Settings):
     )  # fmt: skip
     hdfs: Annotated[str, BeforeValidator(_named)] = Field(
         default="", title="HDFS",
-        description="The default file system: a running HDFS service, or a URL such as hdfs://host:port. Empty: the "
-        "file system that the nodes share.",
+        description="The default file system: a running HDFS service, a URL such as hdfs://host:port, or the folder of "
+        "a site's configuration. Empty: the file system that the nodes share.",
     )  # fmt: skip
     unprotected: bool = Field(
         default=False, title="Unprotected",
@@ -50,14 +53,36 @@ class YARNSettings(Settings):
     )  # fmt: skip
 
 
-def file_system(hdfs: str) -> str:
-    """The address of the file system that is meant; empty where none is.
+def default_file_system(hdfs: str) -> tuple[str, dict[str, str]]:
+    """The URL of what :func:`file_system` has found, and what ``hdfs-site.xml`` has to say of it.
 
     Raises
     ------
     InvalidInput
-        No HDFS of that name serves.
+        The folder is none of an HDFS's.
     """
+    if not hdfs.startswith("/"):
+        return hdfs, {}
+    from pilothouse.engines.hadoop import name_nodes
+    from pilothouse.engines.hadoop.conf_dir import conf_dir, properties
+
+    folder = conf_dir(hdfs, "core-site.xml")
+    said = properties(folder, *name_nodes.FILES)
+    return name_nodes.of(folder)[0], {key: value for key, value in said.items() if key.startswith("dfs.")}
+
+
+def file_system(hdfs: str) -> str:
+    """The address of the file system that is meant, or the folder of its configuration; empty where none is.
+
+    Raises
+    ------
+    InvalidInput
+        No HDFS of that name serves; the folder is none of an HDFS's.
+    """
+    if hdfs.startswith(("/", "~")):
+        folder = Path(hdfs).expanduser()
+        default_file_system(str(folder))
+        return str(folder)
     if not hdfs or re.fullmatch(r"[a-z][a-z0-9+.-]*://\S*", hdfs):
         return hdfs
     from pilothouse.engines.service import Service

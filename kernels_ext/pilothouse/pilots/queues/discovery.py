@@ -17,6 +17,7 @@ from pydantic import ByteSize
 
 from pilothouse.errors import InvalidInput, PilothouseError, Unavailable
 from pilothouse.pilots.queues import queue_for
+from pilothouse.pilots.queues.protocols import KnowsInterface
 from pilothouse.pilots.sites.check import checked
 from pilothouse.pilots.sites.description import PilotDescription, check, near
 from pilothouse.pilots.sites.files import BrokenFile, SiteTable, read_site_files, systems
@@ -55,8 +56,15 @@ class _System(NamedTuple):
     conf_dir: str = ""
 
 
-_Limits = dict[_System, "list[QueueLimits] | str"]
-_said: dict[tuple[str, ...], tuple[float, list[QueueLimits] | str]] = {}
+class _Told(NamedTuple):
+    """What a batch system says of itself."""
+
+    queues: list[QueueLimits]
+    interface: str = ""
+
+
+_Limits = dict[_System, "_Told | str"]
+_said: dict[tuple[str, ...], tuple[float, _Told | str]] = {}
 
 
 def sites() -> Sites:
@@ -192,7 +200,7 @@ def _site(name: str, tables: Sequence[SiteTable], limits: _Limits) -> Site:
         if isinstance(said, str):
             found.trouble = said
         else:
-            found.queues = said
+            found.queues, found.interface = said
     return merged(name, found, mine)
 
 
@@ -219,19 +227,22 @@ def _limits(wanted: Iterable[tuple[_System, float]], here: Sequence[str]) -> _Li
         for system, said in zip(missing, blocking(_ask(missing)), strict=True):
             known[system] = _said[keys[system]] = time.monotonic(), said
     return {
-        system: said if isinstance(said, str) else [queue.model_copy(deep=True) for queue in said]
+        system: said
+        if isinstance(said, str)
+        else said._replace(queues=[queue.model_copy(deep=True) for queue in said.queues])
         for system, (_, said) in known.items()
     }
 
 
-async def _ask(patience: Mapping[_System, float]) -> list[list[QueueLimits] | str]:
+async def _ask(patience: Mapping[_System, float]) -> list[_Told | str]:
     return list(await asyncio.gather(*(_ask_one(system, seconds) for system, seconds in patience.items())))
 
 
-async def _ask_one(system: _System, seconds: float) -> list[QueueLimits] | str:
+async def _ask_one(system: _System, seconds: float) -> _Told | str:
     site = Site(name=system.name, system=system.name, timeout=seconds, conf_dir=system.conf_dir)
     try:
-        return await queue_for(site).limits()
+        queue = queue_for(site)
+        return _Told(await queue.limits(), await queue.interface() if isinstance(queue, KnowsInterface) else "")
     except PilothouseError as error:
         return str(error)
     except (ValueError, TypeError, LookupError) as error:  # garbage that a parser did not expect

@@ -165,6 +165,14 @@ class Lent(Protocol):
 
 
 @runtime_checkable
+class KnowsInterface(Protocol):
+    """A :class:`Queue` that knows where its nodes listen."""
+
+    async def interface(self) -> str:
+        """The network interface of this host that all nodes are behind, where others can't reach it; empty for none."""
+
+
+@runtime_checkable
 class TakesArrays(Protocol):
     """A :class:`Queue` that takes many equal jobs at once; the others are given them one by one.
 

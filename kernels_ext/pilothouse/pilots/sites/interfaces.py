@@ -40,5 +40,13 @@ def supervisor_address(site: Site, *, in_job: bool) -> str:
     return found[0]
 
 
+def loopback() -> str:
+    """The interface of this host that no other host reaches; empty where it has none."""
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(each.family == socket.AF_INET and each.address.startswith("127.") for each in addresses):
+            return str(name)
+    return ""
+
+
 def _remedy(key: str, in_job: bool) -> str:
     return "; name the login node's own as login_interface" if key == "interface" and not in_job else ""

@@ -13,7 +13,9 @@ import pytest
 
 import pilothouse as ph
 from pilothouse import remains
+from pilothouse.engines.hadoop.site import SiteHDFS
 from pilothouse.errors import Conflict
+from tests.integration.engines.hadoop.daemons import daemons
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -41,15 +43,6 @@ def hdfs(pilot: Pilot) -> Iterator[HDFSService]:
 
 def events(service: HDFSService, what: str) -> list[dict[str, Any]]:
     return [event for event in service.events() if event["what"] == what]
-
-
-def daemons(service: HDFSService) -> list[psutil.Process]:
-    """The virtual machines of a service."""
-    return [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if any(f"/{service.pilot}-" in word and f"/{service.name}-" in word for word in p.info["cmdline"] or ())
-    ]
 
 
 def test_files_go_in_and_out_by_fsspec(hdfs: HDFSService, tmp_path: Path) -> None:
@@ -85,15 +78,60 @@ def test_it_is_the_same_from_any_process_with_its_figures(hdfs: HDFSService) -> 
     other: Any = ph.attach(hdfs.name)
     assert other.address == hdfs.address
     assert other.address.startswith("hdfs://127.0.0.1:")
-    assert (other.configuration / "core-site.xml").read_text().count(hdfs.address) == 1
+    assert (other.conf_dir / "core-site.xml").read_text().count(hdfs.address) == 1
     other.client().pipe("/figures", DATA)
     written = 2 * len(DATA)  # the NameNode hears of it from the DataNodes, which each tell a second's
     eventually(lambda: sum(each["bytes_in"] for each in hdfs.metrics().values()) >= written, "written")
     eventually(lambda: _figures(hdfs)["disk_used"] >= written, "used")
     figures = _figures(hdfs)
     assert figures["datanodes"] == 2
-    assert figures["missing"] == 0
+    assert figures["blocks_missing"] == 0
     assert figures["disk_free"] > figures["disk_used"]
+
+
+def test_what_is_written_in_another_way_is_there_as_well(hdfs: HDFSService) -> None:
+    files = hdfs.client()
+    with files.open("/ways/a", "xb", replication=1, permissions=0o640) as file:
+        file.write(DATA)
+    with files.open("/ways/a", "ab") as file:
+        assert file.tell() == len(DATA)
+        file.write(b"more")
+    assert files.cat("/ways/a") == DATA + b"more"
+    assert (files.info("/ways/a")["replication"], files.info("/ways/a")["permission"]) == (1, "640")
+    with pytest.raises(FileExistsError):
+        files.open("/ways/a", "xb")
+    with files.transaction, files.open("/ways/a", "wb") as file:
+        file.write(b"new")
+        assert files.info("/ways/a")["size"] == len(DATA) + 4
+    assert files.cat("/ways/a") == b"new"
+    assert files.ls("/ways", detail=False) == ["/ways/a"]
+    files.pipe("/ways/b", b"")
+    assert files.cat("/ways/b") == b""
+    with pytest.raises(OSError, match="can't be moved"):
+        files.mv("/ways/a", "/ways/b")
+    files.mv("/ways/a", "/ways/c")
+    assert files.cat("/ways/c") == b"new"
+
+
+def test_a_file_that_was_to_be_written_where_none_can_be_says_why(hdfs: HDFSService) -> None:
+    files = hdfs.client()
+    files.pipe("/a-file", b"1")
+    with pytest.raises(OSError, match="/a-file"):
+        files.pipe("/a-file/below", DATA)
+    with pytest.raises(OSError, match="/a-file"), files.open("/a-file/below", "wb") as file:
+        file.write(DATA)
+
+
+def test_it_is_a_site_s_for_who_has_its_folder_alone(hdfs: HDFSService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(hdfs.conf_dir))
+    site = SiteHDFS()
+    assert (site.address, site.conf_dir, site.web) == (hdfs.address, hdfs.conf_dir, f"http://{hdfs.web}")
+    site.client().pipe("/site", DATA)
+    assert hdfs.client().cat("/site") == DATA
+    assert site.client().info("/site")["owner"] == hdfs.client().user
+    assert site.metrics()["datanodes"] == 2
+    with pytest.raises(FileNotFoundError):
+        site.client().info("/none")
 
 
 def test_its_ports_are_on_loopback_alone(hdfs: HDFSService) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import pilothouse as ph
 from pilothouse import remains
 from pilothouse.errors import Conflict
+from tests.integration.engines.hadoop.daemons import daemons
 from tests.integration.engines.yarn import PATIENCE_S, local_pilot, yarn_on
 from tests.waiting import eventually
 
@@ -36,8 +38,19 @@ def yarn(pilot: Pilot) -> Iterator[YARNService]:
         yield service
 
 
-def run(cluster: Cluster, command: str, cores: int = 1) -> str:
-    """Start an application that is a command, and wait until it runs; its number."""
+@contextlib.contextmanager
+def running_one(cluster: Cluster, command: str = "sleep 600", cores: int = 1) -> Iterator[str]:
+    """An application that is a command, and has its container; afterwards no container is left of it."""
+    number = submitted(cluster, command, cores)
+    try:
+        eventually(lambda: cluster.application(number).launched, "its container", within=120)
+        yield number
+    finally:
+        cluster.kill(number)
+        eventually(lambda: not containers(cluster), "the containers' end", within=120)
+
+
+def submitted(cluster: Cluster, command: str = "sleep 600", cores: int = 1) -> str:
     number, _ = cluster.new_application()
     cluster.submit(
         {
@@ -46,21 +59,15 @@ def run(cluster: Cluster, command: str, cores: int = 1) -> str:
             "am-container-spec": {"commands": {"command": command}},
         }
     )  # fmt: skip
-    eventually(lambda: cluster.application(number).launched, "its container", within=120)
     return number
+
+
+def containers(cluster: Cluster) -> int:
+    return sum(node.containers for node in cluster.nodes())
 
 
 def running(cluster: Cluster) -> int:
     return sum(node.state == "RUNNING" for node in cluster.nodes())
-
-
-def daemons(service: YARNService) -> list[psutil.Process]:
-    """The virtual machines of a service."""
-    return [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if any(f"/{service.pilot}-" in word and f"/{service.name}-" in word for word in p.info["cmdline"] or ())
-    ]
 
 
 def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNService) -> None:
@@ -72,24 +79,26 @@ def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNServ
     assert "yarn.resourcemanager.webapp.address" in (yarn.conf_dir / "yarn-site.xml").read_text()
     other: Any = ph.attach(yarn.name)
     assert other.client().addresses == cluster.addresses
-    number = run(cluster, "sleep 600")
-    eventually(
-        lambda: sum(each.get("memory_used", 0) for each in yarn.metrics().values()) == 128 << 20, "figures",
-    )  # fmt: skip
-    eventually(lambda: sum(each.get("containers", 0) for each in yarn.metrics().values()) == 1, "its container in them")
-    cluster.kill(number)
-    eventually(lambda: not sum(node.containers for node in cluster.nodes()), "the container's end")
+    with running_one(cluster):
+        eventually(lambda: _sum(yarn, "memory_used") == 128 << 20, "figures")
+        eventually(lambda: _sum(yarn, "containers") == 1, "its container in them")
+    eventually(lambda: _sum(yarn, "containers") == 0, "that it has gone from them")
+
+
+def _sum(service: YARNService, figure: str) -> float:
+    return sum(each.get(figure, 0) for each in service.metrics().values())
 
 
 def test_a_node_joins_and_one_with_containers_stays(pilot: Pilot, yarn: YARNService) -> None:
     cluster = yarn.client()
     yarn.extend().wait(timeout=PATIENCE_S)
     assert running(cluster) == 3
-    numbers = [run(cluster, "sleep 600", cores=2) for _ in range(3)]
+    numbers = [submitted(cluster, cores=2) for _ in range(3)]  # one fills a node
+    eventually(lambda: all(cluster.application(number).launched for number in numbers), "their containers", within=120)
     yarn.shrink()
     eventually(lambda: not all(node.has.cores for node in cluster.nodes()), "that nothing more comes to the last node")
     assert running(cluster) == 3  # it waits
-    assert sum(node.containers for node in cluster.nodes()) == 3
+    assert containers(cluster) == 3
     for number in numbers:
         cluster.kill(number)
     eventually(lambda: len(yarn.nodes) == 2, "the last node leaves", within=120)
@@ -98,12 +107,13 @@ def test_a_node_joins_and_one_with_containers_stays(pilot: Pilot, yarn: YARNServ
 
 def test_applications_outlive_a_resource_manager_that_dies(yarn: YARNService) -> None:
     cluster = yarn.client()
-    number = run(cluster, "sleep 600")
-    (manager,) = [p for p in daemons(yarn) if any(word.endswith(".ResourceManager") for word in p.cmdline())]
-    manager.kill()
-    eventually(lambda: running(cluster) == 2, "it is back", within=PATIENCE_S)
-    assert cluster.application(number).state == "ACCEPTED"
-    cluster.kill(number)
+    with running_one(cluster) as number:
+        begun = cluster.info()["startedOn"]
+        (manager,) = [p for p in daemons(yarn) if any(word.endswith(".ResourceManager") for word in p.cmdline())]
+        manager.kill()
+        eventually(lambda: cluster.info()["startedOn"] > begun, "another one", within=PATIENCE_S)
+        eventually(lambda: running(cluster) == 2, "its nodes", within=PATIENCE_S)
+        eventually(lambda: cluster.application(number).state == "ACCEPTED", "its applications")
 
 
 def test_its_first_node_can_not_be_spared(yarn: YARNService) -> None:
@@ -115,21 +125,20 @@ def test_a_container_starts_within_a_second_or_so(yarn: YARNService) -> None:
     cluster = yarn.client()
     mark = yarn.folder / "begun"
     begun = time.time()
-    number = run(cluster, f"touch '{mark}'; sleep 600")
-    eventually(mark.exists, "its command", within=60)
-    assert mark.stat().st_mtime - begun < 30  # the benchmark has the bound
-    cluster.kill(number)
+    with running_one(cluster, f"touch '{mark}'; sleep 600"):
+        eventually(mark.exists, "its command", within=60)
+        assert mark.stat().st_mtime - begun < 30  # the benchmark has the bound
 
 
 def test_nothing_is_left_of_it(yarn: YARNService) -> None:
-    run(yarn.client(), "sleep 600")
+    submitted(yarn.client())
     found = daemons(yarn)
     assert len(found) == 3
     scratch = {_scratch(process) for process in found}
     assert len([folder for folder in scratch if folder.is_dir()]) == 2
-    containers = eventually(lambda: _sleeping(found), "its command")
+    commands = eventually(lambda: _sleeping(found), "its command", within=120)
     yarn.stop()  # the last test of this file
-    assert not [p for p in [*found, *containers] if remains.is_running(p)]
+    assert not [p for p in [*found, *commands] if remains.is_running(p)]
     assert not [folder for folder in scratch if folder.exists()]
 
 

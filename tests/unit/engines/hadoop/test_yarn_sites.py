@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pilothouse.engines.hadoop.cluster import Cluster, Node, Queue, Resource
 from pilothouse.engines.hadoop.configuration import write
 from pilothouse.engines.hadoop.site import SiteYARN
 from pilothouse.errors import InvalidInput, Unavailable
 from pilothouse.pilots.queues.discovery import site_named, sites
+from pilothouse.pilots.sites.interfaces import loopback, supervisor_address
 
 
 def folder(path: Path, port: int) -> Path:
@@ -53,6 +55,33 @@ def test_without_any_configuration_a_site_says_what_is_lacking(tmp_path: Path, m
     monkeypatch.setenv("PILOTHOUSE_SITES", str(tmp_path / "sites.toml"))
     with pytest.raises(Unavailable, match="neither does HADOOP_CONF_DIR say how it is reached, nor conf_dir"):
         site_named("hadoop")
+
+
+def node(host: str, state: str = "RUNNING") -> Node:
+    return Node(f"{host}:1", host, state, Resource(0, 0), Resource(0, 0), 0, "")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "inside"),
+    [
+        ([node("127.0.0.1"), node("localhost")], True),
+        ([node("127.0.0.1"), node("192.0.2.9")], False),
+        ([node("127.0.0.1"), node("192.0.2.9", "LOST")], True),
+        ([node("127.0.0.1"), node("host.invalid")], False),
+        ([], False),  # who knows where they will be
+    ],
+)
+def test_nodes_of_a_cluster_on_loopback_listen_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes: list[Node], inside: bool
+) -> None:
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(folder(tmp_path / "one", 9)))
+    monkeypatch.setattr(Cluster, "nodes", lambda _: nodes)
+    monkeypatch.setattr(Cluster, "queues", lambda _: [Queue("default", "root.default", True)])
+    monkeypatch.setattr(Cluster, "new_application", lambda _: ("application_1_0001", Resource(1 << 30, 2)))
+    site = site_named("yarn")
+    assert site.interface == (loopback() if inside else "")
+    if inside:
+        assert supervisor_address(site, in_job=False) == "127.0.0.1"
 
 
 def test_one_of_a_site_is_asked_at_once(tmp_path: Path) -> None:
