@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from pilothouse.engines.daemon import Daemon
+    from pilothouse.engines.jvm.archives import Archive
     from pilothouse.engines.service import Service
     from pilothouse.engines.settings import Settings
     from pilothouse.registry.records import PilotRecord
@@ -203,6 +204,18 @@ class Engine(ABC):
         PilothouseError
             With the field, the value and what would be right.
         """
+
+    def archives(self) -> Sequence[Archive]:
+        """Archives of classes by which its virtual machines start faster, beside those of its :attr:`jars`.
+
+        ``ph.engines.fetch`` makes them beforehand.
+
+        Raises
+        ------
+        Unavailable
+            What they are made of is not on this host.
+        """
+        return ()
 
     def secrets(self, settings: Settings) -> Mapping[str, str]:  # noqa: ARG002 - for engines that need them
         """Made once, in the user's process, and kept in a file of mode 0600 in the run's folder."""

@@ -10,6 +10,7 @@ from pilothouse.engines.protocols import Engine
 from pilothouse.engines.spark.claims import master_of
 
 if TYPE_CHECKING:
+    from pilothouse.engines.jvm.archives import Archive
     from pilothouse.engines.protocols import Member, Place
     from pilothouse.engines.service import Service
     from pilothouse.engines.settings import Settings
@@ -43,6 +44,13 @@ class Spark(Engine):
         install.version()
         if pilot.settings.get("system") == "local":
             java(least=install.LEAST_JAVA)
+
+    def archives(self) -> Sequence[Archive]:
+        """That of master and workers, which have pyspark's own jars."""
+        from pilothouse.engines.jvm.java import java
+        from pilothouse.engines.spark import install
+
+        return [install.classes(java(least=install.LEAST_JAVA))]
 
     def secrets(self, settings: Settings) -> Mapping[str, str]:  # noqa: ARG002 - one whatever they are
         """The secret by which daemons, executors and sessions know each other."""
