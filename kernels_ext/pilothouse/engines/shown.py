@@ -6,7 +6,7 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from pilothouse.engines.book import Book, MemberFacts, load
 from pilothouse.errors import PilothouseError
@@ -37,6 +37,7 @@ class ShownService(BaseModel):
     engine: str
     pilot: str
     address: str
+    dashboard: str = Field(description="Path of its own pages on the Jupyter server; empty while there are none")
     wanted: int
     complete: bool
     trouble: str
@@ -56,6 +57,7 @@ class ShownService(BaseModel):
     def text(self) -> str:
         """Address and members, for a terminal."""
         lines = [f"address: {self.address}"] if self.address else []
+        lines += [f"pages: {self.dashboard}"] if self.dashboard else []
         return "\n".join([*lines, *([text_table(self.table)] if self.members else [])])
 
 
@@ -71,7 +73,8 @@ def shown(service: Service) -> ShownService:
     members = [] if record.state.ended else [_shown(member, metrics.get(member.node, {})) for member in book.members]
     return ShownService(
         name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted, complete=book.complete,
-        address="" if record.state.ended else book.address, trouble=book.trouble, members=members,
+        address="" if record.state.ended else book.address, dashboard=service.dashboard, trouble=book.trouble,
+        members=members,
     )  # fmt: skip
 
 

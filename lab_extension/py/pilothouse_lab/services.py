@@ -128,14 +128,15 @@ async def _resize(handler: Answer, name: str, verb: str) -> None:
     nodes = within(handler.body("nodes").get("nodes", 1), "nodes")
 
     def resize() -> dict[str, Any]:
-        service = _service(name)
+        service = find_service(name)
         getattr(service, verb)(nodes)
         return as_json(service.record)
 
     handler.answer(await in_thread(resize), 202)
 
 
-def _service(name: str) -> Service:
+def find_service(name: str) -> Service:
+    """The service of that name; :class:`InvalidInput` where it is another kind of run."""
     from pilothouse.engines.service import Service
     from pilothouse.errors import InvalidInput
     from pilothouse_lab.runs import find_run

@@ -52,7 +52,7 @@ def service(text: str, members: int) -> ShownService:
         number=1, node=text, host="", role=text, state="running", reason=text, address="", metrics={}, figures=text
     )
     return ShownService(
-        name="s", engine="board", pilot="p", address=text, wanted=1, complete=True, trouble="",
+        name="s", engine="board", pilot="p", address=text, dashboard=text, wanted=1, complete=True, trouble="",
         members=[member] * members,
     )  # fmt: skip
 
