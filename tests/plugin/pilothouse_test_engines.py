@@ -150,7 +150,11 @@ class Pages(BaseHTTPRequestHandler):
             self._say(200, json.dumps([self.path, dict(self.headers)]), kind="application/json")
         else:
             words = self.words.read_text() if self.words.exists() else "[]"
-            self._say(200, f'<a href="{Board.pages_root}/words">words</a> {words}', **{"Set-Cookie": "board=biscuit"})
+            self._say(
+                200,
+                f'<a href="{Board.pages_root}/words">words</a> <img src="/x"> {words}',
+                **{"Set-Cookie": "board=biscuit"},
+            )
 
     def _say(self, code: int, text: str, kind: str = "text/html", **headers: str) -> None:
         self.send_response(code)

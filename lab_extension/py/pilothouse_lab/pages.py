@@ -36,8 +36,8 @@ UPGRADE = (
 #: What of an answer the browser needs.
 ANSWERED = ("Accept-Ranges", "Cache-Control", "Content-Range", "Content-Type", "Etag", "Last-Modified")
 
-#: Content with links in it.
-LINKED = re.compile(r"text/|application/json")
+#: Before links of pages to their own server's other pages.
+LINK = re.compile(rb"""(\s(?:href|src|action)=["'])(/(?!/)[^"']*)""")
 
 #: As what the pages are asked: where they are is nobody's concern.
 HOST = "pages"
@@ -148,6 +148,7 @@ class Pages(JupyterHandler):
         except (OSError, HTTPException, ValueError) as error:  # of values: an address that is none
             raise web.HTTPError(502, "The pages of %s did not answer: %s", name, str(error)) from None
         place = self._place(name)
+        body = _linked(body, found.get("Content-Type", ""), place, opened.root)
         self.set_status(status)
         self.clear_header("Content-Type")
         for header in ANSWERED:
@@ -155,8 +156,6 @@ class Pages(JupyterHandler):
                 self.set_header(header, found[header])
         if "Location" in found:
             self.set_header("Location", _here(found["Location"], place, opened.root))
-        if opened.root and LINKED.match(found.get("Content-Type", "")):
-            body = body.replace(opened.root.encode(), place.encode())
         await self.finish(body if status not in (204, 304) else None)
 
     async def _join(self, opened: Opened) -> None:
@@ -186,6 +185,16 @@ class Pages(JupyterHandler):
                 raise web.HTTPError(502) from None
         finally:
             there.close()
+
+
+def _linked(body: bytes, kind: str, place: str, root: str) -> bytes:
+    """`body` with its links below `place`: those that begin with `root`, and on a page those that begin with /."""
+    if root and kind.startswith(("text/", "application/json")):
+        body = body.replace(root.encode(), place.encode())
+    if kind.startswith("text/html"):
+        here = place.encode()
+        body = LINK.sub(lambda link: link[0] if link[2].startswith(here) else link[1] + here + link[2], body)
+    return body
 
 
 def _here(where: str, place: str, root: str) -> str:

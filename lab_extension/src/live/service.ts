@@ -5,7 +5,7 @@ import { english } from './figures';
 import type { ITranslate } from './figures';
 
 /** What is told about a service. */
-export type IShownService = Pick<ShownService, 'address' | 'members'>;
+export type IShownService = Pick<ShownService, 'address' | 'dashboard' | 'members'>;
 
 /** Address and members of a service; nothing for runs that are none. */
 export class ServiceFacts {
@@ -20,9 +20,12 @@ export class ServiceFacts {
     this._copy.setAttribute('aria-label', this._copy.title);
     this._copy.addEventListener('click', () => void this._take());
     this._place.append(`${_trans.__('Address')}: `, this._address, ' ', this._copy);
+    this._pages.textContent = _trans.__('Pages');
+    this._pages.title = _trans.__("The framework's own pages");
+    this._pages.target = '_blank';
     this._members.className = 'pilothouse-Live-members';
     this._members.setAttribute('aria-label', _trans.__('Nodes of the service'));
-    this.node.append(this._place, this._members);
+    this.node.append(this._place, this._pages, this._members);
   }
 
   readonly node = document.createElement('div');
@@ -37,6 +40,8 @@ export class ServiceFacts {
     if (this._address.textContent !== service.address) {
       this._address.textContent = service.address; // what is selected in it stays so
     }
+    this._pages.hidden = !service.dashboard;
+    this._pages.setAttribute('href', service.dashboard);
     this._members.hidden = service.members.length === 0;
     this._show(service.members);
   }
@@ -72,6 +77,7 @@ export class ServiceFacts {
   private _address = document.createElement('code');
   private _copy = document.createElement('button');
   private _members = document.createElement('table');
+  private _pages = document.createElement('a');
   private _place = document.createElement('div');
   private _shown = '';
 }

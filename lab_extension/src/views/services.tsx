@@ -7,7 +7,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { pilothouseIcon, shrinkIcon } from '../icons';
+import { dashboardIcon, pilothouseIcon, shrinkIcon } from '../icons';
 import { kindOf } from '../records';
 import type { IRunRecord, IService } from '../records';
 
@@ -67,6 +67,14 @@ export function Service(props: {
           </>
         )}
         <Action {...action} id={CommandIDs.openRun} icon={pilothouseIcon} label={open} />
+        {service?.dashboard && (
+          <Action
+            {...action}
+            id={CommandIDs.openPages}
+            icon={dashboardIcon}
+            label={trans.__('Show its own pages')}
+          />
+        )}
         <Action
           {...action}
           id={CommandIDs.runLogs}

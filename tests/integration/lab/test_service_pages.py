@@ -47,7 +47,7 @@ async def test_pages_come_through_for_whom_jupyter_knows_with_links_below_their_
 ) -> None:
     path = address[address.index("/") :]
     page = await jp_fetch(*PAGES, "words")
-    assert page.body.decode() == f'<a href="{path}/words">words</a> ["ahoy"]'
+    assert page.body.decode() == f'<a href="{path}/words">words</a> <img src="{path}/x"> ["ahoy"]'
     assert page.headers["Content-Security-Policy"].startswith("frame-ancestors 'self'")
     assert board.dashboard == f"{path}/"
     assert f"pages: {path}/" in board._repr_mimebundle_()["text/plain"]
@@ -102,7 +102,9 @@ async def test_cookies_and_tokens_of_jupyter_stay_behind_both_ways(
     assert board.secrets["word"] not in page.body.decode() + str(page.headers)
 
 
-async def test_redirections_stay_below_and_lead_to_no_other_server(address: str, jp_auth_header: dict[str, str]) -> None:
+async def test_redirections_stay_below_and_lead_to_no_other_server(
+    address: str, jp_auth_header: dict[str, str]
+) -> None:
     path = address[address.index("/") :]
     for page, code, where in (
         ("", 302, f"{path}/"), ("/moved", 302, f"{path}/words?all=1"), ("/away", 502, None),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pilothouse.engines.protocols import Engine
 from pilothouse.engines.spark.claims import master_of
+from pilothouse.engines.spark.pages import ROOT
 
 if TYPE_CHECKING:
     from pilothouse.engines.jvm.archives import Archive
@@ -23,6 +24,7 @@ class Spark(Engine):
     title: ClassVar[str] = "Apache Spark"
     java: ClassVar[int] = 17
     packages: ClassVar[tuple[str, ...]] = ("pyspark",)
+    pages_root: ClassVar[str] = ROOT
 
     def settings(self) -> type[Settings]:
         """:class:`pilothouse.engines.spark.settings.SparkSettings`."""
@@ -71,6 +73,16 @@ class Spark(Engine):
     def address(self, members: Sequence[Mapping[str, Any]]) -> str:
         """Where the master is: ``spark://host:port``."""
         return str(master_of(members).get("master", ""))
+
+    def pages(self, members: Sequence[Mapping[str, Any]]) -> str:
+        """The master's, which has those of workers and applications below its own."""
+        return str(master_of(members).get("pages", ""))
+
+    def admission(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        """A token for Spark's own filter."""
+        from pilothouse.engines.spark.pages import admission
+
+        return admission(secrets["secret"])
 
     def member(self, place: Place) -> Member:
         """Spark on one node."""

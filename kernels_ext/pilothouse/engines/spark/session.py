@@ -27,6 +27,7 @@ import psutil
 from pilothouse import remains
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.spark import install
+from pilothouse.engines.spark.pages import closed
 from pilothouse.engines.spark.properties import guarded, leaving, properties, write
 from pilothouse.errors import Conflict, Failed, InvalidInput, Unavailable
 
@@ -252,7 +253,8 @@ def all_of(cluster: Cluster, folder: Path, values: Mapping[str, str]) -> dict[st
         f"{JVM} -Djava.io.tmpdir={folder} {own.get('spark.driver.extraJavaOptions', '')}".strip()
     )
     return {
-        **own, **leaving(), **guarded(cluster.secret), "spark.master": cluster.address, "spark.ui.enabled": "false",
+        **own, **leaving(), **guarded(cluster.secret), **closed(cluster.secret), "spark.master": cluster.address,
+        "spark.ui.enabled": "true", "spark.ui.port": "0",
         "spark.driver.host": host, "spark.driver.bindAddress": host,
     }  # fmt: skip
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from pilothouse.engines.spark import install, session
+from pilothouse.engines.spark.pages import FILTER
 from pilothouse.engines.spark.session import Cluster
 from pilothouse.errors import Conflict, InvalidInput, Unavailable
 
@@ -85,7 +86,7 @@ def test_a_driver_binds_where_the_nodes_reach_it_and_the_users_options_are_added
     assert session.reachable("spark://127.0.0.1:7077") == "127.0.0.1"
     found = session.all_of(HERE, tmp_path, {"spark.driver.extraJavaOptions": "-Dmine=1", "spark.task.cpus": "2"})
     assert found["spark.driver.host"] == found["spark.driver.bindAddress"] == "127.0.0.1"
-    assert found["spark.ui.enabled"] == "false"
+    assert found["spark.ui.filters"] == FILTER
     assert found["spark.task.cpus"] == "2"
     assert found["spark.executor.memory"] == "1024m"
     assert found["spark.driver.extraJavaOptions"].endswith(f"-Djava.io.tmpdir={tmp_path} -Dmine=1")
