@@ -148,7 +148,7 @@ class Pages(JupyterHandler):
         except (OSError, HTTPException, ValueError) as error:  # of values: an address that is none
             raise web.HTTPError(502, "The pages of %s did not answer: %s", name, str(error)) from None
         place = self._place(name)
-        body = _linked(body, found.get("Content-Type", ""), place, opened.root)
+        body = linked(body, found.get("Content-Type", ""), place, opened.root)
         self.set_status(status)
         self.clear_header("Content-Type")
         for header in ANSWERED:
@@ -187,7 +187,7 @@ class Pages(JupyterHandler):
             there.close()
 
 
-def _linked(body: bytes, kind: str, place: str, root: str) -> bytes:
+def linked(body: bytes, kind: str, place: str, root: str) -> bytes:
     """`body` with its links below `place`: those that begin with `root`, and on a page those that begin with /."""
     if root and kind.startswith(("text/", "application/json")):
         body = body.replace(root.encode(), place.encode())

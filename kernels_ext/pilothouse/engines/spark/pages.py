@@ -28,7 +28,7 @@ PATIENCE_S = 5.0
 
 
 def closed(secret: str) -> dict[str, str]:
-    """The properties that put the filter before all pages of a process, which are below the master's and end nothing."""
+    """The properties that put the filter before a process's pages, have them below the master's, and end nothing."""
     return {
         "spark.ui.filters": FILTER, f"spark.{FILTER}.param.secretKey": _base64(_key(secret)),
         "spark.ui.reverseProxy": "true", "spark.ui.reverseProxyUrl": ROOT, "spark.ui.killEnabled": "false",

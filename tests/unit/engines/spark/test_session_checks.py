@@ -17,14 +17,14 @@ import psutil
 import pytest
 
 from pilothouse.engines.spark import install, session
+from pilothouse.engines.spark.clusters import Cluster, standalone
 from pilothouse.engines.spark.pages import FILTER
-from pilothouse.engines.spark.session import Cluster
 from pilothouse.errors import Conflict, InvalidInput, Unavailable
 
 HERE = Cluster(
-    name="spark-1", created=datetime(2026, 1, 1, tzinfo=UTC), address="spark://127.0.0.1:7077", secret="s3",
-    spark="4.2.0", python=platform.python_version(), interpreter=sys.executable, memory=1 << 30,
-    conf={"spark.task.cpus": "1"},
+    name="spark-1", created=datetime(2026, 1, 1, tzinfo=UTC), address="spark://127.0.0.1:7077", spark="4.2.0",
+    python=platform.python_version(), interpreter=sys.executable, memory=1 << 30,
+    own=standalone("spark://127.0.0.1:7077", "s3"), conf={"spark.task.cpus": "1"},
 )  # fmt: skip
 
 
