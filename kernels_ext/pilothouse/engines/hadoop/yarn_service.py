@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from pilothouse.engines.hadoop.cluster import Cluster
 
-#: Where Spark puts what an application's containers get: those of applications that were killed are left there.
-STAGING = ".sparkStaging"
+#: In the run's folder: where Spark puts what an application's containers get. That of killed ones is left there.
+STAGING = "spark"
 
 
 class YARNService(Service):
@@ -71,7 +71,7 @@ class YARNService(Service):
         check_fits(running, conf or {})
         node = {name: self._told(name) for name in ("spark", "spark_home", "python", "interpreter")}
         # Without a file system of its own, what containers get is in the run's folder, which nodes share.
-        staging = "" if self.settings["hdfs"] else self.folder.as_uri()
+        staging = "" if self.settings["hdfs"] else (self.folder / STAGING).as_uri()
         there = on_yarn(
             self.name, self._created, self.address, self.conf_dir, node, executors=len(running), staging=staging
         )

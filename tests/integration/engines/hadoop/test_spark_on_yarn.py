@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from pilothouse.engines.hadoop.site import SiteYARN
+from pilothouse.engines.hadoop.yarn_service import STAGING
 from pilothouse.errors import Conflict
 from tests.integration.engines.spark.conftest import SOON
 from tests.integration.engines.yarn import local_pilot, yarn_on
@@ -61,16 +62,18 @@ def test_it_computes_in_containers_as_their_user_and_leaves_nothing(yarn: YARNSe
     for process in executors:
         ips = {c.laddr.ip.removeprefix("::ffff:") for c in process.net_connections("tcp") if c.status == "LISTEN"}
         assert ips <= {"127.0.0.1"}
-    staged = list((yarn.folder / ".sparkStaging").iterdir())
+    staged = list((yarn.folder / STAGING).glob("*/.sparkStaging/*"))
     assert {path.stat().st_mode & 0o777 for path in staged} == {0o700}
     spark.stop()
     eventually(lambda: not _active(yarn), "the end of its application", 60)
     eventually(lambda: not folder.exists(), "the end of its container's folder", 60)
-    assert list((yarn.folder / ".sparkStaging").iterdir()) == []
+    assert not [path for path in staged if path.exists()]
 
 
 def test_a_site_s_yarn_has_the_same_by_its_folder(yarn: YARNService) -> None:
     site = SiteYARN(yarn.conf_dir)
-    spark = site.spark({**CONF, "spark.executor.instances": 1, "spark.yarn.stagingDir": yarn.folder.as_uri()})
+    spark = site.spark(
+        {**CONF, "spark.executor.instances": 1, "spark.yarn.stagingDir": (yarn.folder / STAGING).as_uri()}
+    )
     assert spark.sparkContext.parallelize(range(3), 1).map(lambda n: n + 1).sum() == 6
     spark.stop()
