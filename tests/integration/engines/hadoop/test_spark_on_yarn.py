@@ -71,9 +71,7 @@ def test_it_computes_in_containers_as_their_user_and_leaves_nothing(yarn: YARNSe
 
 
 def test_a_site_s_yarn_has_the_same_by_its_folder(yarn: YARNService) -> None:
-    site = SiteYARN(yarn.conf_dir)
-    spark = site.spark(
-        {**CONF, "spark.executor.instances": 1, "spark.yarn.stagingDir": (yarn.folder / STAGING).as_uri()}
-    )
+    staging = (yarn.folder / STAGING).as_uri()  # a site has one in its file system
+    spark = SiteYARN(yarn.conf_dir).spark({**CONF, "spark.executor.instances": 1, "spark.yarn.stagingDir": staging})
     assert spark.sparkContext.parallelize(range(3), 1).map(lambda n: n + 1).sum() == 6
     spark.stop()
