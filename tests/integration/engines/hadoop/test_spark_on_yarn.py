@@ -30,6 +30,10 @@ CONF = {
 
 @pytest.fixture(scope="module")
 def yarn(_private_places: None) -> Iterator[YARNService]:
+    from pyspark.sql import SparkSession
+
+    if (other := SparkSession.getActiveSession()) is not None:
+        other.stop()  # that of tests of Spark in this process, which can have one
     with local_pilot("spark-on-yarn", 1) as pilot, yarn_on(pilot, nodes=1) as service:
         yield service
 
