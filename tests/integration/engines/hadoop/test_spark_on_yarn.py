@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from pilothouse.engines.hadoop.site import SiteYARN
+from pilothouse import remains
+from pilothouse.engines.hadoop.site import BEGINNING, SiteYARN
 from pilothouse.engines.hadoop.yarn_service import STAGING
+from pilothouse.engines.spark import session
 from pilothouse.errors import Conflict
 from tests.integration.engines.spark.conftest import SOON
 from tests.integration.engines.yarn import local_pilot, yarn_on
@@ -76,6 +78,10 @@ def test_it_computes_in_containers_as_their_user_and_leaves_nothing(yarn: YARNSe
 
 def test_a_site_s_yarn_has_the_same_by_its_folder(yarn: YARNService) -> None:
     staging = (yarn.folder / STAGING).as_uri()  # a site has one in its file system
-    spark = SiteYARN(yarn.conf_dir).spark({**CONF, "spark.executor.instances": 1, "spark.yarn.stagingDir": staging})
+    site = SiteYARN(yarn.conf_dir)
+    spark = site.spark({**CONF, "spark.executor.instances": 1, "spark.yarn.stagingDir": staging})
     assert spark.sparkContext.parallelize(range(3), 1).map(lambda n: n + 1).sum() == 6
-    spark.stop()
+    driver = psutil.Process(spark.sparkContext._gateway.proc.pid)
+    session.close(f"the YARN at {site.address}", BEGINNING)  # what else this process does when it ends
+    assert not remains.is_running(driver)
+    assert not list((yarn.folder / STAGING).glob("*/.sparkStaging/*"))
