@@ -71,7 +71,7 @@ $(ENGINES)/python: | $(BIN)/uv
 
 # One worker an engine: its tests share what it has started.
 test-engines: .venv-engines/.ready debian
-	@PILOTHOUSE_CACHE="$(CURDIR)/build/cache" $(ENGINES)/pilothouse engines fetch kafka spark-kafka hadoop
+	@PILOTHOUSE_CACHE="$(CURDIR)/build/cache" $(ENGINES)/pilothouse engines fetch kafka spark spark-kafka hadoop
 	$(ENGINES)/pytest tests/integration/engines tests/contract/queues/test_yarn_queue.py -m engines --numprocesses $(if $(filter 0,$(WORKERS)),0,2) \
 	  --junitxml build/junit-engines.xml --durations 15
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -104,12 +105,10 @@ def _by_its_scripts(folder: Path) -> float:
 
 def _alive(web: int) -> int:
     """Workers that the master has; -1 while it does not answer."""
-    import json
-
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{web}/json/", timeout=5) as answer:
             return int(json.load(answer)["aliveworkers"])
-    except OSError:
+    except (OSError, ValueError):  # while it starts, its pages are there and have nothing to say
         return -1
 
 

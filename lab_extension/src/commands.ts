@@ -42,6 +42,9 @@ export namespace CommandIDs {
   /** Open Dask's dashboard of a pilot in a tab. */
   export const openDashboard = 'pilothouse:open-dashboard';
 
+  /** Open a service's own pages in a tab. */
+  export const openPages = 'pilothouse:open-pages';
+
   /** End a pilot. */
   export const cancelPilot = 'pilothouse:cancel-pilot';
 

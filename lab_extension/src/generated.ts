@@ -398,6 +398,8 @@ export interface components {
             readonly engine: string;
             readonly pilot: string;
             readonly address: string;
+            /** @description Path of its own pages on the Jupyter server; empty while there are none */
+            readonly dashboard: string;
             readonly wanted: number;
             readonly complete: boolean;
             readonly trouble: string;
@@ -455,7 +457,7 @@ export interface components {
              * @enum {string}
              */
             readonly placement: "login" | "job";
-            /** @description whether pilots have Dask's dashboard */
+            /** @description whether there are Dask's dashboards, and engines' own pages */
             readonly dashboard: boolean;
             /** @description engines that pilots may start; all that are installed where that is left out */
             readonly engines: readonly string[] | null;

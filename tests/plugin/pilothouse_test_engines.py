@@ -6,8 +6,10 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ class BoardSettings(Settings):
 class Board(Engine):
     title = "Board"
     orders = frozenset({"count"})
+    pages_root = "/the-pages-of-a-board"
 
     def settings(self) -> type[Settings]:
         return BoardSettings
@@ -51,6 +54,12 @@ class Board(Engine):
     def address(self, members: Sequence[Mapping[str, Any]]) -> str:
         return ",".join(member["address"] for member in members if "address" in member)
 
+    def pages(self, members: Sequence[Mapping[str, Any]]) -> str:
+        return next((member["pages"] for member in members if "pages" in member), "")
+
+    def admission(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        return {"Authorization": f"Board {secrets['word']}"}
+
     def member(self, place: Place) -> Member:
         return BoardMember(place)
 
@@ -66,16 +75,19 @@ class BoardMember(Member):
         place = self.place
         if place.settings["broken"] == place.number:
             raise Refused(f"board {place.number} does not want to")
-        port = place.ports("board")["board"]
+        ports = place.ports("board", "pages")
+        port = ports["board"]
         secret = place.scratch / "word"
         secret.touch(mode=0o600)
         secret.write_text(place.secrets["word"])
         argv = [sys.executable, __file__, place.host, str(port), str(secret), str(place.scratch / "words")]
+        argv.append(str(ports["pages"]))
         time.sleep(place.settings["slow"])
         place.daemon("board", argv)
         self.address = f"{place.host}:{port}"
         place.publish(address=self.address)
         place.until(lambda: self.words(self.address) is not None, "the board did not answer", 20.0)
+        place.publish(pages=f"http://{place.host}:{ports['pages']}")
 
     def words(self, address: str, *new: str) -> list[str]:
         return ask(address, self.place.secrets["word"], *new)
@@ -119,7 +131,46 @@ def ask(address: str, word: str, *new: str) -> list[str]:
     return found
 
 
-def serve(host: str, port: int, secret: Path, path: Path) -> None:
+class Pages(BaseHTTPRequestHandler):
+    """Pages of a board, for who knows the word: what is on it, what was asked, and ways to elsewhere."""
+
+    protocol_version = "HTTP/1.1"
+    secret: Path
+    words: Path
+
+    def do_GET(self) -> None:
+        here = f"http://{self.headers['Host']}{Board.pages_root}"
+        if self.headers["Authorization"] != f"Board {self.secret.read_text()}":
+            self._say(403, "who are you?")
+        elif self.path == "/moved":
+            self._say(302, "", Location=f"{here}/words?all=1")
+        elif self.path == "/away":
+            self._say(302, "", Location="http://elsewhere.org/words")
+        elif self.path.startswith("/asked"):
+            self._say(200, json.dumps([self.path, dict(self.headers)]), kind="application/json")
+        else:
+            words = self.words.read_text() if self.words.exists() else "[]"
+            self._say(
+                200,
+                f'<a href="{Board.pages_root}/words">words</a> <img src="/x"> {words}',
+                **{"Set-Cookie": "board=biscuit"},
+            )
+
+    def _say(self, code: int, text: str, kind: str = "text/html", **headers: str) -> None:
+        self.send_response(code)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(text)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def serve(host: str, port: int, secret: Path, path: Path, pages: int) -> None:
+    Pages.secret, Pages.words = secret, path
+    shown = ThreadingHTTPServer((host, pages), Pages)
+    threading.Thread(target=shown.serve_forever, daemon=True).start()
     words: list[str] = json.loads(path.read_text()) if path.exists() else []
     print(f"a board with {len(words)} words", flush=True)
     with socket.create_server((host, port)) as server:
@@ -134,4 +185,4 @@ def serve(host: str, port: int, secret: Path, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    serve(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

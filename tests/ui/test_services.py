@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pilothouse as ph
 
@@ -31,6 +32,11 @@ def test_an_engine_is_started_extended_and_stopped_in_the_panel_and_shown_in_a_c
         assert item.locator("code").inner_text() == board.address
         assert board.secrets["word"] not in lab.page.content()
 
+        item.get_by_role("button", name="Show its own pages (words)").click()
+        pages = lab.page.frame_locator(".pilothouse-Dashboard iframe")
+        eventually(lambda: '"a", "b"' in pages.locator("body").inner_text(), 20, "its pages")
+        assert pages.get_by_role("link", name="words").get_attribute("href") == f"{board_pages(server)}words"
+
         item.get_by_role("button", name="One more node (words)").click()
         eventually(lambda: "2 of 2 nodes" in item.inner_text(), 60, "the second node")
         item.locator("summary").filter(has_text="Nodes").press("Enter")
@@ -55,6 +61,7 @@ def test_an_engine_is_started_extended_and_stopped_in_the_panel_and_shown_in_a_c
             "its members",
         )
         assert board.address in cell.locator(".pilothouse-Live-address").inner_text()
+        assert cell.get_by_role("link", name="Pages").get_attribute("href") == board_pages(server)
         eventually(lambda: lab.windows(), 30, "its plots")
 
         cell.locator(".pilothouse-Live-header .pilothouse-Live-stop").click()  # once is not enough
@@ -78,3 +85,8 @@ def figures(where: Any) -> dict[str, str]:
 def table(cell: Any) -> list[list[str]]:
     """The members in a cell."""
     return [row.locator("th, td").all_inner_texts() for row in cell.locator("tr").all()]
+
+
+def board_pages(server: Any) -> str:
+    """Path of the pages of the service ``words``."""
+    return f"{urlsplit(server.url).path}pilothouse/services/words/dashboard/"

@@ -12,6 +12,7 @@ from typing import Any
 from pilothouse.engines.book import Book, MemberFacts, load
 from pilothouse.engines.held import Held
 from pilothouse.engines.loading import engine
+from pilothouse.engines.pages import connected
 from pilothouse.engines.roster import Roster
 from pilothouse.errors import Conflict, Failed, InvalidInput, PilothouseError, Unavailable
 from pilothouse.runs.protocols import RunContext
@@ -154,6 +155,11 @@ class _Service:
         self._say()
         self._tell_members()
 
+    @property
+    def _serving(self) -> list[dict[str, Any]]:
+        """What the members that serve have told."""
+        return [member.facts.told for member in self.roster.serving]
+
     def _say(self) -> None:
         """Say how far it is, to all who ask: who reads of an event finds what it has changed."""
         roster = self.roster
@@ -161,7 +167,7 @@ class _Service:
         going = len(roster.members) - staying
         self.book.complete = serving == self.book.wanted and not (going or self._changes)
         self.book.was_complete |= self.book.complete
-        self.book.address = self.engine.address([member.facts.told for member in roster.serving])
+        self.book.address = self.engine.address(self._serving)
         self.book.members = [member.facts for member in roster.members.values()]
         self._write()
         ready = bool(self.book.address) and self.book.was_complete
@@ -328,6 +334,8 @@ class _Service:
     async def _order(self, what: str, arguments: Mapping[str, Any]) -> Any:
         if what == "status":
             return self._status()
+        if what == "pages":
+            return await connected(self.engine, self._serving)
         if what == "extend":
             return self._extend(int(arguments["n"]))
         if what == "shrink":

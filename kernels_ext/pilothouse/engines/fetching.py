@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pilothouse.engines.jvm.archives import archive
+from pilothouse.engines.jvm.archives import Archive, archive
 from pilothouse.engines.jvm.jars import fetch as fetch_jars
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.jvm.lock import lock
-from pilothouse.engines.listing import jars_of
+from pilothouse.engines.listing import archives_of, jars_of
 from pilothouse.errors import Unavailable
 
 
@@ -44,16 +45,23 @@ def fetch(*names: str, folder: str | Path | None = None) -> None:
         lock(software)  # all names are known before anything is fetched
     for software in wanted:
         paths = fetch_jars(software, _say, None if folder is None else Path(folder).expanduser())
-        if folder is not None:
-            continue
-        try:
-            made = archive(software, paths, java())
-        except Unavailable as error:  # fetched on a host that is not the one that runs it
-            _say(f"{software}: no archive of classes is made: {error}")
-            continue
-        if made.lists and not made.there:
-            _say(f"{software}: an archive of its classes is made, by which it starts faster")
-            made.make()
+        if folder is None:
+            _make(software, lambda name=software, jars=paths: [archive(name, jars, java())])  # type: ignore[misc]
+    for name in dict.fromkeys(names) if folder is None else ():
+        _make(name, lambda name=name: archives_of(name))  # type: ignore[misc]
+
+
+def _make(name: str, archives: Callable[[], Sequence[Archive]]) -> None:
+    """Make those of the archives of `name` that are not there."""
+    try:
+        wanted = archives()
+    except Unavailable as error:  # fetched on a host that is not the one that runs it
+        _say(f"{name}: no archive of classes is made: {error}")
+        return
+    for each in wanted:
+        if each.lists and not each.there:
+            _say(f"{name}: an archive of its classes is made, by which it starts faster")
+            each.make()
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import Any
 
+from pilothouse.engines.jvm.archives import Archive
 from pilothouse.engines.jvm.jars import found
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.jvm.lock import lock
@@ -81,6 +82,14 @@ def jars_of(name: str) -> tuple[str, ...]:
     for point in entry_points(group=GROUP, name=name):
         return tuple(getattr(point.load(), "jars", ()))
     return (name,)
+
+
+def archives_of(name: str) -> Sequence[Archive]:
+    """The archives of classes that the engine `name` has beside those of its jars; none where no engine has it."""
+    for point in entry_points(group=GROUP, name=name):
+        kind = point.load()
+        return tuple(kind().archives()) if hasattr(kind, "archives") else ()
+    return ()
 
 
 def _listed(point: EntryPoint) -> Listed:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from pilothouse.engines.daemon import Daemon
+    from pilothouse.engines.jvm.archives import Archive
     from pilothouse.engines.service import Service
     from pilothouse.engines.settings import Settings
     from pilothouse.registry.records import PilotRecord
@@ -181,6 +182,9 @@ class Engine(ABC):
     java, jars, packages
         What it needs, for lists and for fetching: the oldest Java, software of :mod:`pilothouse.engines.jvm.lock`,
         Python packages by the names under which they are imported.
+    pages_root
+        What absolute links on its pages begin with, where the framework can be told that; no other text on them has it.
+        Whoever shows the pages puts there where they are.
     """
 
     title: ClassVar[str]
@@ -189,6 +193,7 @@ class Engine(ABC):
     java: ClassVar[int] = 0
     jars: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
+    pages_root: ClassVar[str] = ""
 
     @abstractmethod
     def settings(self) -> type[Settings]:
@@ -203,6 +208,18 @@ class Engine(ABC):
         PilothouseError
             With the field, the value and what would be right.
         """
+
+    def archives(self) -> Sequence[Archive]:
+        """Archives of classes by which its virtual machines start faster, beside those of its :attr:`jars`.
+
+        ``ph.engines.fetch`` makes them beforehand.
+
+        Raises
+        ------
+        Unavailable
+            What they are made of is not on this host.
+        """
+        return ()
 
     def secrets(self, settings: Settings) -> Mapping[str, str]:  # noqa: ARG002 - for engines that need them
         """Made once, in the user's process, and kept in a file of mode 0600 in the run's folder."""
@@ -238,6 +255,17 @@ class Engine(ABC):
     def address(self, members: Sequence[Mapping[str, Any]]) -> str:
         """Where clients find the service, from what the members that serve have published; empty while they can't."""
         return next((str(member["address"]) for member in members if "address" in member), "")
+
+    def pages(self, members: Sequence[Mapping[str, Any]]) -> str:  # noqa: ARG002 - as above
+        """Where its own web pages are, ``http://host:port``, from what the members that serve have published.
+
+        Users see them through the Jupyter server, which reads alone. Empty where it has none, or not now.
+        """
+        return ""
+
+    def admission(self, secrets: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002 - as above
+        """Headers of a request by which the pages let in who has the service's secrets."""
+        return {}
 
     def first(self, role: str) -> bool:  # noqa: ARG002 - as above
         """Whether others can't begin before a member of this role has published something."""

@@ -12,8 +12,9 @@ from pilothouse.engines.book import Book, load
 from pilothouse.engines.loading import engine
 from pilothouse.errors import Failed, InvalidInput, Lost, NotFound, Unavailable
 from pilothouse.pictures import mimebundle
+from pilothouse.registry.dashboard_link import service_link
 from pilothouse.registry.logs import logs
-from pilothouse.registry.records import RUNS, State
+from pilothouse.registry.records import PILOTS, RUNS, State
 from pilothouse.runs.handle import Run
 from pilothouse.waiting import wait_until
 
@@ -70,6 +71,22 @@ class Service(Run):
     def nodes(self) -> list[str]:
         """Names of the pilot's nodes that it is on."""
         return [member.node for member in self._book().members]
+
+    @property
+    def dashboard(self) -> str:
+        """Where the framework's own pages are; empty while there are none.
+
+        In a notebook a path on the Jupyter server, such as ``/user/alice/pilothouse/services/NAME/dashboard/``, for
+        those who are logged in there. Elsewhere there are none: they let in nobody who has not the service's secret.
+        """
+        record = self.record
+        if record.state.ended:
+            return ""
+        serving = [member.told for member in self._book().members if member.state == "running"]
+        with contextlib.suppress(InvalidInput, ImportError, NotFound):  # its engine was uninstalled, its pilot removed
+            if engine(self.engine).pages(serving):
+                return service_link(PILOTS.read(record.pilot), self.name)
+        return ""
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """The latest figures, by node; counters are cumulative. What they were over time is in ``telemetry``."""

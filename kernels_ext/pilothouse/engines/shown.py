@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from pilothouse.engines.book import Book, MemberFacts, MemberState, load
 from pilothouse.errors import PilothouseError
@@ -46,6 +46,7 @@ class ShownService(BaseModel):
     engine: str
     pilot: str
     address: str
+    dashboard: str = Field(description="Path of its own pages on the Jupyter server; empty while there are none")
     wanted: int
     complete: bool
     trouble: str
@@ -65,6 +66,7 @@ class ShownService(BaseModel):
     def text(self) -> str:
         """Address and members, for a terminal."""
         lines = [f"address: {self.address}"] if self.address else []
+        lines += [f"pages: {self.dashboard}"] if self.dashboard else []
         return "\n".join([*lines, *([text_table(self.table)] if self.members else [])])
 
 
@@ -80,7 +82,8 @@ def shown(service: Service) -> ShownService:
     members = [] if record.state.ended else [_shown(member, metrics.get(member.node, {})) for member in book.members]
     return ShownService(
         time=time.time(), name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted,
-        complete=book.complete, address="" if record.state.ended else book.address, trouble=book.trouble,
+        complete=book.complete, address="" if record.state.ended else book.address, dashboard=service.dashboard,
+        trouble=book.trouble,
         members=members,
     )  # fmt: skip
 

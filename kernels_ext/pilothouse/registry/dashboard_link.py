@@ -1,4 +1,4 @@
-"""Where a user finds a pilot's dashboard."""
+"""Where a user finds a pilot's dashboard, and a service's."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def proxied(record: PilotRecord) -> str:
     """Path of the dashboard on this kernel's Jupyter server; empty without such a server, or a dashboard."""
     base = os.environ.get(SERVER, "")
     return f"{base}pilothouse/pilots/{record.name}/dashboard/status" if base and record.dashboard else ""
+
+
+def service_link(record: PilotRecord, name: str) -> str:
+    """Path of the own pages of a service on this kernel's Jupyter server; empty as for the pilot's dashboard."""
+    base = os.environ.get(SERVER, "")
+    return f"{base}pilothouse/services/{name}/dashboard/" if base and record.dashboard else ""
 
 
 def dashboard_link(record: PilotRecord) -> str:

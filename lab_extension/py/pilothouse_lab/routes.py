@@ -65,4 +65,4 @@ PATHS: dict[str, type[Any]] = {
 def routes() -> list[tuple[str, type[Any]]]:
     """The routes, relative to the server's base URL."""
     api = [(PREFIX + path.replace("{name}", "([^/]+)"), handler) for path, handler in PATHS.items()]
-    return [*api, (dashboard.PATH, dashboard.Dashboard)]
+    return [*api, *dashboard.PATHS.items()]

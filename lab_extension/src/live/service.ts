@@ -7,7 +7,7 @@ import { Recent } from './recent';
 import { sign, stateName } from './status';
 
 /** What is told about a service. */
-export type IShownService = Pick<ShownService, 'time' | 'address' | 'members'>;
+export type IShownService = Pick<ShownService, 'time' | 'address' | 'dashboard' | 'members'>;
 
 /** Address and members of a service; nothing for runs that are none. */
 export class ServiceFacts {
@@ -22,11 +22,14 @@ export class ServiceFacts {
     this._copy.setAttribute('aria-label', this._copy.title);
     this._copy.addEventListener('click', () => void this._take());
     this._place.append(`${_trans.__('Address')}: `, this._address, ' ', this._copy);
+    this._pages.textContent = _trans.__('Pages');
+    this._pages.title = _trans.__("The framework's own pages");
+    this._pages.target = '_blank';
     this._members.className = 'pilothouse-Live-members';
     this._members.setAttribute('aria-label', _trans.__('Nodes of the service'));
     this._scroll.className = 'pilothouse-Live-scroll';
     this._scroll.append(this._members);
-    this.node.append(this._place, this._scroll);
+    this.node.append(this._place, this._pages, this._scroll);
   }
 
   readonly node = document.createElement('div');
@@ -41,6 +44,8 @@ export class ServiceFacts {
     if (this._address.textContent !== service.address) {
       this._address.textContent = service.address; // what is selected in it stays so
     }
+    this._pages.hidden = !service.dashboard;
+    this._pages.setAttribute('href', service.dashboard);
     this._scroll.hidden = service.members.length === 0;
     this._show(service);
   }
@@ -84,6 +89,7 @@ export class ServiceFacts {
   private _address = document.createElement('code');
   private _copy = document.createElement('button');
   private _members = document.createElement('table');
+  private _pages = document.createElement('a');
   private _recent = new Map<number, Recent>();
   private _place = document.createElement('div');
   private _scroll = document.createElement('div');

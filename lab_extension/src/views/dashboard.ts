@@ -1,4 +1,4 @@
-/** Dask's dashboard of a pilot as a tab of the main area. */
+/** Dask's dashboard of a pilot, or the own pages of a service, as a tab of the main area. */
 
 import { IFrame } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
@@ -6,19 +6,22 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { dashboardIcon } from '../icons';
 import { isOver } from '../records';
+import type { IPilotRecord, IRunRecord } from '../records';
 import type { IPilothouse } from '../tokens';
 
-/** The pages as the Jupyter server hands them on; loaded again when the pilot has ended, and when it is back. */
+/** The pages as the Jupyter server hands them on; loaded again when its owner has ended, and when it is back. */
 export class DashboardView extends IFrame {
   constructor(
     private _model: IPilothouse,
+    readonly of: DashboardView.Of,
     readonly name: string,
     trans: TranslationBundle
   ) {
     super({ sandbox: ['allow-scripts', 'allow-same-origin', 'allow-popups'] });
     this.addClass('pilothouse-Dashboard');
     this.title.label = name;
-    this.title.caption = trans.__('Dask dashboard of %1', name);
+    this.title.caption =
+      of === 'pilots' ? trans.__('Dask dashboard of %1', name) : trans.__('Pages of %1', name);
     this.title.icon = dashboardIcon;
     this.title.closable = true;
     this.node.querySelector('iframe')?.setAttribute('title', this.title.caption);
@@ -45,19 +48,30 @@ export class DashboardView extends IFrame {
 
   /** Whether there are pages: a lost pilot has none, until a new supervisor has its own. */
   private _now(): Private.Phase {
-    const pilot = this._model.pilots.find(({ name }) => name === this.name);
-    if (!pilot || isOver(pilot)) {
+    const { pilots, runs, services } = this._model;
+    const records: readonly (IPilotRecord | IRunRecord)[] = this.of === 'pilots' ? pilots : runs;
+    const record = records.find(({ name }) => name === this.name);
+    if (!record || isOver(record)) {
       return 'over';
     }
-    return pilot.dashboard ? 'there' : 'away';
+    const shown: readonly { name: string; dashboard?: string }[] =
+      this.of === 'pilots' ? pilots : services;
+    return shown.find(({ name }) => name === this.name)?.dashboard ? 'there' : 'away';
   }
 
   private _show(): void {
-    const pages = ['pilothouse', 'pilots', encodeURIComponent(this.name), 'dashboard', 'status'];
+    const first = this.of === 'pilots' ? 'status' : '/';
+    const pages = ['pilothouse', this.of, encodeURIComponent(this.name), 'dashboard', first];
     this.url = URLExt.join(this._model.api.serverSettings.baseUrl, ...pages);
   }
 
   private _phase: Private.Phase;
+}
+
+/** The namespace of {@link DashboardView}. */
+export namespace DashboardView {
+  /** What has the pages. */
+  export type Of = 'pilots' | 'services';
 }
 
 namespace Private {

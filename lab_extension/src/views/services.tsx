@@ -7,7 +7,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { CommandIDs } from '../commands';
-import { shrinkIcon } from '../icons';
+import { dashboardIcon, shrinkIcon } from '../icons';
 import { kindOf } from '../records';
 import type { IRunRecord, IService } from '../records';
 import type { IPilothouse } from '../tokens';
@@ -31,6 +31,9 @@ export function Service(props: {
     [CommandIDs.extendService, addIcon, trans.__('One more node')],
     [CommandIDs.shrinkService, shrinkIcon, trans.__('One node less')]
   ];
+  const pages: readonly IAction[] = [
+    [CommandIDs.openPages, dashboardIcon, trans.__('Show its own pages')]
+  ];
   const after: readonly IAction[] = [[CommandIDs.stopRun, stopIcon, trans.__('Stop the service')]];
   return (
     <RunItem
@@ -39,7 +42,7 @@ export function Service(props: {
       label={trans.__('Service %1 on pilot %2', name, pilot ?? '')}
       facts={[kindOf(run), service && counted(service, trans)]}
       before={stays ? before : []}
-      after={stays ? after : []}
+      after={[...(service?.dashboard ? pages : []), ...(stays ? after : [])]}
     >
       {service?.address && <Address address={service.address} name={name} trans={trans} />}
       <Figures figures={model.figures(name, trans)} />

@@ -140,3 +140,5 @@ def test_a_site_may_have_no_dashboards(state_home: Path, tmp_path: Path, monkeyp
     assert not list(control.runtime_folder().glob("without-dask-*.sock"))
     with pytest.raises(Conflict, match="dashboard = false"):
         control.connect(pilot.record, "dashboard")
+    with pytest.raises(Conflict, match="dashboard = false"):  # nor pages of services
+        control.connect(pilot.record, "pages", name="none")

@@ -26,11 +26,35 @@ class Lacking:
     packages: ClassVar = ("no_such_package",)
 
 
+class Slow:
+    """Stands for an archive: there once it was made."""
+
+    name, lists, there = "slow", True, False
+
+    def make(self) -> None:
+        Slow.there = True
+
+
+class Prepared:
+    title = "Prepared"
+
+    def archives(self) -> list[Slow]:
+        return [Slow()]
+
+
+class Unprepared:
+    title = "Unprepared"
+
+    def archives(self) -> list[Slow]:
+        raise Unavailable("it is not installed: pip install it")
+
+
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def points(group: str, name: str = "") -> list[EntryPoint]:
         every = [EntryPoint(name, value, "pilothouse.engines") for name, value in [
             ("lacking", f"{__name__}:Lacking"), ("broken", "no_such_module:Engine"), ("able", f"{__name__}:Ready"),
+            ("prepared", f"{__name__}:Prepared"), ("unprepared", f"{__name__}:Unprepared"),
         ]]  # fmt: skip
         return [point for point in every if name in ("", point.name)]
 
@@ -44,7 +68,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_engines_are_listed_with_what_they_need_and_have() -> None:
-    able, broken, lacking = ph.engines()
+    able, broken, lacking, *_ = ph.engines()
     assert (able.name, able.title, able.ready) == ("able", "Ready & able", True)
     assert able.needs == ("package: json",)
     assert not broken.ready
@@ -67,7 +91,7 @@ def test_the_shell_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engines", "list", "--json"]) == 0
     printed = capsys.readouterr()
     assert printed.err == "# ph.engines()\n"
-    assert [each["name"] for each in json.loads(printed.out)] == ["able", "broken", "lacking"]
+    assert [each["name"] for each in json.loads(printed.out)] == ["able", "broken", "lacking", "prepared", "unprepared"]
     assert main(["engines", "list"]) == 0
     assert "package: no_such_package (not installed)" in capsys.readouterr().out
 
@@ -75,6 +99,19 @@ def test_the_shell_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_without_jars_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engines", "fetch", "able"]) == 0
     assert "able needs no jars" in capsys.readouterr().err
+
+
+def test_what_an_engine_prepares_is_made_beforehand_and_once(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "prepared: an archive of its classes is made"
+    assert main(["engines", "fetch", "--folder", "/nowhere", "prepared"]) == 0  # of an administrator's, for others
+    assert words not in capsys.readouterr().err
+    assert main(["engines", "fetch", "prepared", "unprepared"]) == 0
+    said = capsys.readouterr().err
+    assert Slow.there
+    assert words in said
+    assert "unprepared: no archive of classes is made: it is not installed: pip install it" in said
+    assert main(["engines", "fetch", "prepared"]) == 0
+    assert words not in capsys.readouterr().err
 
 
 def test_an_unknown_engine_is_refused_before_anything_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,8 @@ def service(text: str, members: int) -> ShownService:
         number=1, node=text, host="", role=text, state="running", reason=text, address="", metrics={text: 1.0}
     )
     return ShownService(
-        time=0.0, name="s", engine="board", pilot="p", address=text, wanted=1, complete=True, trouble="",
+        time=0.0, name="s", engine="board", pilot="p", address=text, dashboard=text, wanted=1, complete=True,
+        trouble="",
         members=[member] * members,
     )  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.engines.hadoop.yarn_files import MANAGER, NODE
 from pilothouse.engines.protocols import Engine
@@ -54,6 +54,10 @@ class YARN(Engine):
         if role == MANAGER:
             return "its ResourceManager, which knows all applications"
         return "" if others else "all of its nodes"
+
+    def pages(self, members: Sequence[Mapping[str, Any]]) -> str:
+        """The ResourceManager's: nodes, queues, applications."""
+        return next((f"http://{member['web']}" for member in members if "web" in member), "")
 
     def member(self, place: Place) -> Member:
         """A ResourceManager and a NodeManager, or a NodeManager."""

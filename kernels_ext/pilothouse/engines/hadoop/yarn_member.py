@@ -12,6 +12,7 @@ from pilothouse.engines.hadoop.cluster import Cluster, Node, Resource
 from pilothouse.engines.hadoop.program import Programs
 from pilothouse.engines.hadoop.yarn_settings import default_file_system
 from pilothouse.engines.protocols import Member, Place
+from pilothouse.engines.spark import install
 from pilothouse.errors import InvalidInput, Refused, Unavailable
 
 #: Seconds in which daemons must answer; a host that is busy takes ten times what a quiet one does.
@@ -83,7 +84,7 @@ class YARNMember(Member):
         own = yarn_files.node(place.host, self.ports, has.memory, has.cores, place.scratch)
         self._daemon("nodemanager", "server.nodemanager.NodeManager", {**manager, **own})
         seen = place.until(self._here, "the ResourceManager does not have this node", READY_S)
-        place.publish(nodemanager=seen.id)
+        place.publish(nodemanager=seen.id, **install.here())
         if self.is_first:
             place.publish(address=f"http://{place.host}:{self.ports['rm-web']}")
         if not self.programs.archive.there:

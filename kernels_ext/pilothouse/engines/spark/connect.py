@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.engines.spark import install, session
+from pilothouse.engines.spark.clusters import Cluster
 from pilothouse.engines.spark.properties import write
-from pilothouse.engines.spark.session import Cluster
 from pilothouse.errors import Conflict, Failed, Unavailable
 from pilothouse.registry.logs import last_error, tail
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pilothouse.engines.protocols import Engine
 from pilothouse.engines.spark.claims import master_of
+from pilothouse.engines.spark.pages import ROOT
 
 if TYPE_CHECKING:
+    from pilothouse.engines.jvm.archives import Archive
     from pilothouse.engines.protocols import Member, Place
     from pilothouse.engines.service import Service
     from pilothouse.engines.settings import Settings
@@ -22,6 +24,7 @@ class Spark(Engine):
     title: ClassVar[str] = "Apache Spark"
     java: ClassVar[int] = 17
     packages: ClassVar[tuple[str, ...]] = ("pyspark",)
+    pages_root: ClassVar[str] = ROOT
 
     def settings(self) -> type[Settings]:
         """:class:`pilothouse.engines.spark.settings.SparkSettings`."""
@@ -44,6 +47,13 @@ class Spark(Engine):
         if pilot.settings.get("system") == "local":
             java(least=install.LEAST_JAVA)
 
+    def archives(self) -> Sequence[Archive]:
+        """That of master and workers, which have pyspark's own jars."""
+        from pilothouse.engines.jvm.java import java
+        from pilothouse.engines.spark import install
+
+        return [install.classes(java(least=install.LEAST_JAVA))]
+
     def secrets(self, settings: Settings) -> Mapping[str, str]:  # noqa: ARG002 - one whatever they are
         """The secret by which daemons, executors and sessions know each other."""
         return {"secret": secrets.token_hex(32)}
@@ -63,6 +73,16 @@ class Spark(Engine):
     def address(self, members: Sequence[Mapping[str, Any]]) -> str:
         """Where the master is: ``spark://host:port``."""
         return str(master_of(members).get("master", ""))
+
+    def pages(self, members: Sequence[Mapping[str, Any]]) -> str:
+        """The master's, which has those of workers and applications below its own."""
+        return str(master_of(members).get("pages", ""))
+
+    def admission(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+        """A token for Spark's own filter."""
+        from pilothouse.engines.spark.pages import admission
+
+        return admission(secrets["secret"])
 
     def member(self, place: Place) -> Member:
         """Spark on one node."""

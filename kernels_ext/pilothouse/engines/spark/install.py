@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -58,6 +61,14 @@ def home() -> Path:
     found = find_spec("pyspark")
     assert found is not None  # noqa: S101 - version() has seen it
     return Path(next(iter(found.submodule_search_locations or ())))
+
+
+def here() -> dict[str, str]:
+    """What sessions know of a node: ``python``, ``interpreter``; ``spark`` and ``spark_home``, empty without it."""
+    found = {"python": platform.python_version(), "interpreter": sys.executable, "spark": "", "spark_home": ""}
+    with contextlib.suppress(Unavailable):
+        found |= {"spark": version(), "spark_home": str(home().resolve())}
+    return found
 
 
 def jars() -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import platform
 import signal
 import sys
 import threading
@@ -78,9 +77,8 @@ class SparkMember(Member):
             self._begin_worker()
             counted = self._place.until(functools.partial(self._counted, claim), "Spark's worker", START_S) == "counted"
         self._place.publish(
-            worker=f"{self._place.host}:{self._ports['worker']}", cores=cores, memory=memory,
-            spark=install.version(), python=platform.python_version(), interpreter=sys.executable,
-        )  # fmt: skip
+            worker=f"{self._place.host}:{self._ports['worker']}", cores=cores, memory=memory, **install.here()
+        )
 
     def share(self) -> tuple[int, int]:
         """Cores and bytes of this node's worker.

@@ -1,7 +1,8 @@
 """Spark's web pages: closed to all who have not the service's secret, and asked in JSON.
 
 Masters and workers can't do without a port for pages, which would show every user of the host what runs, its output
-included. So a filter of Spark's own is before all of them: it lets pass who brings a token that is signed with a key.
+included. So a filter of Spark's own is before all of them, and before those of applications: it lets pass who brings a
+token that is signed with a key. The pages of workers and applications are below the master's, which fetches them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 from pilothouse.errors import Refused, Unavailable
 
 FILTER = "org.apache.spark.ui.JWSFilter"
+#: What links on all pages begin with: who shows them to a browser puts there where it has them.
+ROOT = "/the-pages-of-this-spark"
 #: Seconds that a token is good for; clocks of hosts may differ.
 GOOD_S = 900
 #: Seconds for an answer.
@@ -25,8 +28,16 @@ PATIENCE_S = 5.0
 
 
 def closed(secret: str) -> dict[str, str]:
-    """The properties that put the filter before all pages of a process."""
-    return {"spark.ui.filters": FILTER, f"spark.{FILTER}.param.secretKey": _base64(_key(secret))}
+    """The properties that put the filter before a process's pages, have them below the master's, and end nothing."""
+    return {
+        "spark.ui.filters": FILTER, f"spark.{FILTER}.param.secretKey": _base64(_key(secret)),
+        "spark.ui.reverseProxy": "true", "spark.ui.reverseProxyUrl": ROOT, "spark.ui.killEnabled": "false",
+    }  # fmt: skip
+
+
+def admission(secret: str) -> dict[str, str]:
+    """The header by which the filter lets pass."""
+    return {"Authorization": f"Bearer {token(secret)}"}
 
 
 def token(secret: str) -> str:
@@ -49,7 +60,7 @@ def asked(pages: str, secret: str, patience: float = PATIENCE_S) -> dict[str, An
     where = urlsplit(pages)
     connection = HTTPConnection(where.hostname or "", where.port, timeout=patience)
     try:
-        connection.request("GET", "/json/", headers={"Authorization": f"Bearer {token(secret)}"})
+        connection.request("GET", "/json/", headers=admission(secret))
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, HTTPException) as error:

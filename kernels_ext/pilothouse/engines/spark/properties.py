@@ -13,7 +13,8 @@ from pilothouse.state import write_atomic
 OURS = (
     "spark.master", "spark.remote", "spark.authenticate", "spark.network.crypto.", "spark.io.encryption.",
     "spark.driver.host", "spark.driver.bindAddress", "spark.ui.", "spark.deploy.", "spark.submit.", "spark.pyspark.",
-    "spark.acls.", "spark.admin.acls", "spark.connect.authenticate.", "spark.connect.grpc.binding.",
+    "spark.yarn.jars", "spark.yarn.archive", "spark.yarn.maxAppAttempts", "spark.acls.", "spark.admin.acls",
+    "spark.connect.authenticate.", "spark.connect.grpc.binding.",
 )  # fmt: skip
 #: As Spark's own ``spark.redaction.regex``, and a word more.
 _SECRET = re.compile(r"secret|password|token|access[.]?key|credential", re.IGNORECASE)

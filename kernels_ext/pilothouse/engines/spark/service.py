@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pilothouse.engines.service import Service
 from pilothouse.engines.spark import session
 from pilothouse.engines.spark.claims import master_of
+from pilothouse.engines.spark.clusters import Cluster, standalone
 from pilothouse.engines.spark.pages import asked
-from pilothouse.engines.spark.session import Cluster
 from pilothouse.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class SparkService(Service):
         asked(pages, secret)  # at once what Spark would say after a minute
         first = members[0]
         return Cluster(
-            name=self.name, created=self._created, address=address, secret=secret, spark=first["spark"],
-            python=first["python"], interpreter=first["interpreter"],
+            name=self.name, created=self._created, address=address, spark=first["spark"], python=first["python"],
+            interpreter=first["interpreter"], own=standalone(address, secret),
             memory=int(self.settings["executor_memory"] or min(int(member["memory"]) for member in members)),
             conf=dict(self.settings["conf"]),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The session that this process has with a Spark: one at a time, which is how pyspark has it.
+"""The session that this process has with a Spark, or with one on a YARN: one at a time, which is how pyspark has it.
 
 pyspark passes what a session's builder is given on a command line, which all users of the host can read. So nothing is
 given to it: properties are in a file that is the user's alone, and is gone as soon as the virtual machine has read it.
@@ -27,46 +27,15 @@ import psutil
 from pilothouse import remains
 from pilothouse.engines.jvm.java import java
 from pilothouse.engines.spark import install
-from pilothouse.engines.spark.properties import guarded, leaving, properties, write
+from pilothouse.engines.spark.clusters import JVM, MIB, Cluster
+from pilothouse.engines.spark.properties import properties, write
 from pilothouse.errors import Conflict, Failed, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-MIB = 1 << 20
-#: Of executors and drivers: nothing in the system's temporary folder, and no other family of addresses.
-JVM = "-XX:-UsePerfData -Djava.net.preferIPv4Stack=true"
 #: Seconds that a virtual machine has to end.
 END_S = 10.0
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A Spark, as sessions need to know it.
-
-    Attributes
-    ----------
-    name, created
-        Of the service.
-    address
-        Of the master.
-    spark, python, interpreter
-        On the nodes: the versions of pyspark and of Python, and the Python itself.
-    memory
-        Bytes of an executor.
-    conf
-        Properties of all sessions.
-    """
-
-    name: str
-    created: datetime
-    address: str
-    secret: str
-    spark: str
-    python: str
-    interpreter: str
-    memory: int
-    conf: Mapping[str, str]
 
 
 @dataclass
@@ -252,8 +221,7 @@ def all_of(cluster: Cluster, folder: Path, values: Mapping[str, str]) -> dict[st
         f"{JVM} -Djava.io.tmpdir={folder} {own.get('spark.driver.extraJavaOptions', '')}".strip()
     )
     return {
-        **own, **leaving(), **guarded(cluster.secret), "spark.master": cluster.address, "spark.ui.enabled": "false",
-        "spark.driver.host": host, "spark.driver.bindAddress": host,
+        **own, **cluster.own, "spark.driver.host": host, "spark.driver.bindAddress": host,
     }  # fmt: skip
 
 
@@ -262,6 +230,7 @@ def surroundings(cluster: Cluster, folder: Path) -> Iterator[None]:
     """The environment in which pyspark starts its virtual machine; afterwards it is as it was."""
     before = dict(os.environ)
     own = install.surroundings(java(least=install.LEAST_JAVA), folder, reachable(cluster.address))
+    own |= cluster.environment
     for name in install.others():
         del os.environ[name]
     os.environ.update(own, PYSPARK_PYTHON=cluster.interpreter)

@@ -72,7 +72,7 @@ class Site(BaseModel):
     )
     launcher: Text = Field(default="", description="what starts MPI ranks, such as 'mpiexec'; found where empty")
     placement: Literal["login", "job"] = Field(default="login", description="where supervisors live")
-    dashboard: bool = Field(default=True, description="whether pilots have Dask's dashboard")
+    dashboard: bool = Field(default=True, description="whether there are Dask's dashboards, and engines' own pages")
     engines: list[Word] | None = Field(
         default=None, description="engines that pilots may start; all that are installed where that is left out"
     )

@@ -43,6 +43,7 @@ class Requests:
             "status": self._status,
             "changed": self._changed,
             "dashboard": self._dashboard,
+            "pages": self._pages,
         }
         changes: dict[str, Handler] = {
             "scale": self._op(self._scale),
@@ -213,10 +214,18 @@ class Requests:
 
     async def _dashboard(self) -> tuple[Any, bytes]:
         """A connection to Dask's pages. An open page is no work: it keeps no idle pilot alive."""
-        if not self._record.dashboard:
-            raise Conflict(f"site {self._record.site!r} has no dashboards: its file says dashboard = false")
+        self._check_dashboards()
         await self._supervisor.ready.wait()
         return await self._supervisor.dashboard.connect(), b""
+
+    async def _pages(self, name: str) -> tuple[Any, bytes]:
+        """A connection to a service's own pages."""
+        self._check_dashboards()
+        return await (await self._runs()).order(name, "pages", {}), b""
+
+    def _check_dashboards(self) -> None:
+        if not self._record.dashboard:
+            raise Conflict(f"site {self._record.site!r} has no dashboards: its file says dashboard = false")
 
     async def _changed(self, since: str, wait: float) -> tuple[None, bytes]:
         """Answer when the record that is written is a later one than that of `since`. Who waits keeps nothing alive."""

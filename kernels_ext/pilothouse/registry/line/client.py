@@ -131,7 +131,7 @@ def call(record: PilotRecord, op: str, timeout: float = 30.0, **arguments: Any) 
     return result, body
 
 
-def connect(record: PilotRecord, op: str, timeout: float = 30.0) -> socket.socket:
+def connect(record: PilotRecord, op: str, timeout: float = 30.0, **arguments: Any) -> socket.socket:
     """As :func:`call`, for an `op` that opens a connection: the line, which carries that from now on.
 
     Returns
@@ -139,7 +139,7 @@ def connect(record: PilotRecord, op: str, timeout: float = 30.0) -> socket.socke
     socket.socket
         Unix, or :class:`ssl.SSLSocket`; it blocks, for `timeout` seconds at most.
     """
-    return _ask(record, op, timeout, {})[0]
+    return _ask(record, op, timeout, arguments)[0]
 
 
 def _ask(record: PilotRecord, op: str, timeout: float, arguments: dict[str, Any]) -> tuple[socket.socket, Any, bytes]:

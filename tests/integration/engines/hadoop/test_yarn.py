@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,9 @@ import pytest
 import pilothouse as ph
 from pilothouse import remains
 from pilothouse.errors import Conflict
+from pilothouse.registry.line import client as control
+from pilothouse.registry.records import PILOTS
+from pilothouse_lab.pages import linked
 from tests.integration.engines.hadoop.daemons import daemons
 from tests.integration.engines.yarn import PATIENCE_S, local_pilot, yarn_on
 from tests.waiting import eventually
@@ -87,6 +92,24 @@ def test_its_nodes_have_what_was_asked_for_and_its_figures_say_so(yarn: YARNServ
 
 def _sum(service: YARNService, figure: str) -> float:
     return sum(each.get(figure, 0) for each in service.metrics().values())
+
+
+def test_its_pages_are_had_through_the_supervisor_with_links_below_their_place(
+    yarn: YARNService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PILOTHOUSE_SERVER", "/user/alice/")
+    place = yarn.dashboard.removesuffix("/")
+    assert place == f"/user/alice/pilothouse/services/{yarn.name}/dashboard"
+    connection = HTTPConnection("pages")
+    connection.sock = control.connect(PILOTS.read(yarn.pilot), "pages", name=yarn.name)
+    connection.request("GET", "/cluster/nodes")
+    answer = connection.getresponse()
+    assert answer.status == 200
+    page = linked(answer.read(), "text/html", place, "").decode()
+    connection.close()
+    links = re.findall(r"""(?:href|src)=["'](/[^"']*)""", page)
+    assert f"{place}/cluster/apps" in links
+    assert [link for link in links if not link.startswith((f"{place}/", "//"))] == []
 
 
 def test_a_node_joins_and_one_with_containers_stays(pilot: Pilot, yarn: YARNService) -> None:

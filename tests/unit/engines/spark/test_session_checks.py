@@ -17,13 +17,14 @@ import psutil
 import pytest
 
 from pilothouse.engines.spark import install, session
-from pilothouse.engines.spark.session import Cluster
+from pilothouse.engines.spark.clusters import Cluster, standalone
+from pilothouse.engines.spark.pages import FILTER
 from pilothouse.errors import Conflict, InvalidInput, Unavailable
 
 HERE = Cluster(
-    name="spark-1", created=datetime(2026, 1, 1, tzinfo=UTC), address="spark://127.0.0.1:7077", secret="s3",
-    spark="4.2.0", python=platform.python_version(), interpreter=sys.executable, memory=1 << 30,
-    conf={"spark.task.cpus": "1"},
+    name="spark-1", created=datetime(2026, 1, 1, tzinfo=UTC), address="spark://127.0.0.1:7077", spark="4.2.0",
+    python=platform.python_version(), interpreter=sys.executable, memory=1 << 30,
+    own=standalone("spark://127.0.0.1:7077", "s3"), conf={"spark.task.cpus": "1"},
 )  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_a_driver_binds_where_the_nodes_reach_it_and_the_users_options_are_added
     assert session.reachable("spark://127.0.0.1:7077") == "127.0.0.1"
     found = session.all_of(HERE, tmp_path, {"spark.driver.extraJavaOptions": "-Dmine=1", "spark.task.cpus": "2"})
     assert found["spark.driver.host"] == found["spark.driver.bindAddress"] == "127.0.0.1"
-    assert found["spark.ui.enabled"] == "false"
+    assert found["spark.ui.filters"] == FILTER
     assert found["spark.task.cpus"] == "2"
     assert found["spark.executor.memory"] == "1024m"
     assert found["spark.driver.extraJavaOptions"].endswith(f"-Djava.io.tmpdir={tmp_path} -Dmine=1")
