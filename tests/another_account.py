@@ -22,7 +22,7 @@ _READABLE = 'while IFS= read -r file; do [ -r "$file" ] && echo "$file"; done; :
 _SHOWN = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; :"
 #: Asks web servers as another account: the interpreter itself may lie where that one may not go.
 _ASK = """
-import http.client, json, os, sys
+import encodings.idna, http.client, json, os, sys
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 said = []
 for host, port, method, path in json.load(sys.stdin):

@@ -225,7 +225,12 @@ class SlurmCluster:
         if self.accounting:
             self._start_accounting(database_port)
         self._launch("slurmctld", "slurmctld", "-D", "-c")
-        until(lambda: is_listening(controller_port, self._address), "slurmctld starts", timeout=_START_TIMEOUT, watched=self._all())
+        until(
+            lambda: is_listening(controller_port, self._address),
+            "slurmctld starts",
+            timeout=_START_TIMEOUT,
+            watched=self._all(),
+        )
         for node in NODES:
             self._launch(f"slurmd-{node}", "slurmd", "-D", "-N", node, host=node if self.hosts else "")
         until(self._all_idle, "all nodes are idle", timeout=_START_TIMEOUT, watched=self._all())

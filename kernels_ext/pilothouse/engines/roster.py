@@ -125,7 +125,9 @@ class Roster:
             node, role = member.facts.node, member.facts.role
             lost = terms.of_node(node) and self._engine.can_not_hand_over(role, self.others(member))
             if lost:
-                found.append(f"when the walltime of {node} is over (pilot.nodes has its time_left), with it goes {lost}")
+                found.append(
+                    f"when the walltime of {node} is over (pilot.nodes has its time_left), with it goes {lost}"
+                )
         return found
 
     def leavers(self, n: int) -> list[Held]:

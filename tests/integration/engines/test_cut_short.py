@@ -13,7 +13,7 @@ pytestmark = pytest.mark.engines
 
 def test_what_takes_longer_than_a_node_has_is_made_good_by_the_others(state_home: object) -> None:
     with ph.submit("local", name="hurried", nodes=3, lease="30m").wait(timeout=60) as pilot:
-        service = pilot.start("board", nodes=2, tarries=20).wait(timeout=60)
+        service = pilot.start("board", nodes=2, slow=8).wait(timeout=60)
         service.client()("kept")  # on the latest board
         gone = service.members[0]
         psutil.Process(next(node.pid for node in pilot.nodes if node.name == gone["node"])).terminate()

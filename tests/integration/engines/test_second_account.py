@@ -51,7 +51,7 @@ else:
 
 #: Speaks TLS with a server as another account, without a certificate of its own.
 TLS = """
-import os, socket, ssl, sys
+import encodings.idna, os, socket, ssl, sys
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
@@ -59,7 +59,7 @@ try:
     with socket.create_connection((sys.argv[2], int(sys.argv[3])), timeout=10) as line:
         with context.wrap_socket(line) as secret:
             print("LET IN" if secret.recv(100) else "REFUSED")
-except ssl.SSLError:
+except (ssl.SSLError, ConnectionResetError):
     print("REFUSED")
 """
 
@@ -126,6 +126,7 @@ def test_an_engine_without_secrets_is_not_started_beside_another_person(
     assert not [run for run in local_pilot.runs() if run.name.startswith(engine)]
 
 
+@pytest.mark.engines
 def test_calls_and_ranks_of_a_pilot_are_nobody_elses(local_pilot: Pilot, tmp_path: Path) -> None:
     secret, go = f"ahoy-{os.urandom(8).hex()}", tmp_path / "go"
 

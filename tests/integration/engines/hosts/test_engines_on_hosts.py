@@ -163,6 +163,9 @@ def hdfs(pilot: Pilot) -> Iterator[HDFSService]:
 def test_an_hdfs_is_written_to_from_the_login_node_and_yarn_runs_programs_on_its_nodes(
     hosts: LoginNode, pilot: Pilot, hdfs: HDFSService, tmp_path: Path
 ) -> None:
+    lasting = next(member["node"] for member in hdfs.members if member["role"] == "namenode")
+    assert f"when the walltime of {lasting} is over" in hdfs.reason  # what can't move says so before it has to
+    assert "NameNode" in hdfs.reason
     files, data = hdfs.client(), os.urandom(3 << 20)
     files.pipe("/data", data)
     assert files.cat("/data") == data

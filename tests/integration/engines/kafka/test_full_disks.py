@@ -58,7 +58,9 @@ def test_a_broker_waits_for_room_and_nothing_that_was_acknowledged_is_lost(disk:
             for times in (1, 2):
                 ballast = fill(disk)
                 eventually(lambda at=times: len(waits(kafka)) == at, "a broker that waits", PATIENCE_S)
-                eventually(lambda: f"the disk of {disk}/kafka on filling-1 is full: 0 MiB" in kafka.reason, "the reason")
+                eventually(
+                    lambda: f"the disk of {disk}/kafka on filling-1 is full: 0 MiB" in kafka.reason, "the reason"
+                )
                 assert kafka.state == "starting"
                 there = numbered.acknowledged
                 ballast.unlink()
@@ -70,5 +72,6 @@ def test_a_broker_waits_for_room_and_nothing_that_was_acknowledged_is_lost(disk:
         kafka.stop()
         fill(disk, leave=8 << 20)
         other = pilot.start("kafka", heap="192 MiB", keep=str(disk / "other"))
-        with pytest.raises(Failed, match=rf"the disk of {disk}/other on filling-1 is full: \d MiB are free, 64 MiB are needed"):
+        full = rf"the disk of {disk}/other on filling-1 is full: \d MiB are free, 64 MiB are needed"
+        with pytest.raises(Failed, match=full):
             other.wait(timeout=PATIENCE_S)
