@@ -19,7 +19,7 @@ def test_what_takes_longer_than_a_node_has_is_made_good_by_the_others(state_home
         psutil.Process(next(node.pid for node in pilot.nodes if node.name == gone["node"])).terminate()
 
         def made_good() -> list[int]:
-            return next(event["numbers"] for event in service.events() if event["what"] == "made good")
+            return next((event["numbers"] for event in service.events() if event["what"] == "made good"), [])
 
         assert eventually(made_good, "what the others do about it") == [gone["number"]]
         service.wait(timeout=60)
