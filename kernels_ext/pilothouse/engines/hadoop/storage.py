@@ -55,8 +55,8 @@ def uri(folder: Path) -> str:
     found = f"file://{quote(str(folder), safe=_PLAIN)}"
     if "%" in found:
         raise InvalidInput(
-            f"keep={str(folder)!r}: HDFS can't have blocks below a folder with such characters in its path; take one of "
-            f"letters and digits without accents, and of {_PLAIN}_.-~",
+            f"keep={str(folder)!r}: HDFS can't have blocks below a folder with such characters in its path; take "
+            f"one of letters and digits without accents, and of {_PLAIN}_.-~",
             field="keep",
         )
     return found

@@ -38,8 +38,8 @@ def java(service: Any) -> list[psutil.Process]:
 
 
 def listens(service: Any) -> set[str]:
-    """The addresses at which a service's virtual machines listen; each at one of them, that of its node."""
-    found = [addresses(process.pid) for process in java(service)]
+    """The addresses at which a service's virtual machines listen; each at one, and on loopback to itself."""
+    found = [addresses(process.pid) - {"127.0.0.1"} for process in java(service)]
     assert all(len(each) == 1 for each in found), found
     return set().union(*found)
 
