@@ -175,7 +175,7 @@ def test_an_hdfs_is_written_to_from_the_login_node_and_yarn_runs_programs_on_its
     cluster = yarn.client()
     said = hosts.folder / "said"
     script = hosts.folder / "say"
-    script.write_text(f"echo $SLURMD_NODENAME > '{said}.new' && mv '{said}.new' '{said}'; sleep 600\n")
+    script.write_text(f"hostname > '{said}.new' && mv '{said}.new' '{said}'; sleep 600\n")
     number, _ = cluster.new_application()
     cluster.submit(
         {
