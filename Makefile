@@ -69,11 +69,14 @@ $(ENGINES)/python: | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(ENGINES)/python --editable ".[all,test,parsl,ray,spark,spark-connect,yarn]"
 	@touch $@
 
-# One worker an engine: its tests share what it has started.
+# One worker an engine: its tests share what it has started. Beside them, engines on a Slurm whose nodes are hosts inside
+# this one, which needs root.
 test-engines: .venv-engines/.ready debian
+	@sh .ci/debian iproute2
 	@PILOTHOUSE_CACHE="$(CURDIR)/build/cache" $(ENGINES)/pilothouse engines fetch kafka spark spark-kafka hadoop
 	$(ENGINES)/pytest tests/integration/engines tests/contract/queues/test_yarn_queue.py -m engines --numprocesses $(if $(filter 0,$(WORKERS)),0,2) \
-	  --junitxml build/junit-engines.xml --durations 15
+	  --junitxml build/junit-engines.xml --durations 15 || failed=1; \
+	$(ENGINES)/python -m tests.slurm -m engines --junitxml build/junit-engines-slurm.xml --durations 15 || failed=1; exit $${failed:-0}
 
 debian-batch: debian
 	@sh .ci/debian gridengine-master gridengine-exec gridengine-client iproute2 postgresql libdbd-pg-perl openssh-server \

@@ -130,6 +130,11 @@ class PrivateHosts:
         eventually(done, " ".join(argv), seconds)
 
 
+def beside(host: str) -> list[str]:
+    """What goes before a command line on the first host, to have it run on another one."""
+    return ["nsenter", "--target", Path(f"/run/.private/{host}").read_text().strip(), "--net", "--uts", "--"]
+
+
 def run_tests(hosts: PrivateHosts, name: str, options: Sequence[str]) -> int:
     """Run the tests of folder ``tests/integration/NAME`` on the first of `hosts`; pytest's exit status.
 

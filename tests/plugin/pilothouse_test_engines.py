@@ -22,7 +22,7 @@ from pilothouse.errors import InvalidInput, Refused
 
 
 class BoardSettings(Settings):
-    slow: float = Field(0.0, ge=0.0, title="Slow", description="Seconds that each start takes.")
+    slow: float = Field(0.0, ge=0.0, title="Slow", description="Seconds that each start, and hand-over, takes.")
     broken: int = Field(0, title="Broken", description="The number of the member that can't be started.")
     keeps: bool = Field(False, title="Keeps", description="Whether a board that is to leave refuses to.")
 
@@ -98,6 +98,7 @@ class BoardMember(Member):
     def release(self, number: int, seconds: float) -> None:
         if self.place.settings["keeps"]:
             raise Refused("its words are not to be moved")
+        time.sleep(self.place.settings["slow"])
         self.words(self.address, *self.words(self.place.members[number]["address"]))
 
     def lost(self, numbers: Sequence[int]) -> None:

@@ -16,21 +16,24 @@ from typing import Self
 
 import psutil
 
+from tests.private_hosts import beside
 from tests.slurm import accounting as database
 from tests.slurm.accounting import PROGRAMS as ACCOUNTING_PROGRAMS
 from tests.slurm.processes import Daemon, free_ports, is_listening, kill_where, program, tail, until
 
 NODES = ("n1", "n2", "n3", "n4")
+#: For :class:`tests.private_hosts.PrivateHosts`: where users are, and the nodes.
+HOSTS = ("login", *NODES)
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo")
 ACCOUNT = "tests"
 _START_TIMEOUT = 60.0
 
-# config_overrides: the nodes claim more than the machine has. linuxproc, task/none: no cgroups. NoInAddrAny: loopback
-# only. Slurm's own defaults look at the queue every 60 s (main) and 30 s (backfill), and start a batch
+# config_overrides: the nodes claim more than the machine has. linuxproc, task/none: no cgroups. NoInAddrAny: their
+# own addresses only. Slurm's own defaults look at the queue every 60 s (main) and 30 s (backfill), and start a batch
 # job up to 3 s late; a second is the least there is.
 _SLURM_CONF = """\
 ClusterName=pilothouse
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={host}({address})
 SlurmctldPort={controller_port}
 AuthType=auth/munge
 AuthInfo=socket={munge_socket}
@@ -65,10 +68,10 @@ JobAcctGatherFrequency=5
 JobAcctGatherParams=OverMemoryKill
 DefMemPerCPU=1000
 {accounting}
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=4 RealMemory=4000 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=4 RealMemory=4000 State=UNKNOWN
-NodeName=n3 NodeHostname={host} NodeAddr=127.0.0.1 Port={n3} CPUs=4 RealMemory=4000 Feature=fast State=UNKNOWN
-NodeName=n4 NodeHostname={host} NodeAddr=127.0.0.1 Port={n4} CPUs=4 RealMemory=4000 Feature=fast State=UNKNOWN
+NodeName=n1 {n1} CPUs=4 RealMemory=4000 State=UNKNOWN
+NodeName=n2 {n2} CPUs=4 RealMemory=4000 State=UNKNOWN
+NodeName=n3 {n3} CPUs=4 RealMemory=4000 Feature=fast State=UNKNOWN
+NodeName=n4 {n4} CPUs=4 RealMemory=4000 Feature=fast State=UNKNOWN
 PartitionName=normal Nodes=n[1-4] Default=YES MaxTime=60 DefaultTime=10 State=UP
 PartitionName=debug Nodes=n[1-2] Default=NO MaxTime=5 DefaultTime=2 State=UP PriorityTier=10
 """
@@ -91,7 +94,7 @@ class SlurmCluster:
 
     Partition ``normal`` (default) has all nodes and at most 60 minutes, ``debug`` has n1 and n2 and at most 5.
     n3 and n4 have the feature ``fast``. A job that names no memory gets 1000 MB a CPU. Every job runs
-    as the user of the tests, on this host: which node it is on is in ``SLURMD_NODENAME``. Slurm looks at time limits
+    as the user of the tests; which node it is on is in ``SLURMD_NODENAME``. Slurm looks at time limits
     every 30 s, and slurmd gives a job that ignores SIGTERM 5 s at least.
 
     Parameters
@@ -102,6 +105,8 @@ class SlurmCluster:
         Seconds for which squeue still shows a job that has ended.
     kill_wait
         Seconds between SIGTERM and SIGKILL for a job that is cancelled or out of time.
+    hosts
+        Each node is a host with a network of its own: this is the first of :data:`HOSTS`, and they are the others.
 
     Examples
     --------
@@ -109,8 +114,11 @@ class SlurmCluster:
     ...     cluster.run("srun", "-N4", "sh", "-c", "echo $SLURMD_NODENAME")
     """
 
-    def __init__(self, *, accounting: bool = False, min_job_age: int = 300, kill_wait: int = 1):
+    def __init__(
+        self, *, accounting: bool = False, min_job_age: int = 300, kill_wait: int = 1, hosts: bool = False
+    ) -> None:
         self.accounting = accounting
+        self.hosts = hosts
         self.min_job_age = min_job_age
         self.kill_wait = kill_wait
         self.user = getpass.getuser()
@@ -217,14 +225,20 @@ class SlurmCluster:
         if self.accounting:
             self._start_accounting(database_port)
         self._launch("slurmctld", "slurmctld", "-D", "-c")
-        until(lambda: is_listening(controller_port), "slurmctld starts", timeout=_START_TIMEOUT, watched=self._all())
+        until(
+            lambda: is_listening(controller_port, self._address),
+            "slurmctld starts",
+            timeout=_START_TIMEOUT,
+            watched=self._all(),
+        )
         for node in NODES:
-            self._launch(f"slurmd-{node}", "slurmd", "-D", "-N", node)
+            self._launch(f"slurmd-{node}", "slurmd", "-D", "-N", node, host=node if self.hosts else "")
         until(self._all_idle, "all nodes are idle", timeout=_START_TIMEOUT, watched=self._all())
 
     def _write_conf(self, controller_port: int, database_port: int, node_ports: list[int]) -> None:
         conf = _SLURM_CONF.format(
             host=_host(),
+            address=self._address,
             user=self.user,
             folder=self.folder,
             munge_socket=self._munge_socket,
@@ -234,11 +248,20 @@ class SlurmCluster:
             accounting=database.slurm_conf(database_port, self._munge_socket)
             if self.accounting
             else "AccountingStorageType=accounting_storage/none",
-            **dict(zip(NODES, node_ports, strict=True)),
+            **{node: self._where(node, port) for node, port in zip(NODES, node_ports, strict=True)},
         )
         path = self.folder / "slurm.conf"
         path.write_text(conf)
         path.chmod(0o644)
+
+    @property
+    def _address(self) -> str:
+        return socket.gethostbyname(HOSTS[0]) if self.hosts else "127.0.0.1"
+
+    def _where(self, node: str, port: int) -> str:
+        """A node's host, address and port, in Slurm's words."""
+        host, address = (node, socket.gethostbyname(node)) if self.hosts else (_host(), self._address)
+        return f"NodeHostname={host} NodeAddr={address} Port={port}"
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"
@@ -279,10 +302,11 @@ class SlurmCluster:
         if user not in known:
             self.run("sacctmgr", "-i", "add", "user", user, f"Account={ACCOUNT}", f"DefaultAccount={ACCOUNT}")
 
-    def _launch(self, name: str, command: str, *options: str) -> None:
+    def _launch(self, name: str, command: str, *options: str, host: str = "") -> None:
         path = program(command)
         assert path is not None
-        self.daemons[name] = Daemon([path, *options], self.folder / "log" / f"{name}.log", self._variables())
+        argv = [*(beside(host) if host else ()), path, *options]
+        self.daemons[name] = Daemon(argv, self.folder / "log" / f"{name}.log", self._variables())
 
     def _all_idle(self) -> bool:
         done = self.run("sinfo", "--noheader", "--Node", "--partition=normal", "--format=%N %T", check=False)

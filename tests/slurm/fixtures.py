@@ -14,7 +14,7 @@ import pytest
 from tests.slurm.cluster import SlurmCluster, missing_programs
 from tests.slurm.login_node import LoginNode, login_node
 
-_CONF = {name: pytest.StashKey[str]() for name in ("slurm_accounting", "slurm")}
+_CONF = {name: pytest.StashKey[str]() for name in ("slurm_accounting", "slurm_on_hosts", "slurm")}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
@@ -39,13 +39,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.fixture(scope="session")
 def slurm(request: pytest.FixtureRequest) -> Iterator[SlurmCluster]:
     """Slurm with four emulated nodes, shared by the tests of a session: leave no jobs, or use `empty_slurm`."""
-    yield from _cluster(request, "slurm", accounting=False)
+    yield from _cluster(request, "slurm")
 
 
 @pytest.fixture(scope="session")
 def slurm_accounting(request: pytest.FixtureRequest) -> Iterator[SlurmCluster]:
     """One more, with sacct and limits: lift what you set. A test has this one or `slurm`, not both."""
     yield from _cluster(request, "slurm_accounting", accounting=True)
+
+
+@pytest.fixture(scope="session")
+def slurm_on_hosts(request: pytest.FixtureRequest) -> Iterator[SlurmCluster]:
+    """One whose nodes are hosts, for tests that ``python -m tests.slurm`` runs."""
+    yield from _cluster(request, "slurm_on_hosts", hosts=True)
 
 
 @pytest.fixture
@@ -80,11 +86,13 @@ def _wanted(item: pytest.Item) -> list[str]:
     return [name for name in _CONF if name in getattr(item, "fixturenames", ())]
 
 
-def _cluster(request: pytest.FixtureRequest, name: str, *, accounting: bool) -> Iterator[SlurmCluster]:
+def _cluster(
+    request: pytest.FixtureRequest, name: str, *, accounting: bool = False, hosts: bool = False
+) -> Iterator[SlurmCluster]:
     if missing := missing_programs(accounting=accounting):
         packages = "slurm-wlm, slurm-client, munge, slurm-wlm-basic-plugins" + ", slurmdbd, mariadb-server" * accounting
         pytest.skip(f"not installed: {', '.join(missing)} (Debian: {packages}; `make debian` as root)")
-    with SlurmCluster(accounting=accounting) as cluster, pytest.MonkeyPatch.context() as patch:
+    with SlurmCluster(accounting=accounting, hosts=hosts) as cluster, pytest.MonkeyPatch.context() as patch:
         conf = request.session.stash[_CONF[name]] = cluster.environment["SLURM_CONF"]
         patch.setenv("SLURM_CONF", conf)  # for the rest of the test that starts it
         yield cluster

@@ -127,12 +127,13 @@ class _Service:
         if not self._failed.done():
             self._failed.set_exception(Failed(why))
 
-    def _do(self, work: Coroutine[Any, Any, None], *, change: bool = True) -> None:
+    def _do(self, work: Coroutine[Any, Any, None], *, change: bool = True) -> asyncio.Task[None]:
         """Do this beside everything else; while it is a change of the service, that is not complete."""
         task, among = asyncio.create_task(work), self._changes if change else self._tasks
         among.add(task)
         task.add_done_callback(among.discard)
         task.add_done_callback(self._noticed)
+        return task
 
     def _noticed(self, task: asyncio.Task[None]) -> None:
         """A task has ended: an error that nobody expects ends the service, with its words."""
@@ -179,6 +180,7 @@ class _Service:
         if staying < wanted and self.roster.may_begin:
             words.append("waits for a node of the pilot that has none of it yet; pilot.extend() gets one")
         words += [member.facts.reason for member in self.roster.members.values() if member.facts.reason]
+        words += self.roster.bound
         if self.book.trouble:
             words.append(self.book.trouble)
         return "; ".join(words)
@@ -216,7 +218,8 @@ class _Service:
                 self.roster.gone(member)
                 self._lose([member.facts])
                 return
-            in_a_row = in_a_row + 1 if time.monotonic() - begun < SETTLED_S else 1
+            soon = time.monotonic() - begun < SETTLED_S and not member.waited
+            in_a_row = in_a_row + 1 if soon else 1
             member.facts.reason = why
             self._say()
             self.context.event("member died", member=member.number, node=member.facts.node, reason=why, again=in_a_row)
@@ -283,14 +286,17 @@ class _Service:
     # ------------------------------------------------------------------ leaving
 
     async def _node_leaves(self, node: str, seconds: float) -> None:
-        """A node goes in a planned way: another member comes in the place of the one there, then that one leaves."""
-        roster, deadline = self.roster, time.monotonic() + seconds
-        member = next((each for each in roster.staying if each.facts.node == node), None)
-        if member is None:
-            return
-        member.going = True
-        member.facts.state = "leaving"
-        self._wake.set()
+        """A node goes in a planned way: the member there leaves, which others bring to its end when time is over."""
+        member = next((each for each in self.roster.staying if each.facts.node == node), None)
+        if member is not None:
+            member.going = True
+            member.facts.state = "leaving"
+            self._wake.set()
+            await asyncio.wait([self._do(self._go_with(member, seconds))])
+
+    async def _go_with(self, member: Held, seconds: float) -> None:
+        """Another member comes in the place of this one, whose node has so many seconds; then this one leaves."""
+        roster, node, deadline = self.roster, member.facts.node, time.monotonic() + seconds
         await self._until(lambda: len(roster.serving) >= self.book.wanted or not roster.can_come, seconds * TAKE_OVER)
         if what := self.engine.can_not_hand_over(member.facts.role, self.roster.others(member)):
             self.context.event("goes with its node", member=member.number, node=node, lost=what)
@@ -306,20 +312,27 @@ class _Service:
             await asyncio.sleep(0.05)  # whatever changes it, of many members
 
     async def _leave(self, member: Held, seconds: float, *, must: bool) -> bool:
-        """Have a member hand over to those that stay, and end; unless it `must`, it stays when it can't hand over."""
-        number = member.number
+        """Have a member hand over to those that stay, and end; unless it `must`, it stays when it can't hand over.
+
+        What it could not hand over is lost with it, and made good by the others as far as that goes.
+        """
+        number, handed_over = member.number, True
         if member.served and self.roster.serving:
-            if not await self._change("release", number=number, seconds=seconds) and not must:
+            handed_over = await self._change("release", number=number, seconds=seconds)
+            if not handed_over and not must:
                 return False
             try:
                 await member.do("leave", self.roster.told, seconds=seconds)
             except PilothouseError as error:
+                handed_over = False
                 self.context.event("leave failed", member=number, reason=str(error))
         await member.end()
         self.roster.gone(member)
         self.context.event("member left", member=number, node=member.facts.node)
+        if not handed_over:
+            self.book.trouble = ""  # what is not made good is
         if self.roster.serving:
-            await self._change("forget", numbers=[number])
+            await self._change("forget" if handed_over else "lost", numbers=[number])
         return True
 
     async def _shrink(self, members: list[Held]) -> None:

@@ -27,6 +27,8 @@ class Held(Kept):
         Its latest figures.
     served
         It has been ready at some time.
+    waited
+        In its latest life it waited for something before it began: that life says nothing of how well it lives.
     going
         It is about to leave: nothing new comes to it.
     changed
@@ -45,7 +47,7 @@ class Held(Kept):
         super().__init__(context, "pilothouse.engines.member", f"{context.parameters['engine']}-{facts.number}")
         self.facts, self._config, self.changed = facts, config, changed
         self.metrics: dict[str, float] = {}
-        self.going, self.served = False, False
+        self.going, self.served, self.waited = False, False, False
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._ids = itertools.count(1)
 
@@ -77,6 +79,10 @@ class Held(Kept):
             self._answered(message)
         elif "progress" in message:
             self.context.progress(*message["progress"])
+        elif "reason" in message:
+            self.facts.reason = message["reason"]
+            self.waited = self.waited or self.facts.state == "starting"
+            self.changed()
         elif "publish" in message:
             self.facts.published.update(message["publish"])
             self.changed()
@@ -88,6 +94,7 @@ class Held(Kept):
 
     async def live_once(self) -> None:
         """One life of its process: see :meth:`Kept.live`."""
+        self.waited = False
         try:
             await self.live()
         finally:

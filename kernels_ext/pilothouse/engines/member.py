@@ -5,7 +5,7 @@ The driver starts it (:mod:`pilothouse.engines.driver`). What the two say to eac
 - to the member: ``{"op": "members", "members": [...]}``, ``{"op": "do", "id", "what", "arguments", "members"}``, and
   ``{"op": "end"}`` before it is stopped for good;
 - from it: ``{"publish": {...}}``, ``{"ready": True}``, ``{"metrics": {...}}``, ``{"event": what, ...}``,
-  ``{"progress": [done, total, unit]}``, ``{"answer": id, "value" | "failed"}``.
+  ``{"progress": [done, total, unit]}``, ``{"reason": words}``, ``{"answer": id, "value" | "failed"}``.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ RESTARTS = 3
 SETTLED_S = 60.0
 #: Seconds between two looks at a member's figures.
 METRICS_S = 2.0
+#: Seconds between two looks whether a full disk has room again.
+ROOM_S = 1.0
 #: The hooks that the driver may call.
 HOOKS = frozenset({"admit", "release", "leave", "forget", "lost"})
 
 
 class _Watch:
-    """Starts daemons again that have died, with a limit."""
+    """Starts daemons again that have died, with a limit; not while a disk is full, of which they would die again."""
 
     def __init__(self, place: NodePlace) -> None:
         self._place = place
@@ -66,6 +68,10 @@ class _Watch:
                 return
             in_a_row = in_a_row + 1 if time.monotonic() - daemon.begun < SETTLED_S else 1
             self._place.event("daemon died", daemon=daemon.name, code=code, restart=in_a_row, said=daemon.last_words)
+            if full := self._place.disks.full():
+                self.why = full
+                self.failed.set()
+                return
             if in_a_row > RESTARTS:
                 self.why = f"it died {in_a_row} times in a row: {daemon.last_words}"
                 self.failed.set()
@@ -95,7 +101,9 @@ class _Runtime:
         """Live: start, serve, stop."""
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         try:
-            self._member.start()
+            self._find_room()
+            if not self._place.stopping:
+                self._member.start()
             if not self._place.stopping:
                 self._watch.begin()
                 self._place.note_ready()
@@ -108,6 +116,17 @@ class _Runtime:
             self._stop()
         if self._watch.failed.is_set():
             raise Failed(self._watch.why)
+
+    def _find_room(self) -> None:
+        """Wait while a disk is full: what is on it was acknowledged. A member that has nothing yet is not to begin."""
+        full = self._place.disks.full()
+        if full and not self._place.has_served:
+            raise Failed(full)
+        if full:
+            self._place.event("waits for room on a disk", reason=full)
+        while full and not self._over.wait(ROOM_S):
+            self._channel.send({"reason": full})
+            full = self._place.disks.full()
 
     def _listen(self) -> None:
         while not self._channel.stopping.is_set():
@@ -124,7 +143,11 @@ class _Runtime:
         self._over.set()
 
     def _serve(self) -> None:
+        said = ""
         while not (self._over.wait(METRICS_S) or self._watch.failed.is_set()):
+            if (low := self._place.disks.low()) != said:
+                said = low
+                self._channel.send({"reason": low})
             try:
                 metrics: Mapping[str, float] = self._member.metrics()
             except Exception:  # noqa: BLE001 - a daemon that is just being started again answers nothing

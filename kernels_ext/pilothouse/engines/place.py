@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pilothouse.engines.daemon import Daemon
+from pilothouse.engines.disks import Disks
 from pilothouse.engines.secrets import read
 from pilothouse.errors import Failed, Unavailable
 from pilothouse.runs.channel import Channel
@@ -30,6 +31,8 @@ class NodePlace:
 
     Attributes
     ----------
+    disks
+        Where its data is.
     daemons
         In the order in which they were started.
     started
@@ -48,6 +51,8 @@ class NodePlace:
         self.secrets: Mapping[str, str] = read(self.folder)
         self.scratch = Path(os.environ.get("TMPDIR") or tempfile.gettempdir()) / f"{self.service}-{self.number}"
         self.scratch.mkdir(mode=0o700, exist_ok=True)
+        kept = self.settings.get("keep")
+        self.disks = Disks([self.scratch, *([Path(kept)] if kept else ())], self.node)
         self.daemons: list[Daemon] = []
         self.started: Callable[[Daemon], None] = lambda _: None
         self._members: dict[int, dict[str, Any]] = {}
@@ -87,9 +92,14 @@ class NodePlace:
         """The member has served: others know its ports."""
         (self.scratch / "served").touch(mode=0o600)
 
+    @property
+    def has_served(self) -> bool:
+        """Whether it has, in this life or an earlier one."""
+        return (self.scratch / "served").exists()
+
     def forget_ports(self) -> None:
         """One that has never served begins with other ports the next time: somebody may have taken one of these."""
-        if not (self.scratch / "served").exists():
+        if not self.has_served:
             self._ports.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ daemons

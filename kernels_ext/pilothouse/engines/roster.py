@@ -10,6 +10,7 @@ from pilothouse.engines.held import Held
 from pilothouse.engines.protocols import Engine
 from pilothouse.errors import Conflict
 from pilothouse.runs.protocols import RunContext
+from pilothouse.runs.terms import Terms
 
 
 class Roster:
@@ -115,6 +116,19 @@ class Roster:
     def others(self, member: Held) -> list[str]:
         """The roles of those that stay beside this one."""
         return [each.facts.role for each in self.staying if each is not member]
+
+    @property
+    def bound(self) -> list[str]:
+        """What can't be handed over when the walltime of a node is over, in words for people."""
+        terms, found = Terms.of(self._context.scheduler), []
+        for member in self.staying:
+            node, role = member.facts.node, member.facts.role
+            lost = terms.of_node(node) and self._engine.can_not_hand_over(role, self.others(member))
+            if lost:
+                found.append(
+                    f"when the walltime of {node} is over (pilot.nodes has its time_left), with it goes {lost}"
+                )
+        return found
 
     def leavers(self, n: int) -> list[Held]:
         """So many members whose going loses nothing: the latest first, those that do not serve before all.

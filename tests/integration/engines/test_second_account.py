@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 import pilothouse as ph
+from pilothouse.errors import Refused
+from pilothouse.registry.records import PILOTS
+from tests.another_account import NOBODY, as_nobody, is_shown, needs_root, open_files
+from tests.listening import addresses, listeners
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from pilothouse.engines.kafka.service import KafkaService
+    from pilothouse.pilots import Pilot
 
-#: Of Debian's ``nobody``.
-NOBODY = 65534
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another account is only root's to be")
+pytestmark = needs_root
 
 #: Tries to read a topic of a Kafka, with credentials or none; prints what it is told.
 READ = """
@@ -43,12 +49,19 @@ else:
 """
 
 
-def as_nobody(*command: str) -> subprocess.CompletedProcess[str]:
-    """What a command prints that another account runs."""
-    return subprocess.run(
-        command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, timeout=60, check=False,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, cwd="/",
-    )  # fmt: skip
+#: Speaks TLS with a server as another account, without a certificate of its own.
+TLS = """
+import encodings.idna, os, socket, ssl, sys
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+try:
+    with socket.create_connection((sys.argv[2], int(sys.argv[3])), timeout=10) as line:
+        with context.wrap_socket(line) as secret:
+            print("LET IN" if secret.recv(100) else "REFUSED")
+except (ssl.SSLError, ConnectionResetError):
+    print("REFUSED")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -75,58 +88,74 @@ def test_the_owner_gets_in_and_others_do_not(kafka: KafkaService) -> None:
 
 def test_another_account_finds_no_secret(kafka: KafkaService) -> None:
     password = kafka.secrets["password"]
-    (broker,) = [member for member in kafka.members if member["role"] == "controller"]
-    (java,) = [
-        int(process)
-        for process in os.listdir("/proc")
-        if process.isdigit() and b"kafka.Kafka" in _bytes(f"/proc/{process}/cmdline") and _is_of(process, broker)
-    ]
-    assert password.encode() not in _bytes(f"/proc/{java}/cmdline")
+    (java,) = _brokers(kafka)
+    assert not is_shown(password)
     scratch = Path(os.readlink(f"/proc/{java}/cwd"))
     for path in (kafka.folder / "secrets.json", kafka.folder / "service.json", scratch / "server.properties"):
         assert path.exists()
-        assert as_nobody("cat", str(path)).returncode != 0
+    assert open_files(kafka.folder, scratch) == []
     assert as_nobody("ls", str(scratch)).returncode != 0
     assert as_nobody("cat", f"/proc/{java}/environ").returncode != 0
 
 
-def _bytes(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return b""
-
-
-def _is_of(process: str, broker: dict[str, str]) -> bool:
-    """Whether this process listens where the broker does."""
-    port = f"{int(broker['broker'].rpartition(':')[2]):04X}"
-    return any(line.split()[1].endswith(f":{port}") for line in _listening(process))
-
-
-def _listening(process: str) -> list[str]:
-    sockets = set()
-    for descriptor in Path(f"/proc/{process}/fd").glob("*"):
-        try:
-            target = os.readlink(descriptor)
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            sockets.add(target[8:-1])
-    lines = [
-        line for name in ("tcp", "tcp6") for line in _bytes(f"/proc/{process}/net/{name}").decode().splitlines()[1:]
-    ]
-    return [line for line in lines if line.split()[3] == "0A" and line.split()[9] in sockets]
+def _brokers(kafka: KafkaService) -> list[int]:
+    """The virtual machines that listen where a member is."""
+    ports = {int(member["broker"].rpartition(":")[2]) for member in kafka.members}
+    java = [p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "java"]
+    return [pid for pid in java if ports & {listener.port for listener in listeners(pid)}]
 
 
 def test_a_services_ports_are_on_loopback_alone(kafka: KafkaService) -> None:
-    eventually(lambda: kafka.metrics(), "a live service")
-    listening = [
-        line.split()[1].partition(":")[0]
-        for process in os.listdir("/proc")
-        if process.isdigit() and b"kafka.Kafka" in _bytes(f"/proc/{process}/cmdline")
-        if any(_is_of(process, member) for member in kafka.members)
-        for line in _listening(process)
-    ]
-    assert listening
-    # 127.0.0.1, as IPv4 and as IPv6 has it
-    assert set(listening) <= {"0100007F", "0000000000000000FFFF00000100007F"}
+    assert {address for pid in _brokers(kafka) for address in addresses(pid)} == {"127.0.0.1"}
+
+
+@pytest.fixture
+def person() -> Iterator[int]:
+    """The number of another person's account, who has a process on this host."""
+    with subprocess.Popen(["sleep", "600"], user=54_321, group=54_321, extra_groups=[]) as process:
+        yield 54_321
+        process.kill()
+
+
+@pytest.mark.parametrize("engine", ["hdfs", "yarn"])
+def test_an_engine_without_secrets_is_not_started_beside_another_person(
+    local_pilot: Pilot, person: int, engine: str
+) -> None:
+    with pytest.raises(Refused, match=rf"user {person}.* processes? on this host.*unprotected=True"):
+        local_pilot.start(engine)
+    assert not [run for run in local_pilot.runs() if run.name.startswith(engine)]
+
+
+@pytest.mark.engines
+def test_calls_and_ranks_of_a_pilot_are_nobody_elses(local_pilot: Pilot, tmp_path: Path) -> None:
+    secret, go = f"ahoy-{os.urandom(8).hex()}", tmp_path / "go"
+
+    def wait(said: str, begun: Path) -> str:
+        begun.touch()
+        while not go.exists():
+            time.sleep(0.05)
+        return said
+
+    def rank(comm: Any, said: str) -> str:
+        return wait(said, tmp_path / f"rank-{comm.rank}")
+
+    begun = [tmp_path / "rank-0", tmp_path / "rank-1", tmp_path / "call"]
+    with local_pilot.executor() as executor:
+        ranks = local_pilot.mpi(rank, secret, ranks=2)
+        call = executor.submit(wait, secret, begun[-1])
+        eventually(lambda: all(file.exists() for file in begun), "their beginning")
+        assert not is_shown(secret)
+        shared = [file for file in Path("/dev/shm").glob("*mpi*") if file.is_file()]
+        assert open_files(ranks.folder, PILOTS.folder(local_pilot.name)) == []
+        assert [file for file in shared if stat.S_IMODE(file.stat().st_mode) & 0o077] == []
+        go.touch()
+        assert call.result(60) == secret
+        assert ranks.result(60) == [secret, secret]
+
+
+def test_a_scheduler_speaks_to_nobody_without_the_pilots_certificate(local_pilot: Pilot) -> None:
+    host, _, port = str(local_pilot.client().scheduler.address).removeprefix("tls://").rpartition(":")
+    answer = subprocess.run(
+        [sys.executable, "-c", TLS, str(NOBODY), host, port], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert answer.stdout == "REFUSED\n"

@@ -162,9 +162,9 @@ class HDFSMember(Member):
             "dfs.datanode.address": at("data"),
             "dfs.datanode.http.address": at("data-http"),
             "dfs.datanode.ipc.address": at("data-ipc"),
-            "dfs.datanode.data.dir": storage.blocks(
-                self.place.scratch, self.keep, self.place.number, self.place.service, parts
-            ).as_uri(),
+            "dfs.datanode.data.dir": storage.uri(
+                storage.blocks(self.place.scratch, self.keep, self.place.number, self.place.service, parts)
+            ),
             "dfs.heartbeat.interval": 1,
             "dfs.blockreport.initialDelay": 0,
         }

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pilothouse.errors import InvalidInput
 from pilothouse.state import make_private
+
+#: What is itself in a URI, beside letters, digits and ``_.-~``; a comma would begin another folder.
+_PLAIN = "/@:!$&'()*+;="
 
 
 def names(place_scratch: Path, keep: Path | None) -> Path:
@@ -38,6 +42,26 @@ def blocks(place_scratch: Path, keep: Path | None, number: int, service: str, gi
     return make_private(keep / part)
 
 
+def uri(folder: Path) -> str:
+    """A DataNode's folder as its configuration names it.
+
+    DataNodes take it for a format of threads' names: with ``%40`` for the ``@`` of a node's scratch they end at once.
+
+    Raises
+    ------
+    InvalidInput
+        It can't be written without a per cent sign.
+    """
+    found = f"file://{quote(str(folder), safe=_PLAIN)}"
+    if "%" in found:
+        raise InvalidInput(
+            f"keep={str(folder)!r}: HDFS can't have blocks below a folder with such characters in its path; take "
+            f"one of letters and digits without accents, and of {_PLAIN}_.-~",
+            field="keep",
+        )
+    return found
+
+
 def given_out(members: Mapping[int, Mapping[str, Any]]) -> list[str]:
     """What the first member has told of the parts that there were."""
     return next((list(member["parts"]) for member in members.values() if "parts" in member), [])
@@ -49,8 +73,9 @@ def check_kept(keep: Path, nodes: int) -> None:
     Raises
     ------
     InvalidInput
-        It has.
+        It has, or can't have any at all.
     """
+    uri(keep)
     there = parts(keep)
     if len(there) > nodes:
         raise InvalidInput(f"nodes={nodes}: keep={str(keep)!r} has the blocks of {len(there)} nodes", field="nodes")

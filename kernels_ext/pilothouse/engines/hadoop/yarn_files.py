@@ -67,9 +67,9 @@ def scheduling(settings: Mapping[str, Any], memory: int, cores: int, scratch: Pa
         "yarn.resourcemanager.store.class": (
             "org.apache.hadoop.yarn.server.resourcemanager.recovery.FileSystemRMStateStore"
         ),
-        "yarn.resourcemanager.fs.state-store.uri": (scratch / "applications").as_uri(),
+        "yarn.resourcemanager.fs.state-store.uri": f"file://{scratch}/applications",
         "yarn.resourcemanager.work-preserving-recovery.scheduling-wait-ms": 1000,
-        "yarn.node-attribute.fs-store.root-dir": (scratch / "attributes").as_uri(),
+        "yarn.node-attribute.fs-store.root-dir": f"file://{scratch}/attributes",
     }
 
 

@@ -54,7 +54,7 @@ class Cluster:
     def spread(self) -> dict[str, int]:
         """Have all brokers have as much as the others, and as many as are wanted a copy of Kafka's own topics."""
         self._tidy()
-        brokers = self.asked.brokers()
+        brokers = self._staying()
         internal = replicas(self._place.settings["replication"], len(brokers))
         self.have_own_topics(brokers)
         found = self.asked.partitions()
@@ -89,8 +89,7 @@ class Cluster:
     def drain(self, numbers: Sequence[int], seconds: float) -> None:
         """Move everything from these to the others."""
         self._tidy()
-        gone = {self._id_of(number) for number in numbers}
-        brokers = [broker for broker in self.asked.brokers() if broker not in gone]
+        brokers = self._staying(numbers)
         if not brokers:
             raise Failed("no other broker is there that could take over")
         found = self.asked.partitions()
@@ -102,7 +101,7 @@ class Cluster:
         gone = {self._id_of(number) for number in numbers}
         moving.give_up(self.asked)
         self._tidy()
-        brokers = [broker for broker in self.asked.brokers() if broker not in gone]
+        brokers = self._staying(numbers)
         found = self.asked.partitions()
         hit = {partition: what for partition, what in found.items() if gone.intersection(what.replicas)}
         dead = [p for p, what in hit.items() if what.leader < 0 or gone.issuperset(what.in_sync or what.replicas)]
@@ -113,6 +112,15 @@ class Cluster:
             names = sorted({topic for topic, _ in dead if topic not in INTERNAL})
             self._place.event("messages lost", partitions=len(dead), topics=names, brokers=sorted(gone))
         self._moved(target)
+
+    def _staying(self, but: Sequence[int] = ()) -> list[int]:
+        """Brokers that can be given something: those of members that do not go; where all do, what is there of them.
+
+        A broker that has just left serves, for the cluster, as long as it has not been missed.
+        """
+        there = {self._id_of(number): member for number, member in self._place.members.items() if number not in but}
+        live = [broker for broker in self.asked.brokers() if broker in there]
+        return [broker for broker in live if not there[broker].get("leaving")] or live
 
     def _begin_empty(self, target: Mapping[tuple[str, int], list[int]]) -> None:
         """Have partitions led by brokers that have nothing, or not all, of them: those that had are gone."""

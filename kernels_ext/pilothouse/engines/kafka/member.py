@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -38,8 +37,6 @@ PORT_S = 10.0
 GRACE_S = 2.0
 #: The share of a leaver's time for its partitions; the rest is for votes.
 DRAIN = 0.8
-#: Bytes that a file system has to have free for a broker to begin.
-LEAST_DISK = 64 << 20
 
 
 class Broker(Member):
@@ -117,11 +114,6 @@ class Broker(Member):
             chosen = kept.ports(folder, chosen)
         data = folder / "data"
         data.mkdir(mode=0o700, exist_ok=True)
-        free = shutil.disk_usage(data).free
-        if free < LEAST_DISK and not read_meta(data):
-            raise Failed(
-                f"{data} on {place.node}: {free >> 20} MiB are free, a broker needs {LEAST_DISK >> 20} to begin"
-            )
         return properties.Own(self._broker, place.host, chosen["broker"], chosen["controller"], data)
 
     def _format(self, own: properties.Own) -> None:

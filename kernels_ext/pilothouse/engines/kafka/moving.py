@@ -118,9 +118,10 @@ def _throttle(cluster: Administration, topics: Iterable[str], rate: int | None) 
 def _bytes_to_come(
     cluster: Administration, comes: dict[tuple[str, int], set[int]], before: dict[tuple[str, int], Partition]
 ) -> int:
-    if not any(comes.values()):
+    leaders = {before[partition].leader for partition, new in comes.items() if new} - {-1}
+    if not leaders:
         return 0
-    sizes = cluster.sizes(cluster.brokers())
+    sizes = cluster.sizes(sorted(leaders))
     return sum(len(new) * sizes.get(before[partition].leader, {}).get(partition, 0) for partition, new in comes.items())
 
 

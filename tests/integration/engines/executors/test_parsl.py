@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pilothouse.pilots import Pilot
+from tests.listening import listeners
 
 pytestmark = pytest.mark.engines
 parsl = pytest.importorskip("parsl")
@@ -22,6 +23,14 @@ def kernel(local_pilot: Pilot, tmp_path: Path) -> Iterator[Any]:
     config = parsl.Config(executors=[executor], run_dir=str(tmp_path / "runinfo"), retries=1, usage_tracking=0)
     with parsl.load(config) as loaded:
         yield loaded
+    parsl.clear()
+
+
+def test_parsl_and_the_pilots_executor_listen_nowhere(local_pilot: Pilot, tmp_path: Path) -> None:
+    before = listeners(os.getpid())
+    with parsl.load(parsl.Config(executors=[local_pilot.executor("parsl")], run_dir=str(tmp_path), usage_tracking=0)):
+        assert parsl.python_app(abs)(-1).result(60) == 1
+        assert listeners(os.getpid()) == before
     parsl.clear()
 
 

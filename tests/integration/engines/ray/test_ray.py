@@ -18,11 +18,18 @@ import pilothouse as ph
 from pilothouse.engines.ray.service import RayService
 from pilothouse.errors import Conflict
 from pilothouse.pilots import Pilot
+from tests.another_account import answers, is_shown, needs_root, open_files
+from tests.listening import listeners
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.engines
 pytest.importorskip("ray")
 
+#: What Ray's web servers can be asked for: what runs programs first.
+PAGES = [
+    ("POST", "/api/job_agent/jobs/"), ("POST", "/api/jobs/"), ("POST", "/get_or_create_runtime_env"), ("GET", "/"),
+    ("GET", "/logs/"),
+]  # fmt: skip
 #: Asks a Ray for its nodes.
 STRANGER = """
 import sys, ray
@@ -83,6 +90,18 @@ def test_nobody_is_let_in_without_the_token(service: RayService, tmp_path: Path)
     for file in (service.folder / "secrets.json", service.folder / "ray.token"):
         if file.exists():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@needs_root
+def test_another_account_reads_nothing_and_is_let_in_nowhere(service: RayService) -> None:
+    folder = Path(service.members[0]["folder"])
+    assert service.client().is_initialized()
+    assert not is_shown(service.secrets["token"])
+    assert open_files(service.folder, folder) == []
+    ports = {listener.port for process in processes(str(folder)) for listener in listeners(process.pid)}
+    asked = [("127.0.0.1", port, method, path) for port in sorted(ports) for method, path in PAGES]
+    let_in = [(port, path) for (_, port, _, path), code in zip(asked, answers(asked), strict=True) if code == 200]
+    assert let_in == []
 
 
 def test_a_worker_comes_and_is_drained_before_it_goes(service: RayService) -> None:

@@ -71,6 +71,15 @@ def test_a_kept_folder_with_more_nodes_blocks_is_refused(tmp_path: Path) -> None
     HDFS().check(PILOT, 3, HDFSSettings(keep=tmp_path))
 
 
+def test_a_folder_of_blocks_is_named_without_a_sign_that_datanodes_stumble_over() -> None:
+    there = Path("/tmp/nodes/exp-3.163@n3/hdfs-1/blocks")
+    assert storage.uri(there) == f"file://{there}"
+    for name in ("my data", "a,b", "100%", "données"):
+        with pytest.raises(InvalidInput, match="HDFS can't have blocks below") as caught:
+            storage.uri(Path("/scratch") / name)
+        assert caught.value.field == "keep"
+
+
 def test_members_get_the_parts_of_a_kept_folder_in_their_order(tmp_path: Path) -> None:
     for number in (10, 2):
         (tmp_path / f"blocks-{number}-old").mkdir()

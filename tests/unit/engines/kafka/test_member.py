@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,13 +58,6 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_node_with_too_little_memory(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="needs 704 MiB with it, and the node n1 has 512 MiB"):
         Broker(Place(tmp_path, memory=512 << 20)).start()  # type: ignore[arg-type]
-
-
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 30, 1 << 30, 1 << 20))
-    with pytest.raises(Failed, match="1 MiB are free, a broker needs 64"):
-        Broker(Place(tmp_path)).start()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("which", ["broker", "controller"])
