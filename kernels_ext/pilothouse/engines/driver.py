@@ -265,6 +265,8 @@ class _Service:
         """Have a member that stays, if possible one that was there before, do this; whether it could."""
         async with self._changing:
             self._wake.set()
+            # Of nodes that go together the last one may have left before the first that comes serves.
+            await self._until(lambda: bool(self.roster.serving) or not self.roster.staying, BACK_S)
             serving = self.roster.serving
             chosen = [member for member in serving if member.number not in (but or ())] or serving
             try:
@@ -360,14 +362,10 @@ class _Service:
         return await self.roster.serving[0].do(what, self.roster.told, **arguments)
 
     def _status(self) -> dict[str, Any]:
+        book = self.book
         return {
-            "wanted": self.book.wanted, "complete": self.book.complete, "trouble": self.book.trouble,
-            "address": self.book.address,
-            "members": [
-                {**member.facts.told, "state": member.facts.state, "reason": member.facts.reason,
-                 "metrics": member.metrics}
-                for member in self.roster.members.values()
-            ],
+            "wanted": book.wanted, "complete": book.complete, "trouble": book.trouble, "address": book.address,
+            "members": self.roster.status,
         }  # fmt: skip
 
     def _extend(self, n: int) -> int:
@@ -404,9 +402,5 @@ class _Service:
         """The sum of all members' figures."""
         while True:
             await asyncio.sleep(SAMPLE_S)
-            sums: dict[str, float] = {}
-            for member in self.roster.members.values():
-                for name, value in member.metrics.items():
-                    sums[name] = sums.get(name, 0.0) + value
-            if sums:
+            if sums := self.roster.sums:
                 self.context.telemetry.append(time.time(), {"nodes": float(len(self.roster.serving)), **sums})

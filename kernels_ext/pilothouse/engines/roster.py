@@ -130,6 +130,23 @@ class Roster:
                 )
         return found
 
+    @property
+    def status(self) -> list[dict[str, Any]]:
+        """All members as they are now, for who asks."""
+        return [
+            {**member.facts.told, "state": member.facts.state, "reason": member.facts.reason, "metrics": member.metrics}
+            for member in self.members.values()
+        ]
+
+    @property
+    def sums(self) -> dict[str, float]:
+        """Of all members' figures."""
+        found: dict[str, float] = {}
+        for member in self.members.values():
+            for name, value in member.metrics.items():
+                found[name] = found.get(name, 0.0) + value
+        return found
+
     def leavers(self, n: int) -> list[Held]:
         """So many members whose going loses nothing: the latest first, those that do not serve before all.
 
