@@ -22,8 +22,9 @@ from pilothouse.state import write_atomic
 
 #: Ports are taken from these: below those that Linux gives to whoever connects somewhere, which change all the time.
 PORTS = range(20_000, 32_000)
-#: Seconds between two looks for what a member waits for.
-LOOK_S = 0.02
+#: Seconds between two looks for what a member waits for: the longer one, where to answer costs a daemon that is just
+#: starting dear.
+LOOK_S, DEAR_LOOK_S = 0.02, 0.1
 
 
 class NodePlace:
@@ -127,6 +128,7 @@ class NodePlace:
         """The first true answer of `condition`; :class:`Failed` when none comes, or a daemon has ended."""
         deadline, trouble = time.monotonic() + seconds, ""
         while not self.stopping:
+            begun = time.monotonic()
             try:
                 if answer := condition():
                     return answer
@@ -137,7 +139,7 @@ class NodePlace:
             if time.monotonic() > deadline:
                 words = "; ".join(daemon.last_words for daemon in self.daemons)
                 raise Failed(f"{what}: not within {seconds:g} s{trouble}; {words}")
-            time.sleep(LOOK_S)
+            time.sleep(min(max(LOOK_S, 10 * (time.monotonic() - begun)), DEAR_LOOK_S))
         raise Failed(f"{what}: the member was told to end")
 
     # ------------------------------------------------------------------ word to the others

@@ -26,8 +26,6 @@ READY_S = 120.0
 FORMAT_S = 120.0
 #: Seconds that an order to the NameNode may take: a virtual machine starts for it.
 ORDER_S = 60.0
-#: Of programs that end at once: without the second compiler, which takes half of their time and more.
-BRIEF = ("-XX:TieredStopAtLevel=1",)
 #: Seconds in which the copies that were on a lost node are made again, before it is told how many lack.
 MADE_GOOD_S = 600.0
 #: Seconds between two looks at what takes long.
@@ -77,16 +75,18 @@ class HDFSMember(Member):
     # ------------------------------------------------------------------ start
 
     def start(self) -> None:
-        """Start the daemons beside each other, and return when the NameNode has files' names and this DataNode."""
+        """Start the daemons, and return when the NameNode has files' names and this DataNode."""
         if self.is_first:
             self._start_namenode()
+            self._namenode_daemon()
+            # A DataNode asks one that listens and does not serve yet again after 5 s only; it is not that fast.
+            self.place.until(self._has_pages, "the NameNode has no pages", READY_S)
         else:
             self._configure(self.configuration, str(self.facts["address"]), storage.given_out(self.place.members))
         self._datanode = self.place.daemon(
             "datanode", self._command("hdfs.server.datanode.DataNode"), env=self.programs.environment
         )
         if self.is_first:
-            self._namenode_daemon()
             self.place.until(self._operational, "the NameNode did not begin to serve", READY_S)
         seen = self.place.until(
             lambda: namenode.datanodes(self.web).get(self.data), "the DataNode is not there", READY_S
@@ -119,7 +119,7 @@ class HDFSMember(Member):
         )  # fmt: skip
 
     def _namenode_daemon(self) -> None:
-        """Start the NameNode; before its first time it makes its folder. The DataNode starts meanwhile."""
+        """Start the NameNode; before its first time it makes its folder."""
         if not (self._names / "current" / "VERSION").exists():
             self._run("hdfs.server.namenode.NameNode", "-format", "-nonInteractive", "-force", seconds=FORMAT_S)
         heap = self.settings["namenode_heap"]
@@ -193,9 +193,14 @@ class HDFSMember(Member):
             "dfs.namenode.redundancy.considerLoad": False,
         }
 
-    def _command(self, main: str, *arguments: str, heap: int = 0, options: Sequence[str] = ()) -> list[str]:
+    def _command(self, main: str, *arguments: str, heap: int = 0) -> list[str]:
         heap = heap or self.settings["datanode_heap"]
-        return self.programs.command(main, *arguments, configuration=self.configuration, heap=heap, options=options)
+        return self.programs.command(main, *arguments, configuration=self.configuration, heap=heap)
+
+    def _has_pages(self) -> bool:
+        with contextlib.suppress(LookupError):
+            namenode.state(self.web)
+        return True
 
     def _operational(self) -> bool:
         return bool(namenode.state(self.web)["FSState"] == "Operational")
@@ -219,7 +224,7 @@ class HDFSMember(Member):
         try:
             with log.open("ab") as file:
                 subprocess.run(
-                    self._command(main, *arguments, options=BRIEF), env=self._environment, stdin=subprocess.DEVNULL,
+                    self._command(main, *arguments), env=self._environment, stdin=subprocess.DEVNULL,
                     stdout=file, stderr=file, timeout=seconds, check=True,
                 )  # fmt: skip
         except subprocess.SubprocessError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pilothouse.engines.jvm.archives import Archive, archive
@@ -48,7 +47,6 @@ class Programs:
         *arguments: str,
         configuration: Path,
         heap: int,
-        options: Sequence[str] = (),
     ) -> list[str]:
         """What starts the class `main` (below ``org.apache.hadoop``).
 
@@ -69,8 +67,8 @@ class Programs:
             archive=self.archive,
             options=[
                 "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
                 *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
-                *options,
             ],
             properties={
                 "java.io.tmpdir": str(self._temporary),

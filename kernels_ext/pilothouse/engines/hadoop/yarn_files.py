@@ -12,6 +12,8 @@ from pilothouse.remains import MARK
 MIB = 1 << 20
 #: Roles: the first has a NodeManager too.
 MANAGER, NODE = "resourcemanager", "nodemanager"
+#: Of a ResourceManager's scratch: what it knows of applications.
+APPLICATIONS = "applications"
 #: Ports of the two kinds of daemons, by what Hadoop calls them.
 MANAGER_PORTS = {
     "rm-clients": "address", "rm-scheduler": "scheduler.address", "rm-tracker": "resource-tracker.address",

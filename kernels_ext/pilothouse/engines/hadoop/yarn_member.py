@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pilothouse.engines.hadoop import yarn_files
+from pilothouse.engines.hadoop import proxy_ca, yarn_files
 from pilothouse.engines.hadoop.cluster import Cluster, Node, Resource
 from pilothouse.engines.hadoop.program import Programs
 from pilothouse.engines.hadoop.yarn_settings import default_file_system
@@ -94,6 +94,7 @@ class YARNMember(Member):
         place = self.place
         # Nodes that come later may be larger than this one.
         rules = yarn_files.scheduling(self.settings, max(has.memory, 1 << 40), max(has.cores, 1 << 12), place.scratch)
+        proxy_ca.put(place.scratch / yarn_files.APPLICATIONS)
         folder = place.folder / "hadoop"
         url, hdfs = default_file_system(self.settings["hdfs"])
         core = yarn_files.core(url, place.scratch / "tmp")
