@@ -80,8 +80,8 @@ class BoardMember(Member):
         secret = place.scratch / "word"
         secret.touch(mode=0o600)
         secret.write_text(place.secrets["word"])
-        argv = [sys.executable, __file__, place.host, str(port), str(secret), str(place.scratch / "words")]
-        argv.append(str(ports["pages"]))
+        argv = [sys.executable, __file__, place.host, str(port), str(ports["pages"]), str(secret)]
+        argv.append(str(place.scratch / "words"))
         time.sleep(place.settings["slow"])
         place.daemon("board", argv)
         self.address = f"{place.host}:{port}"
@@ -168,7 +168,7 @@ class Pages(BaseHTTPRequestHandler):
         pass
 
 
-def serve(host: str, port: int, secret: Path, path: Path, pages: int) -> None:
+def serve(host: str, port: int, pages: int, secret: Path, path: Path) -> None:
     Pages.secret, Pages.words = secret, path
     shown = ThreadingHTTPServer((host, pages), Pages)
     threading.Thread(target=shown.serve_forever, daemon=True).start()
@@ -186,4 +186,4 @@ def serve(host: str, port: int, secret: Path, path: Path, pages: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))
+    serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), Path(sys.argv[5]))
