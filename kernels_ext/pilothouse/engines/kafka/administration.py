@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, NamedTuple, Self, TypeVar
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from kafka.protocol.admin import IncrementalAlterConfigsRequest
 from kafka.protocol.api_message import ApiMessage
 from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
@@ -24,6 +34,10 @@ TOPIC, BROKER = 2, 4
 SET, UNSET = 0, 1
 #: Milliseconds for one request.
 REQUEST_MS = 10_000
+#: Of changes of who votes: a controller that takes its own vote often says nothing any more. Whoever asks looks then.
+VOTE_MS = 2_000
+#: Seconds after which an answer is none: kafka-python waits for some for ever, where brokers go at the wrong moment.
+ANSWER_S, CLOSE_S = 15.0, 5.0
 #: Seconds for Kafka to make its own topics, and until it is asked again.
 OWN_S, OWN_AGAIN_S = 20.0, 1.0
 #: Seconds between two tries.
@@ -87,13 +101,13 @@ class Quorum(NamedTuple):
 
 
 class _Client(KafkaAdminClient):  # type: ignore[misc]
-    def tell(self, request: Any) -> Any:
+    def tell(self, request: Any, timeout_ms: int = REQUEST_MS) -> Any:
         """Any broker hands it on to the controller."""
-        return self._manager.run(self._manager.send, request)
+        return self._manager.run(self._manager.send, request, None, timeout_ms)
 
-    def ask(self, request: Any) -> Any:
+    def ask(self, request: Any, timeout_ms: int = REQUEST_MS) -> Any:
         """The same, for requests that are refused as a whole."""
-        response = self.tell(request)
+        response = self.tell(request, timeout_ms)
         if response.error_code:
             error = for_code(response.error_code)
             raise error(response.error_message or error.description)
@@ -130,7 +144,8 @@ class Administration:
         """Close the connections."""
         client, self._client = self._client, None
         if client is not None:
-            client.close()
+            with contextlib.suppress(KafkaError, OSError):
+                _within(CLOSE_S, client.close)
 
     def ask(self, what: Callable[[_Client], T], seconds: float = 15.0) -> T:
         """What a client answers; asked again with a new one, after an error, for so many seconds.
@@ -144,8 +159,8 @@ class Administration:
         while True:
             try:
                 if self._client is None:
-                    self._client = self._connected()
-                return what(self._client)
+                    self._client = _within(ANSWER_S, self._connected)
+                return _within(ANSWER_S, what, self._client)
             except (KafkaError, OSError) as error:
                 self.close()
                 over = time.monotonic() > deadline or not self.going_on()
@@ -277,16 +292,33 @@ class Administration:
             cluster_id=cluster, timeout_ms=REQUEST_MS, voter_id=voter.number, voter_directory_id=voter.directory,
             listeners=[listener],
         )  # fmt: skip
-        self.ask(lambda client: client.ask(request))
+        self.ask(lambda client: client.ask(request, VOTE_MS), 0.0)
 
     def remove_voter(self, cluster: str, number: int, directory: uuid.UUID) -> None:
         """Have a controller, that may be gone, not vote any more."""
         request = RemoveRaftVoterRequest(cluster_id=cluster, voter_id=number, voter_directory_id=directory)
-        self.ask(lambda client: client.ask(request))
+        self.ask(lambda client: client.ask(request, VOTE_MS), 0.0)
 
     def unregister(self, broker: int) -> None:
         """Forget a broker that has gone."""
         self.ask(lambda client: client.ask(UnregisterBrokerRequest(broker_id=broker)))
+
+
+def _within(seconds: float, what: Callable[..., T], *arguments: Any) -> T:
+    """What a function returns, or raises; :class:`KafkaTimeoutError` when it has done neither after so many seconds."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(what(*arguments))
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="kafka", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except FutureTimeoutError:
+        raise KafkaTimeoutError(f"no answer within {seconds:g} s") from None
 
 
 def directory_id(text: str) -> uuid.UUID:
