@@ -37,7 +37,7 @@ REQUEST_MS = 10_000
 #: Of changes of who votes: a controller that takes its own vote often says nothing any more. Whoever asks looks then.
 VOTE_MS = 2_000
 #: Seconds after which an answer is none: kafka-python waits for some for ever, where brokers go at the wrong moment.
-ANSWER_S, CLOSE_S = 15.0, 5.0
+ANSWER_S, CLOSE_S = 12.0, 5.0
 #: Seconds for Kafka to make its own topics, and until it is asked again.
 OWN_S, OWN_AGAIN_S = 20.0, 1.0
 #: Seconds between two tries.
