@@ -34,11 +34,8 @@ class MemberFacts:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What other members hear of it; that it leaves, while it does."""
-        leaving = {"leaving": True} if self.state == "leaving" else {}
-        return {
-            "number": self.number, "role": self.role, "node": self.node, "host": self.host, **leaving, **self.published
-        }  # fmt: skip
+        """What other members hear of it."""
+        return {"number": self.number, "role": self.role, "node": self.node, "host": self.host, **self.published}
 
 
 @dataclass

@@ -114,13 +114,12 @@ class Cluster:
         self._moved(target)
 
     def _staying(self, but: Sequence[int] = ()) -> list[int]:
-        """Brokers that can be given something: those of members that do not go; where all do, what is there of them.
+        """Brokers that can be given something: those of members that are there.
 
         A broker that has just left serves, for the cluster, as long as it has not been missed.
         """
-        there = {self._id_of(number): member for number, member in self._place.members.items() if number not in but}
-        live = [broker for broker in self.asked.brokers() if broker in there]
-        return [broker for broker in live if not there[broker].get("leaving")] or live
+        there = {self._id_of(number) for number in self._place.members if number not in but}
+        return [broker for broker in self.asked.brokers() if broker in there]
 
     def _begin_empty(self, target: Mapping[tuple[str, int], list[int]]) -> None:
         """Have partitions led by brokers that have nothing, or not all, of them: those that had are gone."""
