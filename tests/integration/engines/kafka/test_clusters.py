@@ -67,6 +67,12 @@ def replicas(service: KafkaService) -> dict[str, list[list[int]]]:
     return {name: [list(part.replicas) for part in topic.partitions.values()] for name, topic in topics.items()}
 
 
+def copies_are_whole(service: KafkaService) -> bool:
+    """Whether each replica has all that its partition has."""
+    topics = service.client().list_topics(timeout=10).topics.values()
+    return all(set(part.isrs) == set(part.replicas) for topic in topics for part in topic.partitions.values())
+
+
 def events(service: KafkaService, what: str) -> list[dict[str, Any]]:
     return [event for event in service.events() if event["what"] == what]
 
@@ -252,8 +258,9 @@ def test_growing_to_three_and_shrinking_to_one_loses_nothing_and_doubles_nothing
         victim = next(p for p in java(kafka) if f"/{kafka.name}-2/" in p.cmdline()[-1])
         victim.kill()  # others take over meanwhile
         there = numbered.acknowledged
+        eventually(lambda: not copies_are_whole(kafka), "the controllers' notice of it", PATIENCE_S)
         eventually(lambda: numbered.acknowledged > there + 500, "messages again", PATIENCE_S)
-        eventually(lambda: _figures(kafka, "under_replicated") == 0, "copies", PATIENCE_S)
+        eventually(lambda: copies_are_whole(kafka), "copies", PATIENCE_S)
         kafka.shrink(2).wait(timeout=PATIENCE_S)
         assert len(kafka.nodes) == 1
         assert {broker for parts in replicas(kafka).values() for part in parts for broker in part} == {1}

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
 
 from pilothouse.engines.spark import install, session
@@ -126,6 +125,6 @@ def test_an_interrupt_while_a_driver_starts_leaves_none(tmp_path: Path, monkeypa
     before = dict(os.environ)
     with pytest.raises(KeyboardInterrupt):
         session.opened(HERE, {})
-    assert not psutil.pid_exists(started[0].pid)
+    started[0].wait(timeout=10)  # it was ended
     assert not tmp_path.exists()
     assert dict(os.environ) == before
