@@ -48,8 +48,8 @@ class Place(Protocol):
     secrets
         From :meth:`Engine.secrets`; the same for all members.
     members
-        What is known of all members of the service, by number: ``number``, ``role``, ``node``, ``host``, ``leaving``
-        where it is about to go, and what each has published. Kept up to date.
+        What is known of all members of the service, by number: ``number``, ``role``, ``node``, ``host``, and what each
+        has published. Kept up to date.
     """
 
     engine: str

@@ -83,8 +83,7 @@ def shown(service: Service) -> ShownService:
     return ShownService(
         time=time.time(), name=record.name, engine=record.what, pilot=record.pilot, wanted=book.wanted,
         complete=book.complete, address="" if record.state.ended else book.address, dashboard=service.dashboard,
-        trouble=book.trouble,
-        members=members,
+        trouble=book.trouble, members=members,
     )  # fmt: skip
 
 
