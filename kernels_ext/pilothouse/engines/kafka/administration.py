@@ -36,7 +36,7 @@ SET, UNSET = 0, 1
 REQUEST_MS = 10_000
 #: Of changes of who votes: a controller that takes its own vote often says nothing any more. Whoever asks looks then.
 VOTE_MS = 2_000
-#: Seconds after which an answer is none: kafka-python waits for some for ever, where brokers go at the wrong moment.
+#: Seconds after which an answer is none: kafka-python sets no limit to its own waiting.
 ANSWER_S, CLOSE_S = 12.0, 5.0
 #: Seconds for Kafka to make its own topics, and until it is asked again.
 OWN_S, OWN_AGAIN_S = 20.0, 1.0
