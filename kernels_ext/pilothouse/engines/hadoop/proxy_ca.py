@@ -8,9 +8,10 @@ primes, which OpenSSL does in a tenth of a second. The names of the folders are 
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
+from pilothouse.registry.line.tls import authority
 from pilothouse.state import make_private, write_atomic
 
 _FOLDER = Path("FSRMStateRoot", "ProxyCARoot")
@@ -22,28 +23,14 @@ BITS = 2048
 
 def put(store: Path) -> None:
     """Make it in the store of a ResourceManager's state; that which is there stays."""
-    from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.x509.oid import NameOID
 
     folder = store / _FOLDER
     if folder.exists():
         return
     key = rsa.generate_private_key(65537, BITS)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "YARN's proxy")])
-    begins = datetime.now(UTC) - timedelta(days=1)  # of hosts whose clocks differ
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(begins + LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    certificate = authority("YARN's proxy", key.public_key(), LIFE).sign(key, hashes.SHA256())
     form, encoding = serialization.PrivateFormat.PKCS8, serialization.Encoding.DER
     made = make_private(store / f".{os.getpid()}")
     write_atomic(made / "caPrivateKey", key.private_bytes(encoding, form, serialization.NoEncryption()))

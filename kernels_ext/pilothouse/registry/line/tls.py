@@ -5,10 +5,13 @@ from __future__ import annotations
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.registry.folders import CERTIFICATE, KEY
 from pilothouse.state import utcnow, write_atomic
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 #: How long it is valid: a lease can be prolonged, to a year in all, and nodes have no other one.
 VALID = timedelta(days=367)
@@ -33,21 +36,11 @@ def make_certificate(folder: Path) -> dict[str, str]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pilothouse pilot")])
-    now = utcnow()
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))  # clocks of nodes differ
-        .not_valid_after(now + VALID)
+        authority("pilothouse pilot", key.public_key(), VALID)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
     cert_path, key_path = folder / CERTIFICATE, folder / KEY
@@ -57,6 +50,24 @@ def make_certificate(folder: Path) -> dict[str, str]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
     return tls_files(folder)
+
+
+def authority(name: str, key: Any, life: timedelta) -> x509.CertificateBuilder:
+    """A certificate, not signed yet, of who vouches for itself and for others, from now on for so long."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    named, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), utcnow()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(named)
+        .issuer_name(named)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))  # clocks of nodes differ
+        .not_valid_after(now + life)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    )
 
 
 def clock_trouble(certificate: Path) -> str:
