@@ -13,7 +13,7 @@ from pathlib import Path
 import benchmarks
 from benchmarks.rows import table
 
-NOT_BENCHMARKS = {"__main__", "fake", "numbered", "rows"}
+NOT_BENCHMARKS = {"__main__", "fake", "home", "numbered", "rows"}
 
 
 def main() -> int:

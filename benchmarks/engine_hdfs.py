@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.home import own_home
 from benchmarks.rows import Row, compare, missing, within
 
 ROUNDS = 5
@@ -41,16 +41,8 @@ def rows() -> list[Row]:
         java(17)
     except PilothouseError as error:  # no Java
         return [missing("HDFS", str(error))]
-    before = os.environ.get("PILOTHOUSE_HOME")
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home:
-        os.environ["PILOTHOUSE_HOME"] = home
-        try:
-            with _hdfs() as hdfs:
-                return _rows(hdfs, Path(home))
-        finally:
-            os.environ.pop("PILOTHOUSE_HOME")
-            if before is not None:
-                os.environ["PILOTHOUSE_HOME"] = before
+    with own_home() as home, _hdfs() as hdfs:
+        return _rows(hdfs, home)
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
-import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.home import own_home
 from benchmarks.numbered import Numbered
 from benchmarks.rows import Row, compare, missing, within
 
@@ -26,15 +26,8 @@ def rows() -> list[Row]:
     """Measure."""
     if not find_spec("confluent_kafka") or not find_spec("kafka"):
         return [missing("Kafka", "confluent-kafka or kafka-python")]
-    before = os.environ.get("PILOTHOUSE_HOME")
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home:
-        os.environ["PILOTHOUSE_HOME"] = home
-        try:
-            return _rows(Path(home))
-        finally:
-            os.environ.pop("PILOTHOUSE_HOME")
-            if before is not None:
-                os.environ["PILOTHOUSE_HOME"] = before
+    with own_home() as home:
+        return _rows(home)
 
 
 def _rows(folder: Path) -> list[Row]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
+from benchmarks.home import own_home
 from benchmarks.rows import Row, compare, missing, within
 
 RUNS = 7
@@ -24,7 +22,7 @@ def rows() -> list[Row]:
     """Measure."""
     if not find_spec("mpi4py"):
         return [missing("MPI", "mpi4py")]
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home, mock.patch.dict(os.environ, PILOTHOUSE_HOME=home):
+    with own_home():
         return _rows()
 
 

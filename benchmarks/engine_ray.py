@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 import time
 from importlib.util import find_spec
-from unittest import mock
 
+from benchmarks.home import own_home
 from benchmarks.rows import Row, missing, within
 
 RUNS, TASKS = 3, 200
@@ -18,7 +16,7 @@ def rows() -> list[Row]:
     """Measure."""
     if not find_spec("ray"):
         return [missing("Ray", "ray")]
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home, mock.patch.dict(os.environ, PILOTHOUSE_HOME=home):
+    with own_home():
         return _rows()
 
 

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.home import own_home
 from benchmarks.rows import Row, compare, missing, within
 
 RUNS = 5
@@ -25,15 +26,8 @@ def rows() -> list[Row]:
     """Measure."""
     if not find_spec("pyspark"):
         return [missing("Spark", "pyspark")]
-    before = os.environ.get("PILOTHOUSE_HOME")
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home:
-        os.environ["PILOTHOUSE_HOME"] = home
-        try:
-            return _rows(Path(home))
-        finally:
-            os.environ.pop("PILOTHOUSE_HOME")
-            if before is not None:
-                os.environ["PILOTHOUSE_HOME"] = before
+    with own_home() as home:
+        return _rows(home)
 
 
 def _rows(folder: Path) -> list[Row]:

@@ -5,15 +5,14 @@ Virtual machines take their classes from the archive, as they do from the second
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.home import own_home
 from benchmarks.rows import Row, missing, within
 
 if TYPE_CHECKING:
@@ -38,15 +37,8 @@ def rows() -> list[Row]:
         _archive()
     except PilothouseError as error:  # no Java
         return [missing("YARN", str(error))]
-    before = os.environ.get("PILOTHOUSE_HOME")
-    with tempfile.TemporaryDirectory(prefix="ph-bench-") as home:
-        os.environ["PILOTHOUSE_HOME"] = home
-        try:
-            return _rows()
-        finally:
-            os.environ.pop("PILOTHOUSE_HOME")
-            if before is not None:
-                os.environ["PILOTHOUSE_HOME"] = before
+    with own_home():
+        return _rows()
 
 
 def _archive() -> None:

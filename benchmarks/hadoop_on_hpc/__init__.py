@@ -24,7 +24,8 @@ WARM_S = 1.0
 
 def rows() -> list[Row]:
     """Measure everything, one thing after the other."""
-    from benchmarks.hadoop_on_hpc.measuring import everything, own_home, start_ups
+    from benchmarks.hadoop_on_hpc.measuring import everything, start_ups
+    from benchmarks.home import own_home
 
     with own_home():
         measured = everything(repeats=7, units=7)

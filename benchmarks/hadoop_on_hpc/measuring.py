@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,20 +76,6 @@ class Measured(NamedTuple):
     unit: float = float("nan")
     cases: Mapping[Problem, Case] = MappingProxyType({})
     broken: bool = False
-
-
-@contextlib.contextmanager
-def own_home() -> Iterator[None]:
-    """A state folder of its own: the user's pilots are neither met nor added to."""
-    before = os.environ.get("PILOTHOUSE_HOME")
-    with tempfile.TemporaryDirectory(prefix="ph-hadoop-") as home:
-        os.environ["PILOTHOUSE_HOME"] = home
-        try:
-            yield
-        finally:
-            os.environ.pop("PILOTHOUSE_HOME")
-            if before is not None:
-                os.environ["PILOTHOUSE_HOME"] = before
 
 
 def measure(
