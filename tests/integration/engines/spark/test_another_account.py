@@ -30,6 +30,7 @@ def test_it_reads_no_file_sees_no_secret_and_gets_no_page(service: SparkService,
     assert not is_shown(service.secrets["secret"])
     own = Path(spark.sparkContext.getConf().get("spark.local.dir"))
     assert open_files(service.folder, own, *(Path(p.cwd()) for p in daemons)) == []
-    ports = [listener.port for pid in (driver.pid, *(p.pid for p in daemons)) for listener in listeners(pid)]
-    said = answers(("127.0.0.1", port, "GET", "/json/") for port in ports)
-    assert sorted(filter(None, said)) == [403] * 3  # the pages of the master and the workers; all else is no web server
+    ports = {listener.port for pid in (driver.pid, *(p.pid for p in daemons)) for listener in listeners(pid)}
+    said = answers(("127.0.0.1", port, "GET", "/json/") for port in sorted(ports))
+    # Pages of the master, of two workers and of the session; all else is no web server.
+    assert sorted(filter(None, said)) == [403] * 4
