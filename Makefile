@@ -69,8 +69,8 @@ $(ENGINES)/python: | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(ENGINES)/python --editable ".[all,test,parsl,ray,spark,spark-connect,yarn]"
 	@touch $@
 
-# One worker an engine: its tests share what it has started. Beside them, engines on a Slurm whose nodes are hosts inside
-# this one, which needs root.
+# Tests share what their engine has started, in one worker. Then engines on a Slurm whose nodes are hosts inside this one,
+# which needs root.
 test-engines: .venv-engines/.ready debian
 	@sh .ci/debian iproute2
 	@PILOTHOUSE_CACHE="$(CURDIR)/build/cache" $(ENGINES)/pilothouse engines fetch kafka spark spark-kafka hadoop

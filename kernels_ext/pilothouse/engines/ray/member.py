@@ -38,6 +38,8 @@ AFTER_S = 4.0
 SHORT = "/tmp"  # noqa: S108 - a folder of mode 0700 with a random name is made in it
 #: Ray's own folder in that one: Ray opens it, and what is in it, to everybody.
 OPEN = "r"
+#: Ray's command.
+COMMAND = (sys.executable, "-P", "-m", "pilothouse.engines.ray.command")
 #: Before all others where Ray's processes look for modules.
 LIGHTER = Path(__file__).parent / "lighter"
 
@@ -63,7 +65,7 @@ class RayMember(Member):
         write_atomic(self.token, place.secrets["token"].encode())
         is_head = place.role == "head"
         address = f"{self.ip}:{place.ports('gcs')['gcs']}" if is_head else self._head()
-        argv = [sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block", *self._options(address)]
+        argv = [*COMMAND, "start", "--block", *self._options(address)]
         started = self._folder() / OPEN / STARTED
         started.unlink(missing_ok=True)
         self.ray = place.daemon("ray", argv, env=self.environment, grace=END_S)
@@ -116,7 +118,7 @@ class RayMember(Member):
 
     def _options(self, address: str) -> list[str]:
         place = self.place
-        ports = place.ports("node", "objects", "agent", "agent_http", "environments", "metrics", "client")
+        ports = place.ports("node", "objects", "agent", "agent_http", "environments", "metrics")
         store = place.settings["object_store"] or min(int(SHARE * place.memory), MOST)
         spilled = place.scratch / "spilled"
         spilled.mkdir(mode=0o700, exist_ok=True)
@@ -130,8 +132,6 @@ class RayMember(Member):
         }  # fmt: skip
         if place.role == "head":
             own |= {"port": address.rpartition(":")[2], "include-dashboard": "false"}
-            if find_spec("grpc") is not None:  # it can't be left out then
-                own["ray-client-server-port"] = str(ports["client"])
             more = ["--head", "--no-monitor"]
         else:
             own["address"], more = address, []
@@ -163,8 +163,8 @@ class RayMember(Member):
         ends = time.monotonic() + deadline
         drain = self.place.daemon(
             "drain",
-            [sys.executable, "-P", "-m", "ray.scripts.scripts", "drain-node", f"--address={self.address}",
-             f"--node-id={self.id}", "--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=it leaves",
+            [*COMMAND, "drain-node", f"--address={self.address}", f"--node-id={self.id}",
+             "--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=it leaves",
              f"--deadline-remaining-seconds={int(deadline)}"],
             env=self.environment,
         )  # fmt: skip

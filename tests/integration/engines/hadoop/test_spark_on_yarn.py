@@ -22,7 +22,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from pilothouse.engines.hadoop.yarn_service import YARNService
 
-pytestmark = [pytest.mark.engines("pyspark"), pytest.mark.timeout(900), pytest.mark.xdist_group("spark")]
+pytestmark = [pytest.mark.engines("pyspark"), pytest.mark.timeout(900)]
 
 CONF = {
     "spark.driver.memory": "512m", "spark.executor.memory": "512m", "spark.driver.extraJavaOptions": SOON,

@@ -27,9 +27,9 @@ CONF = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They share a service and the one session that a process can have."""
+    """Those that share a service, and the one session that a process can have, are for one process."""
     for item in items:
-        if "engines/spark" in item.path.as_posix():
+        if "engines/spark" in item.path.as_posix() and "service" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("spark"))
 
 
