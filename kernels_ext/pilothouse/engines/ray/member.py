@@ -98,8 +98,7 @@ class RayMember(Member):
     @property
     def environment(self) -> dict[str, str]:
         """Of Ray's processes; the token itself is in no environment."""
-        modules = [str(LIGHTER)] if find_spec("rfc3987_syntax") else []
-        modules += filter(None, [os.environ.get("PYTHONPATH")])
+        modules = filter(None, [str(LIGHTER), os.environ.get("PYTHONPATH")])
         return {
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token), "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_TMPDIR": str(self._folder() / OPEN), "PYTHONPATH": os.pathsep.join(modules),

@@ -10,6 +10,11 @@ from pilothouse.engines.ray.member import LIGHTER
 
 ASK = """
 import sys
+import jsonschema
+assert "jsonschema.validators" not in sys.modules
+jsonschema.validate(1, {"type": "integer"})
+import jsonschema.exceptions  # a module of it
+assert "jsonschema.validators" in sys.modules
 from jsonschema import FormatChecker
 assert "lark" not in sys.modules
 checker = FormatChecker()
