@@ -72,6 +72,7 @@ class SparkMember(Member):
         while not counted:
             claim: Claim = self._place.until(self._settled, "a master of Spark", START_S)
             if claim.member == self._place.number and self._master is None:
+                self._place.publish(leads=False)  # others may begin, and wait until it does
                 self._lead(claim)
             self._follow()
             self._begin_worker()
