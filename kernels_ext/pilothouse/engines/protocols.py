@@ -50,6 +50,8 @@ class Place(Protocol):
     members
         What is known of all members of the service, by number: ``number``, ``role``, ``node``, ``host``, and what each
         has published. Kept up to date.
+    waits_for
+        What a hook waits for, in words for people, who see it as the service's reason; empty: nothing. To be set.
     """
 
     engine: str
@@ -64,6 +66,7 @@ class Place(Protocol):
     scratch: Path
     settings: Mapping[str, Any]
     secrets: Mapping[str, str]
+    waits_for: str
 
     @property
     def members(self) -> Mapping[int, Mapping[str, Any]]:
