@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pilothouse.engines.kafka import administration, moving, quorum
 from pilothouse.engines.kafka.administration import Administration, Partition, Voter
@@ -35,16 +35,12 @@ class Cluster:
     id_of
         From a member's number to its broker's.
     but
-        Members that are not asked: those that go hear no news any more.
+        Members that are not asked, beside those that are about to leave: these may hear no news any more.
     """
 
     def __init__(self, place: Place, id_of: Callable[[int], int], but: Sequence[int] = ()) -> None:
         self._place, self._id_of = place, id_of
-        servers = [
-            str(member["broker"])
-            for number, member in place.members.items()
-            if "broker" in member and number not in but
-        ]
+        servers = [str(member["broker"]) for member in self._those_that_stay(but).values() if "broker" in member]
         self._throttle: int | None = place.settings["throttle"]
         self.asked = Administration(servers, place.secrets["password"], lambda: not place.stopping)
 
@@ -82,7 +78,7 @@ class Cluster:
             There is no such topic, or there are not as many brokers.
         """
         self._tidy()
-        brokers, found = self.asked.brokers(), self.asked.partitions()
+        brokers, found = self._staying(), self.asked.partitions()
         if not any(name == topic for name, _ in found):
             raise InvalidInput(f"topic={topic!r}: there is none of that name", field="topic")
         if not 1 <= factor <= len(brokers):
@@ -131,12 +127,17 @@ class Cluster:
         self._moved({partition: replicas for partition, replicas in target.items() if partition in self._led()})
 
     def _staying(self, but: Sequence[int] = ()) -> list[int]:
-        """Brokers that can be given something: those of members that are there.
+        """Brokers that can be given something: those of members that stay; where all others leave too, those of these.
 
         A broker that has just left serves, for the cluster, as long as it has not been missed.
         """
-        there = {self._id_of(number) for number in self._place.members if number not in but}
+        there = {self._id_of(number) for number in self._those_that_stay(but)}
         return [broker for broker in self.asked.brokers() if broker in there]
+
+    def _those_that_stay(self, but: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+        """Members without these, and without those that are about to leave, unless all are."""
+        others = {number: member for number, member in self._place.members.items() if number not in but}
+        return {number: member for number, member in others.items() if member["state"] != "leaving"} or others
 
     def _begin_empty(self, target: Mapping[tuple[str, int], list[int]]) -> None:
         """Have partitions led by brokers that have nothing, or not all, of them: those that had are gone."""
@@ -202,9 +203,9 @@ class Cluster:
         """
         live = set(self.asked.brokers())
         members: dict[int, Voter] = {}
-        for number, member in self._place.members.items():
+        for number, member in self._those_that_stay((*without, *gone)).items():
             voter = Voter.of(member)
-            if voter is not None and number not in (*without, *gone) and self._id_of(number) in live:
+            if voter is not None and self._id_of(number) in live:
                 members[self._id_of(number)] = voter._replace(number=self._id_of(number))
         if not members:
             raise Failed("no other member is there that could be a controller")
