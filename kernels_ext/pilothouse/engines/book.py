@@ -35,7 +35,10 @@ class MemberFacts:
     @property
     def told(self) -> dict[str, Any]:
         """What other members hear of it."""
-        return {"number": self.number, "role": self.role, "node": self.node, "host": self.host, **self.published}
+        return {
+            "number": self.number, "role": self.role, "node": self.node, "host": self.host, "state": self.state,
+            **self.published,
+        }  # fmt: skip
 
 
 @dataclass

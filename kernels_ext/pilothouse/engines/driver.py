@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -261,14 +262,21 @@ class _Service:
             await self._change("admit", but=numbers, numbers=numbers)
         self._wake.set()
 
-    async def _change(self, hook: str, *, but: list[int] | None = None, **arguments: Any) -> bool:
-        """Have a member that stays, if possible one that was there before, do this; whether it could."""
+    async def _change(
+        self, hook: str, *, but: list[int] | None = None, deadline: float = math.inf, **arguments: Any
+    ) -> bool:
+        """Have a member that stays, if possible one that was there before, do this; whether it could.
+
+        Where there is a deadline, it is told how many seconds are left when it is its turn.
+        """
         async with self._changing:
             self._wake.set()
             # Of nodes that go together the last one may have left before the first that comes serves.
             await self._until(lambda: bool(self.roster.serving) or not self.roster.staying, BACK_S)
             serving = self.roster.serving
             chosen = [member for member in serving if member.number not in (but or ())] or serving
+            if deadline < math.inf:
+                arguments["seconds"] = max(deadline - time.monotonic(), 1.0)
             try:
                 if not chosen:
                     raise Unavailable("no member serves at the moment")
@@ -306,25 +314,26 @@ class _Service:
             self.roster.gone(member)
             self._fail(f"the node {node} went, and with it {what}")
             return
-        await self._leave(member, max(deadline - time.monotonic(), 1.0), must=True)
+        await self._leave(member, deadline, must=True)
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not condition() and time.monotonic() < deadline and not self.context.stopping.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0.05)  # whatever changes it, of many members
 
-    async def _leave(self, member: Held, seconds: float, *, must: bool) -> bool:
+    async def _leave(self, member: Held, deadline: float, *, must: bool) -> bool:
         """Have a member hand over to those that stay, and end; unless it `must`, it stays when it can't hand over.
 
         What it could not hand over is lost with it, and made good by the others as far as that goes.
         """
         number, handed_over = member.number, True
         if member.served and self.roster.serving:
-            handed_over = await self._change("release", number=number, seconds=seconds)
+            handed_over = await self._change("release", deadline=deadline, number=number)
             if not handed_over and not must:
                 return False
             try:
-                await member.do("leave", self.roster.told, seconds=seconds)
+                left = max(deadline - time.monotonic(), 1.0)
+                self.roster.take_roles(await member.do("leave", self.roster.told, seconds=left) or {})
             except PilothouseError as error:
                 handed_over = False
                 self.context.event("leave failed", member=number, reason=str(error))
@@ -340,7 +349,7 @@ class _Service:
     async def _shrink(self, members: list[Held]) -> None:
         """Have these leave, one after the other; one that can't hand over stays."""
         for member in members:
-            if not await self._leave(member, SHRINK_S, must=False):
+            if not await self._leave(member, time.monotonic() + SHRINK_S, must=False):
                 member.going, member.facts.state = False, "running"
                 self.book.wanted += 1
 

@@ -87,7 +87,7 @@ class Held(Kept):
             self.facts.published.update(message["publish"])
             self.changed()
         elif "ready" in message:
-            self.facts.state, self.facts.reason, self.served = "running", "", True
+            self.facts.state, self.facts.reason, self.served = "leaving" if self.going else "running", "", True
             self.context.event("member ready", member=self.number, node=self.facts.node, role=self.facts.role)
             self.changed()
         return False

@@ -145,9 +145,9 @@ class _Runtime:
     def _serve(self) -> None:
         said = ""
         while not (self._over.wait(METRICS_S) or self._watch.failed.is_set()):
-            if (low := self._place.disks.low()) != said:
-                said = low
-                self._channel.send({"reason": low})
+            if (reason := "; ".join(filter(None, (self._place.disks.low(), self._place.waits_for)))) != said:
+                said = reason
+                self._channel.send({"reason": reason})
             try:
                 metrics: Mapping[str, float] = self._member.metrics()
             except Exception:  # noqa: BLE001 - a daemon that is just being started again answers nothing

@@ -56,6 +56,7 @@ class NodePlace:
         self.disks = Disks([self.scratch, *([Path(kept)] if kept else ())], self.node)
         self.daemons: list[Daemon] = []
         self.started: Callable[[Daemon], None] = lambda _: None
+        self.waits_for = ""
         self._members: dict[int, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self.take_members(config["members"])

@@ -48,8 +48,10 @@ class Place(Protocol):
     secrets
         From :meth:`Engine.secrets`; the same for all members.
     members
-        What is known of all members of the service, by number: ``number``, ``role``, ``node``, ``host``, and what each
-        has published. Kept up to date.
+        What is known of all members of the service, by number: ``number``, ``role``, ``node``, ``host``, ``state``
+        (``starting``, ``running``, ``leaving``), and what each has published. Kept up to date.
+    waits_for
+        What a hook waits for, in words for people, who see it as the service's reason; empty: nothing. To be set.
     """
 
     engine: str
@@ -64,6 +66,7 @@ class Place(Protocol):
     scratch: Path
     settings: Mapping[str, Any]
     secrets: Mapping[str, str]
+    waits_for: str
 
     @property
     def members(self) -> Mapping[int, Mapping[str, Any]]:
@@ -121,7 +124,7 @@ class Member:
 
     Hooks are called one after the other, in a thread. What they raise is told; :meth:`start` failing ends the member.
     The others are called by the supervisor when members come and go, and do nothing where they are not overridden.
-    Those that are called on a member that stays return the roles that have changed by it, by number, if any have.
+    They return the roles of others that have changed by it, by number, if any have.
     """
 
     def start(self) -> None:
@@ -144,7 +147,7 @@ class Member:
             It can't be done: a shrink is refused with that; a node that goes takes it along, which is told.
         """
 
-    def leave(self, seconds: float) -> None:
+    def leave(self, seconds: float) -> Mapping[int, str] | None:
         """Called on the member that goes, after :meth:`release`: move what it has, within so many seconds."""
 
     def forget(self, numbers: Sequence[int]) -> Mapping[int, str] | None:

@@ -134,7 +134,7 @@ class Roster:
     def status(self) -> list[dict[str, Any]]:
         """All members as they are now, for who asks."""
         return [
-            {**member.facts.told, "state": member.facts.state, "reason": member.facts.reason, "metrics": member.metrics}
+            {**member.facts.told, "reason": member.facts.reason, "metrics": member.metrics}
             for member in self.members.values()
         ]
 

@@ -65,7 +65,7 @@ class Service(Run):
     @property
     def members(self) -> list[dict[str, Any]]:
         """A mapping each of its members: ``number``, ``node``, ``host``, ``role``, ``state``, ``reason``, addresses."""
-        return [{**member.told, "state": member.state, "reason": member.reason} for member in self._book().members]
+        return [{**member.told, "reason": member.reason} for member in self._book().members]
 
     @property
     def nodes(self) -> list[str]:

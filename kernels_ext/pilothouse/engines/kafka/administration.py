@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, NamedTuple, Self, TypeVar
@@ -24,7 +24,7 @@ from kafka.protocol.admin import IncrementalAlterConfigsRequest
 from kafka.protocol.api_message import ApiMessage
 from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
 
-from pilothouse.engines.kafka.properties import USER
+from pilothouse.engines.kafka.properties import USER, at
 from pilothouse.errors import Failed
 
 SCHEMAS = "pilothouse.engines.kafka.messages"
@@ -101,6 +101,25 @@ class Quorum(NamedTuple):
 
 
 class _Client(KafkaAdminClient):  # type: ignore[misc]
+    """A client that asks its bootstrap servers alone, as far as they serve: others may be about to go.
+
+    A broker whose controller has taken its own vote does not learn who leads, and questions that it hands on hang.
+    """
+
+    def __init__(self, servers: Sequence[str], **settings: Any) -> None:
+        super().__init__(bootstrap_servers=list(servers), **settings)
+        cluster = self._manager.cluster
+        everybody: Callable[[], Collection[Any]] = cluster.brokers
+
+        def brokers() -> Collection[Any]:
+            return [each for each in everybody() if at(each.host, each.port) in servers] or everybody()
+
+        cluster.brokers = brokers
+
+    async def _refresh_controller_id(self, timeout_ms: int = REQUEST_MS) -> Any:  # noqa: ARG002 - as it is called
+        """Whom to ask of what is the controller's: there any broker hands it on."""
+        return self._manager.least_loaded_node()
+
     def tell(self, request: Any, timeout_ms: int = REQUEST_MS) -> Any:
         """Any broker hands it on to the controller."""
         return self._manager.run(self._manager.send, request, None, timeout_ms)
@@ -170,7 +189,7 @@ class Administration:
 
     def _connected(self) -> _Client:
         return _Client(
-            bootstrap_servers=self._servers, client_id="pilothouse", request_timeout_ms=REQUEST_MS,
+            self._servers, client_id="pilothouse", request_timeout_ms=REQUEST_MS,
             bootstrap_timeout_ms=5000, reconnect_backoff_max_ms=200, security_protocol="SASL_PLAINTEXT",
             sasl_mechanism="SCRAM-SHA-256", sasl_plain_username=USER, sasl_plain_password=self._password,
         )  # fmt: skip

@@ -179,10 +179,15 @@ class Clients:
         settings
             librdkafka's, with ``_`` for ``.``: ``auto_offset_reset="latest"``. They win over those that are set here.
         """
-        from confluent_kafka import Consumer
+        from pilothouse.engines.kafka.consumer import ServiceConsumer
 
         largest = {"fetch.message.max.bytes": self.largest, "receive.message.max.bytes": 2 * 67_108_864}
-        return Consumer({**self.configuration, **CONSUMER, "group.id": group, **largest, **_dotted(settings)})
+        found = {**self.configuration, **CONSUMER, "group.id": group, **largest, **_dotted(settings)}
+        return ServiceConsumer(found, self._has_ended)
+
+    def _has_ended(self) -> bool:
+        """Whether it will never answer again, as far as is known."""
+        return False
 
     def topics(self) -> dict[str, int]:
         """The users' topics and how many partitions each has."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pilothouse.engines.kafka import administration, moving, quorum
 from pilothouse.engines.kafka.administration import Administration, Partition, Voter
@@ -16,8 +17,12 @@ from pilothouse.errors import Failed, InvalidInput
 if TYPE_CHECKING:
     from pilothouse.engines.protocols import Place
 
-#: Seconds for partitions of which nothing is left to be there again.
-EMPTY_S = 30.0
+#: Seconds for partitions of which nothing is left to be there again; and for brokers that lead some to come back.
+EMPTY_S, BACK_S = 30.0, 120.0
+#: The most of the time that there is in which these are waited for.
+BACK = 0.5
+#: Seconds between two looks whether they have, and for one to take a connection.
+LOOK_S, CONNECT_S = 0.2, 1.0
 
 
 class Cluster:
@@ -30,16 +35,12 @@ class Cluster:
     id_of
         From a member's number to its broker's.
     but
-        Members that are not asked: those that go hear no news any more.
+        Members that are not asked, beside those that are about to leave: these may hear no news any more.
     """
 
     def __init__(self, place: Place, id_of: Callable[[int], int], but: Sequence[int] = ()) -> None:
         self._place, self._id_of = place, id_of
-        servers = [
-            str(member["broker"])
-            for number, member in place.members.items()
-            if "broker" in member and number not in but
-        ]
+        servers = [str(member["broker"]) for member in self._those_that_stay(but).values() if "broker" in member]
         self._throttle: int | None = place.settings["throttle"]
         self.asked = Administration(servers, place.secrets["password"], lambda: not place.stopping)
 
@@ -57,9 +58,8 @@ class Cluster:
         brokers = self._staying()
         internal = replicas(self._place.settings["replication"], len(brokers))
         self.have_own_topics(brokers)
-        found = self.asked.partitions()
         target = plan(
-            _replicas(found), brokers, lambda topic, now: max(now, internal) if topic in INTERNAL else now
+            _replicas(self._led()), brokers, lambda topic, now: max(now, internal) if topic in INTERNAL else now
         )  # fmt: skip
         self._set_least_in_sync(len(brokers))
         return self._moved(target)
@@ -78,23 +78,32 @@ class Cluster:
             There is no such topic, or there are not as many brokers.
         """
         self._tidy()
-        brokers, found = self.asked.brokers(), self.asked.partitions()
+        brokers, found = self._staying(), self.asked.partitions()
         if not any(name == topic for name, _ in found):
             raise InvalidInput(f"topic={topic!r}: there is none of that name", field="topic")
         if not 1 <= factor <= len(brokers):
             raise InvalidInput(f"factor={factor}: 1 to {len(brokers)}, the number of brokers", field="factor")
-        target = plan(_replicas(found), brokers, lambda name, now: factor if name == topic else now, balance=False)
+        target = plan(
+            _replicas(self._led()), brokers, lambda name, now: factor if name == topic else now, balance=False
+        )  # fmt: skip
         return self._moved(target)
 
     def drain(self, numbers: Sequence[int], seconds: float) -> None:
         """Move everything from these to the others."""
-        self._tidy()
+        deadline = time.monotonic() + seconds
+        self._tidy(seconds)
         brokers = self._staying(numbers)
         if not brokers:
             raise Failed("no other broker is there that could take over")
-        found = self.asked.partitions()
         self._set_least_in_sync(len(brokers))
-        self._moved(plan(_replicas(found), brokers, balance=False), seconds)
+        self._moved(plan(_replicas(self._led()), brokers, balance=False), deadline - time.monotonic())
+        going = {self._id_of(number) for number in numbers}
+        found = self.asked.partitions().items()
+        left = [partition for partition, what in found if what.leader < 0 and going.intersection(what.replicas)]
+        if left:
+            topics = ", ".join(sorted({topic for topic, _ in left}))
+            why = " and ".join(self._away().values()) or "nobody who has all of them is there"
+            raise Failed(f"{len(left)} partitions (of {topics}) have no leader that they could be copied from: {why}")
 
     def make_good(self, numbers: Sequence[int]) -> None:
         """Have others copy what lost ones had. What nobody has all of is there again with less: that is told."""
@@ -104,22 +113,31 @@ class Cluster:
         brokers = self._staying(numbers)
         found = self.asked.partitions()
         hit = {partition: what for partition, what in found.items() if gone.intersection(what.replicas)}
-        dead = [p for p, what in hit.items() if what.leader < 0 or gone.issuperset(what.in_sync or what.replicas)]
+        away = self._away().keys()
+        dead = [
+            partition for partition, what in hit.items()
+            if (what.leader < 0 or gone.issuperset(what.in_sync or what.replicas)) and away.isdisjoint(what.replicas)
+        ]  # fmt: skip
         self._set_least_in_sync(len(brokers))
         target = plan(_replicas(found), brokers, balance=False)
         if dead:
             self._begin_empty({partition: target[partition] for partition in dead})
             names = sorted({topic for topic, _ in dead if topic not in INTERNAL})
             self._place.event("messages lost", partitions=len(dead), topics=names, brokers=sorted(gone))
-        self._moved(target)
+        self._moved({partition: replicas for partition, replicas in target.items() if partition in self._led()})
 
     def _staying(self, but: Sequence[int] = ()) -> list[int]:
-        """Brokers that can be given something: those of members that are there.
+        """Brokers that can be given something: those of members that stay; where all others leave too, those of these.
 
         A broker that has just left serves, for the cluster, as long as it has not been missed.
         """
-        there = {self._id_of(number) for number in self._place.members if number not in but}
+        there = {self._id_of(number) for number in self._those_that_stay(but)}
         return [broker for broker in self.asked.brokers() if broker in there]
+
+    def _those_that_stay(self, but: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+        """Members without these, and without those that are about to leave, unless all are."""
+        others = {number: member for number, member in self._place.members.items() if number not in but}
+        return {number: member for number, member in others.items() if member["state"] != "leaving"} or others
 
     def _begin_empty(self, target: Mapping[tuple[str, int], list[int]]) -> None:
         """Have partitions led by brokers that have nothing, or not all, of them: those that had are gone."""
@@ -135,10 +153,36 @@ class Cluster:
         moved = moving.carry_out(self.asked, dict(target), self._throttle, self._place.progress, seconds)
         return {"partitions": len(target), "bytes": moved}
 
-    def _tidy(self) -> None:
-        """What another one has begun, who was interrupted, comes to its end first."""
+    def _tidy(self, seconds: float = BACK_S) -> None:
+        """What another one has begun, who was interrupted, comes to its end first; who is just away comes back."""
         moving.take_up(self.asked)
         moving.unthrottle(self.asked)
+        deadline = time.monotonic() + min(seconds * BACK, BACK_S)
+        try:
+            while (away := self._away()) and time.monotonic() < deadline:
+                if self._place.stopping:
+                    raise Failed("interrupted")
+                self._place.waits_for = "waits for " + " and ".join(away.values())
+                time.sleep(LOOK_S)
+        finally:
+            self._place.waits_for = ""
+
+    def _away(self) -> dict[int, str]:
+        """Brokers that are just being started again: those that the cluster has not missed yet, or can't do without.
+
+        Others are no loss: partitions have another leader.
+        """
+        found, serving = self.asked.partitions(), self.asked.brokers()
+        needed = {broker for what in found.values() if what.leader < 0 for broker in what.replicas}.difference(serving)
+        members = {self._id_of(number): member for number, member in self._place.members.items() if "broker" in member}
+        return {
+            number: f"broker {number} on {member['node']}" for number, member in members.items()
+            if number in needed or (number in serving and not _takes_connections(str(member["broker"])))
+        }  # fmt: skip
+
+    def _led(self) -> dict[tuple[str, int], Partition]:
+        """Partitions that have a leader: others can't be copied."""
+        return {partition: what for partition, what in self.asked.partitions().items() if what.leader >= 0}
 
     def _set_least_in_sync(self, brokers: int) -> None:
         """Acknowledged is what all replicas but one have: losing a broker stops nobody, and loses nothing."""
@@ -159,9 +203,9 @@ class Cluster:
         """
         live = set(self.asked.brokers())
         members: dict[int, Voter] = {}
-        for number, member in self._place.members.items():
+        for number, member in self._those_that_stay((*without, *gone)).items():
             voter = Voter.of(member)
-            if voter is not None and number not in (*without, *gone) and self._id_of(number) in live:
+            if voter is not None and self._id_of(number) in live:
                 members[self._id_of(number)] = voter._replace(number=self._id_of(number))
         if not members:
             raise Failed("no other member is there that could be a controller")
@@ -179,3 +223,13 @@ class Cluster:
 
 def _replicas(found: Mapping[tuple[str, int], Partition]) -> dict[tuple[str, int], list[int]]:
     return {partition: what.replicas for partition, what in found.items()}
+
+
+def _takes_connections(end_point: str) -> bool:
+    """Whether a broker's process is there: the cluster misses it only after a while."""
+    host, _, port = end_point.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError:
+        return False
+    return True

@@ -212,20 +212,23 @@ class Broker(Member):
             cluster.spread()
             return cluster.settle_votes()
 
-    def release(self, number: int, seconds: float) -> Mapping[int, str]:
-        """Move what a broker has to the others; if it votes, another one does instead, even if time was short."""
+    def release(self, number: int, seconds: float) -> None:
+        """Move what a broker has to the others."""
         with self._cluster(but=[number]) as cluster:
-            try:
-                cluster.drain([number], seconds * DRAIN)
-            finally:
-                roles = cluster.settle_votes(without=[number])
-            return roles
+            cluster.drain([number], seconds * DRAIN)
 
-    def leave(self, seconds: float) -> None:
-        """Move what has come since :meth:`release`."""
+    def leave(self, seconds: float) -> Mapping[int, str]:
+        """Move what has come since :meth:`release`; if it votes, another one does instead, even if time was short.
+
+        That is last: a controller that led, and has taken its own vote, hears of nothing any more, nor does its broker.
+        """
         self._leaving = True
         with self._cluster(but=[self._place.number]) as cluster:
-            cluster.drain([self._place.number], seconds * DRAIN)
+            try:
+                cluster.drain([self._place.number], seconds * DRAIN)
+            finally:
+                roles = cluster.settle_votes(without=[self._place.number])
+            return roles
 
     def forget(self, numbers: Sequence[int]) -> Mapping[int, str]:
         """Have the cluster forget brokers that have left."""

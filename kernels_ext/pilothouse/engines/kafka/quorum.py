@@ -12,15 +12,14 @@ from pilothouse.errors import Failed, PilothouseError
 CHANGE_S = 30.0
 
 
-def wanted(members: Sequence[int], voters: Sequence[int]) -> list[int]:
-    """Which members are to vote: those that do already, then the longest there.
+def wanted(members: Sequence[int], voters: Sequence[int], leader: int) -> list[int]:
+    """Which members are to vote: the one that leads, those that do already, then the longest there.
 
-    So it is the longest there that vote, however members come and go: see :meth:`Kafka.role`.
-
-    Two would both be needed at any time, so that one is as good and half as likely to fail.
+    Two would both be needed at any time, so that one is as good and half as likely to fail. One that leads and takes
+    its own vote hears of nothing any more, so that its broker is of no use until it is started again.
     """
     number = 3 if len(members) >= 3 else 1
-    return sorted(sorted(members, key=lambda member: (member not in voters, member))[:number])
+    return sorted(sorted(members, key=lambda member: (member != leader, member not in voters, member))[:number])
 
 
 def settle(cluster: Administration, name: str, members: Mapping[int, Voter], *, gone: Sequence[int] = ()) -> list[int]:
@@ -42,11 +41,12 @@ def settle(cluster: Administration, name: str, members: Mapping[int, Voter], *, 
     """
     deadline = time.monotonic() + CHANGE_S
     while True:
-        voters = cluster.quorum().voters
-        there = wanted(list(members), list(voters))
+        voters, leader = cluster.quorum()
+        there = wanted(list(members), list(voters), leader)
         dead = [number for number in voters if number in gone]
         lacking = [number for number in there if number not in voters]
         surplus = [number for number in voters if number not in there and number not in dead]
+        surplus.sort(key=lambda number: number == leader)  # the one that leads last: then nothing more is asked of it
         try:
             if dead:
                 cluster.remove_voter(name, dead[0], voters[dead[0]])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pilothouse.engines.kafka.clients import Clients, Configuration, credentials
 from pilothouse.engines.kafka.properties import USER
 from pilothouse.engines.service import Service
+from pilothouse.errors import NotFound
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -57,6 +58,13 @@ class KafkaService(Clients, Service):
         """Have each partition of a topic on `factor` brokers; how many changed, and the bytes that were copied."""
         moved: dict[str, int] = self.order("replicate", topic=topic, factor=factor)
         return moved
+
+    def _has_ended(self) -> bool:
+        """Whether it was stopped, has failed, or was removed since then."""
+        try:
+            return self.state.ended
+        except NotFound:
+            return True
 
     def _serving_brokers(self) -> list[dict[str, Any]]:
         return [member for member in self.members if member["state"] == "running"]

@@ -1,8 +1,9 @@
 """What Kafka's StorageTool writes into an empty data folder, without starting a Java for it.
 
 A snapshot of the metadata log that has the versions of the cluster's features and, on the member that founds the
-cluster, its only voter and the user that may do everything. It is what ``StorageTool format`` of the release that the
-jars are locked to writes, byte for byte but for the time; a test holds the two beside each other.
+cluster, its only voter and the user that may do everything. It is what ``StorageTool format --feature
+eligible.leader.replicas.version=0`` of the release that the jars are locked to writes, byte for byte but for the time;
+a test holds the two beside each other.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-#: Of Kafka 4.4: ``StorageTool version-mapping``.
+#: Of Kafka 4.4: ``StorageTool version-mapping``, without ``eligible.leader.replicas.version`` (KIP-966). With that a
+#: broker that gave a partition away may stay eligible to lead it, and the one that has it now no longer is after it was
+#: killed; and who is eligible is forgotten whenever ``min.insync.replicas`` is set, even to what it was.
 FEATURES = {
     "metadata.version": 33,
-    "eligible.leader.replicas.version": 1,
     "group.version": 1,
     "share.version": 2,
     "streams.version": 1,

@@ -36,7 +36,7 @@ def test_a_snapshot_is_the_one_of_the_storage_tool(tmp_path: Path, founds: bool)
     how = ["--standalone", "--add-scram", user] if founds else ["--no-initial-controllers"]
     argv = command(
         java(17), jars("kafka"), "kafka.tools.StorageTool", "format", "-t", SECRETS["cluster"], "-c", str(file), *how,
-        heap=256 << 20, options=["-XX:TieredStopAtLevel=1"],
+        "--feature", "eligible.leader.replicas.version=0", heap=256 << 20, options=["-XX:TieredStopAtLevel=1"],
     )  # fmt: skip
     subprocess.run(argv, check=True, capture_output=True, timeout=120)
     meta = read_meta(own.data)

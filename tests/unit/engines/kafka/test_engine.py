@@ -41,19 +41,22 @@ def test_one_that_goes_in_a_planned_way_has_another_one_vote() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "voters", "then"),
+    ("members", "voters", "leader", "then"),
     [
-        ([1], [1], [1]),
-        ([1, 2], [1], [1]),
-        ([1, 2, 3], [1], [1, 2, 3]),
-        ([1, 2, 3, 4], [2, 3, 4], [2, 3, 4]),
-        ([2, 4], [2, 3, 4], [2]),
-        ([2, 3], [1], [2]),
-        ([4, 5, 6, 7], [5, 9], [4, 5, 6]),
+        ([1], [1], 1, [1]),
+        ([1, 2], [1], 1, [1]),
+        ([1, 2, 3], [1], 1, [1, 2, 3]),
+        ([1, 2, 3, 4], [2, 3, 4], 2, [2, 3, 4]),
+        ([2, 4], [2, 3, 4], 3, [2]),
+        ([2, 4], [2, 3, 4], 4, [4]),
+        ([2, 3], [1], 1, [2]),
+        ([4, 5, 6, 7], [5, 9], 9, [4, 5, 6]),
     ],
 )
-def test_who_votes_keeps_its_vote_where_it_can(members: list[int], voters: list[int], then: list[int]) -> None:
-    assert wanted(members, voters) == then
+def test_who_votes_keeps_its_vote_where_it_can_and_who_leads_before_all(
+    members: list[int], voters: list[int], leader: int, then: list[int]
+) -> None:
+    assert wanted(members, voters, leader) == then
 
 
 def test_all_brokers_are_the_address() -> None:
