@@ -174,6 +174,11 @@ class Context:
         self.record.progress = Progress(done=done, total=total, unit=unit)
         self.dirty = True
 
+    def no_progress(self) -> None:
+        """Nothing is on its way any more."""
+        if self.record.progress is not None:
+            self.record.progress, self.dirty = None, True
+
     def log_tail(self, lines: int = 5) -> str:
         """The last lines of the processes that failed, for the reason of a failure."""
         found = [tail(self.log_path(p.label), lines) for p in self.processes if p.exit_code not in (None, 0)]
