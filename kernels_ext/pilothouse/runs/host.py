@@ -179,10 +179,11 @@ class Context:
         if self.record.progress is not None:
             self.record.progress, self.dirty = None, True
 
-    def log_tail(self, lines: int = 5) -> str:
-        """The last lines of the processes that failed, for the reason of a failure."""
-        found = [tail(self.log_path(p.label), lines) for p in self.processes if p.exit_code not in (None, 0)]
-        return "\n".join(text for text in found if text)
+    def log_tail(self, said: str, lines: int = 5) -> str:
+        """The last lines of the processes that failed, for the reason of a failure, which says so much already."""
+        failed = dict.fromkeys(process.label for process in self.processes if process.exit_code not in (None, 0))
+        found = [tail(self.log_path(label), lines) for label in failed]
+        return "\n".join(text for text in found if text and not _is_in(said, text))
 
 
 class RunHost:
@@ -278,7 +279,7 @@ class RunHost:
             logger.exception("run %s failed", record.name)
             record.state = State.FAILED
             text = str(error) if isinstance(error, PilothouseError) else f"{type(error).__name__}: {error}"
-            record.reason = "\n".join(part for part in (text, context.log_tail()) if part)
+            record.reason = "\n".join(part for part in (text, context.log_tail(text)) if part)
         finally:
             if self._cut_short and context.stopping.is_set():
                 record.state, record.reason = State.FAILED, f"its pilot failed: {self._cut_short}"
@@ -342,6 +343,12 @@ class RunHost:
     def status(self, name: str) -> dict[str, Any]:
         """A live run's state and how far it is."""
         return _status(self.context(name).record)
+
+
+def _is_in(said: str, text: str) -> bool:
+    """Whether `text` ends as the traceback of an error that is said."""
+    last = text.splitlines()[-1]
+    return (last.partition(": ")[2] or last) in said
 
 
 def _status(record: RunRecord) -> dict[str, Any]:
