@@ -100,7 +100,11 @@ class RunView {
     const now = Date.now();
     const found = this._silence.look(now);
     if (found === "ask") {
-      this._askSnapshot();
+      try {
+        this._askSnapshot();
+      } catch {
+        // the line to a kernel that was restarted is closed: there will be no answer
+      }
     } else if (found === "silent") {
       this._notice.textContent = this._silence.words(name, now);
     }
