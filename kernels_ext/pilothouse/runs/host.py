@@ -17,7 +17,7 @@ from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.logs import tail
-from pilothouse.registry.records import RUNS, Progress, RunRecord, State
+from pilothouse.registry.records import RUNS, SERVICE, Progress, RunRecord, State
 from pilothouse.runs.processes import NodeHost, Process
 from pilothouse.runs.protocols import Driver, Leaving, Ordered
 from pilothouse.state import utcnow
@@ -198,6 +198,7 @@ class RunHost:
         self._unwritten: list[Context] = []
         self._handing_over = False
         self._cut_short = ""
+        self._pilot_ends: dict[str, str] = {}
 
     @property
     def live(self) -> list[str]:
@@ -236,6 +237,7 @@ class RunHost:
     async def close(self, reason: str, *, failed: bool = False) -> None:
         """Stop all runs, for the pilot ends; where it has failed, so have they."""
         self._cut_short = reason if failed else ""
+        self._pilot_ends = {name: reason for name in self.live if not self._live[name].stopping.is_set()}
         for name in self.live:
             self._live[name].event("pilot ends", reason=reason)
             await self.stop(name)
@@ -273,6 +275,8 @@ class RunHost:
                 await driver.run(context)
             record.state = State.FINISHED
             record.reason = "stopped" if context.stopping.is_set() else ""
+            if record.kind == SERVICE and record.name in self._pilot_ends:  # nobody stopped it
+                record.reason = f"its pilot ended: {self._pilot_ends[record.name]}"
         except asyncio.CancelledError:
             record.state, record.reason = State.FAILED, f"did not stop within {STOP_GRACE:.0f} s and was ended"
         except Exception as error:

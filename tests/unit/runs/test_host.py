@@ -124,6 +124,23 @@ def test_the_reason_of_a_failure_says_each_thing_once(state_home: Path) -> None:
     asyncio.run(told())
 
 
+def test_a_service_says_that_it_was_its_pilot_that_ended(state_home: Path) -> None:
+    async def ended(*, stopped: bool) -> str:
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})
+        runs = RunHost(NodeHost(scheduler), dict, lambda: None)
+        name = f"service-{stopped:d}"
+        record = a_run(name).model_copy(update={"kind": "service"})
+        RUNS.write(record)
+        runs.launch(name)
+        if stopped:
+            await runs.stop(name)
+        await runs.close("the lease is over")
+        return RUNS.read(name).reason
+
+    assert asyncio.run(ended(stopped=False)) == "its pilot ended: the lease is over"
+    assert asyncio.run(ended(stopped=True)) == "stopped"
+
+
 def test_the_end_of_a_run_that_cannot_be_written_is_written_later(state_home: Path, disk: Disk) -> None:
     async def ended_in_a_full_home() -> None:
         scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})
