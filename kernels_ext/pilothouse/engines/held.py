@@ -155,4 +155,4 @@ class Held(Kept):
 
     def failure(self, error: str) -> str:
         """The reason of a failure."""
-        return f"{self.label} on {self.facts.node}: {error}"
+        return f"on {self.facts.node}: {error}"  # its label looks as the name of a service

@@ -22,7 +22,7 @@ _NO_JVM = "Error occurred during initialization of VM"
 
 
 def why(log: Path, since: int = 0) -> str:
-    """The class and the message of the last exception that was thrown and not gone on from; empty where nothing is said.
+    """The class and the message of the last exception that was thrown and not gone on from; empty without any words.
 
     An exception below a warning was gone on from: it counts where there is nothing else. Without any, what was last
     logged as an error; of a program that is none of a JVM's, what tells what ended it, or its last line.

@@ -175,7 +175,9 @@ class Nodes:
             for node in broken(self._record.nodes, self._site.nodes_per_job, ACTIVE):
                 self._renew(node)
         more = False
-        less = self._told if self.description.replace == "never" else set()  # those are not counted in `wanted` any more
+        less = (
+            self._told if self.description.replace == "never" else set()
+        )  # those are not counted in `wanted` any more
         for kind, wanted in self._record.wanted.items():
             active = [
                 node for node in self._record.nodes

@@ -51,17 +51,23 @@ BOUND = (
             "java.nio.file.NoSuchFileException: /keep/1/data",
         ),
         ("2026-11-30 08:56:25,000 WARN x.Y: odd\njava.lang.IllegalStateException\n", "java.lang.IllegalStateException"),
-        ("2026-11-30 08:56:25,000 ERROR x.Y: there is no disk\n2026-11-30 08:56:25,001 INFO x.Y: bye\n", "there is no disk"),
+        (
+            "2026-11-30 08:56:25,000 ERROR x.Y: there is no disk\n2026-11-30 08:56:25,001 INFO x.Y: bye\n",
+            "there is no disk",
+        ),
         (
             "Error occurred during initialization of VM\nToo small maximum heap\n",
             "Error occurred during initialization of VM Too small maximum heap",
         ),
-        ("Terminating due to java.lang.OutOfMemoryError: Java heap space\n", "java.lang.OutOfMemoryError: Java heap space"),
+        (
+            "Terminating due to java.lang.OutOfMemoryError: Java heap space\n",
+            "java.lang.OutOfMemoryError: Java heap space",
+        ),
         ("Error: Could not find or load main class x.Y\n", "Error: Could not find or load main class x.Y"),
         ("nothing but chatter\n***/\n", "nothing but chatter"),
         ("", ""),
     ],
-)  # fmt: skip
+)
 def test_one_line_says_why(log: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "daemon.log"
     path.write_text(log)
