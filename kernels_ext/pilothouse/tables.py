@@ -35,7 +35,10 @@ def html_table(
     heads = "".join(f'<th scope="col" {_style(at, numbers)}>{escape(name)}</th>' for at, name in enumerate(head))
     body = "".join(f"<tr>{''.join(_cell(at, cell, numbers) for at, cell in enumerate(row))}</tr>" for row in rows)
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<table style="border:0">{above}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    # Beside other text, not in the middle of the page, where JupyterLab has it that shows what was saved.
+    return (
+        f'<table style="border:0;margin-inline:0">{above}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    )
 
 
 def _cell(at: int, text: str, numbers: Collection[int]) -> str:

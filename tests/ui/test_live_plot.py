@@ -124,7 +124,7 @@ def test_the_notebook_of_yesterday_shows_a_picture_of_the_run_and_says_so(
     lab.page.evaluate("() => globalThis.jupyterapp.serviceManager.sessions.shutdownAll()")
     lab.open("yesterday.ipynb", fresh=True)
     output = lab.page.locator(".jp-OutputArea-output")
-    output.get_by_text("As it was when this was shown; run the cell to see it as it is.").wait_for()
+    output.get_by_text(f'As it was when this was shown; ph.attach("{count.name}") shows it as it is.').wait_for()
     assert output.locator("img").get_attribute("alt").startswith("Throughput: ")
     lab.run_cell(0)
     _moving(lab, eventually)

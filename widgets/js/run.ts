@@ -4,7 +4,8 @@ import { decodeFrame } from "../../lab_extension/src/live/frame";
 import { LivePlot } from "../../lab_extension/src/live/plot";
 import { ServiceFacts } from "../../lab_extension/src/live/service";
 import type { IShownService } from "../../lab_extension/src/live/service";
-import { StatusHeader } from "../../lab_extension/src/live/status";
+import { Silence } from "../../lab_extension/src/live/silence";
+import { StatusHeader, hasEnded } from "../../lab_extension/src/live/status";
 import type { IRunStatus } from "../../lab_extension/src/live/status";
 import { SampleWindow } from "../../lab_extension/src/live/window";
 
@@ -42,6 +43,7 @@ class RunView {
     this._notice.setAttribute("role", "alert");
     this._root.append(this._header.node, this._notice, this._service.node);
     this._model.on("msg:custom", this._onMessage);
+    this._timer = setInterval(() => this._listen(name), Silence.LOOK);
     this._askSnapshot();
     void this._showPlot(name);
   }
@@ -49,6 +51,7 @@ class RunView {
   /** Take everything down. */
   dispose(): void {
     this._disposed = true;
+    clearInterval(this._timer);
     this._model.off("msg:custom", this._onMessage);
     this._themes?.disconnect();
     this._plot?.dispose();
@@ -57,6 +60,7 @@ class RunView {
 
   private _onMessage: Listener = (content, buffers) => {
     const message = content as IMessage;
+    this._silence.heard(Date.now());
     if (message.type === "error") {
       this._notice.textContent = message.message ?? "";
     } else if (
@@ -64,9 +68,10 @@ class RunView {
       (message.view ?? this._id) === this._id
     ) {
       if (message.run) {
-        this._header.update(message.run);
-        this._service.update(message.run.service);
         this._isService = Boolean(message.run.service);
+        this._header.update({ ...message.run, isService: this._isService });
+        this._service.update(message.run.service);
+        this._isOver = hasEnded(message.run.state);
       }
       if (this._window.merge(decodeFrame(buffers[0])) === "gap") {
         this._askSnapshot();
@@ -84,6 +89,24 @@ class RunView {
     if (now - this._asked >= PATIENCE) {
       this._asked = now;
       this._model.send({ type: "snapshot", view: this._id });
+    }
+  }
+
+  /** Say so when the kernel does not answer: it was restarted, or is at work on something else. */
+  private _listen(name: string): void {
+    if (this._isOver) {
+      return;
+    }
+    const now = Date.now();
+    const found = this._silence.look(now);
+    if (found === "ask") {
+      try {
+        this._askSnapshot();
+      } catch {
+        // the line to a kernel that was restarted is closed: there will be no answer
+      }
+    } else if (found === "silent") {
+      this._notice.textContent = this._silence.words(name, now);
     }
   }
 
@@ -139,13 +162,16 @@ class RunView {
   private _disposed = false;
   private _header: StatusHeader;
   private _id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+  private _isOver = false;
   private _isService = false;
   private _notice: HTMLElement;
   private _plot?: LivePlot;
   private _root: HTMLElement;
   private _service = new ServiceFacts();
   private _themes?: MutationObserver;
+  private _silence = new Silence(Date.now());
   private _sureUntil = 0;
+  private _timer: ReturnType<typeof setInterval>;
   private _window = new SampleWindow();
 }
 

@@ -33,8 +33,7 @@ def run_html(record: RunRecord, frame: Frame, service: ShownService | None = Non
     """A run: name, state, progress and a picture of its telemetry; of a service its address and members, too."""
     parts = [_heading(record.name, f"{record.what} on {record.pilot}", record.state, _lasted(record))]
     progress = record.progress
-    moved = service is not None and progress is not None and progress.done >= progress.total
-    if progress is not None and progress.total > 0 and not moved:
+    if progress is not None and progress.total > 0:
         parts.append(
             f'<div><progress max="1" value="{min(progress.done / progress.total, 1):.4f}"></progress> '
             f"{progress.done:g} of {progress.total:g} {escape(progress.unit[:40])}</div>"

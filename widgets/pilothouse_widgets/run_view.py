@@ -205,16 +205,13 @@ class _Feed:
 
     def _state(self, record: RunRecord, status: dict[str, Any]) -> dict[str, Any]:
         """What a page is told about the run."""
-        service, progress = self._services.latest(), status["progress"]
-        if service is not None and progress is not None and progress["done"] >= progress["total"]:
-            progress = None  # what was moved is there
         return {
             "name": record.name,
             "kind": record.what,
             "state": record.state.value,
             "reason": record.reason,
-            "progress": progress,
-            "service": service,
+            "progress": status["progress"],
+            "service": self._services.latest(),
         }
 
     def _send(self, view: str | None, state: dict[str, Any], frame: Frame) -> None:

@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pilothouse.registry.logs import last_error, tail
+from pilothouse.engines.jvm import thrown
+from pilothouse.registry.logs import last_error
 
 #: Seconds between two looks whether a process that was told to end has.
 LOOK_S = 0.01
@@ -45,6 +46,7 @@ class Daemon:
         self._argv, self._env, self._cwd = list(argv), dict(env or {}), cwd
         self.starts, self.begun, self.expected = 0, 0.0, False
         self._process: subprocess.Popen[bytes] | None = None
+        self._said = 0
         self.start()
 
     @property
@@ -55,6 +57,7 @@ class Daemon:
     def start(self) -> None:
         """Start it, in a session of its own. What it prints is added to its log."""
         with self.log.open("ab") as log:
+            self._said = log.tell()
             self._process = subprocess.Popen(
                 self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self._env},
                 cwd=self._cwd, start_new_session=True,
@@ -103,8 +106,9 @@ class Daemon:
 
     @property
     def last_words(self) -> str:
-        """How it ended and what it said last, for the reason of a failure."""
+        """How it ended and the one line that says why, for the reason of a failure; its log has the rest."""
         code = self.code
         how = "goes on" if code is None else f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-        said = last_error(self.log) or tail(self.log, 1)
+        killed = code is not None and code < 0  # from without: what it had thrown is not why
+        said = last_error(self.log) if killed else thrown.why(self.log, self._said)
         return f"{self.name} {how}" + (f": {said}" if said else "")

@@ -82,6 +82,7 @@ class _Service:
         context.on_leaving(self._node_leaves)
         context.on_order(self._order)
         self.book.complete = False
+        context.no_progress()  # what an earlier supervisor saw on its way
         known, self.book.members = self.book.members, []
         if known:
             await context.settled()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BeforeValidator, ByteSize
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from pilothouse.engines.listing import engines
 from pilothouse.engines.loading import engine as engine_of
+from pilothouse.engines.settings import is_size, size_written
 from pilothouse.errors import Unavailable
 from pilothouse.pilots.sites import units
 from pilothouse.state import NAME
@@ -68,8 +69,8 @@ def form_schema(name: str, allowed: Sequence[str] | None = None) -> dict[str, An
 def _written(field: dict[str, Any], info: FieldInfo) -> dict[str, Any]:
     """A setting as people write it; formats, which forms have no words for, are left to the check."""
     default = info.get_default(call_default_factory=True)
-    if _is_size(info.annotation):
-        shown = default if default is None else _size(int(default))
+    if is_size(info.annotation):
+        shown = default if default is None else size_written(int(default))
     elif _is_time(info.annotation, info.metadata):
         shown = default if default is None else units.written(default)
     else:
@@ -82,17 +83,6 @@ def _written(field: dict[str, Any], info: FieldInfo) -> dict[str, Any]:
 
 def _plain(field: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in field.items() if name != "format"}
-
-
-def _size(size: int) -> str:
-    for exponent, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size and size % 2**exponent == 0:
-            return f"{size >> exponent} {unit}"
-    return f"{size} B"
-
-
-def _is_size(kind: Any) -> bool:
-    return kind is ByteSize or any(map(_is_size, get_args(kind)))
 
 
 def _is_time(kind: Any, metadata: list[Any]) -> bool:

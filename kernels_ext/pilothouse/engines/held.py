@@ -48,6 +48,7 @@ class Held(Kept):
         self.facts, self._config, self.changed = facts, config, changed
         self.metrics: dict[str, float] = {}
         self.going, self.served, self.waited = False, False, False
+        self._moves = False
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._ids = itertools.count(1)
 
@@ -76,8 +77,10 @@ class Held(Kept):
         elif "metrics" in message:
             self.metrics = message["metrics"]
         elif "answer" in message:
+            self._arrived()  # it does one thing after the other
             self._answered(message)
         elif "progress" in message:
+            self._moves = True
             self.context.progress(*message["progress"])
         elif "reason" in message:
             self.facts.reason = message["reason"]
@@ -87,6 +90,7 @@ class Held(Kept):
             self.facts.published.update(message["publish"])
             self.changed()
         elif "ready" in message:
+            self._arrived()
             self.facts.state, self.facts.reason, self.served = "leaving" if self.going else "running", "", True
             self.context.event("member ready", member=self.number, node=self.facts.node, role=self.facts.role)
             self.changed()
@@ -100,6 +104,7 @@ class Held(Kept):
         finally:
             if self.facts.state == "running":
                 self.facts.state = "starting"
+            self._arrived()
             self._give_up()
             self.changed()
 
@@ -137,6 +142,12 @@ class Held(Kept):
         else:
             answer.set_result(message["value"])
 
+    def _arrived(self) -> None:
+        """What it told the progress of is over, in whatever way."""
+        if self._moves:
+            self._moves = False
+            self.context.no_progress()
+
     def _give_up(self) -> None:
         for answer in self._answers.values():
             if not answer.done():
@@ -144,4 +155,4 @@ class Held(Kept):
 
     def failure(self, error: str) -> str:
         """The reason of a failure."""
-        return f"{self.label} on {self.facts.node}: {error}"
+        return f"on {self.facts.node}: {error}"  # its label looks as the name of a service

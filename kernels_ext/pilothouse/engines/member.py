@@ -73,7 +73,7 @@ class _Watch:
                 self.failed.set()
                 return
             if in_a_row > RESTARTS:
-                self.why = f"it died {in_a_row} times in a row: {daemon.last_words}"
+                self.why = f"it died {in_a_row} times in a row: {daemon.last_words}; {self._place.more}"
                 self.failed.set()
                 return
             try:

@@ -125,6 +125,11 @@ class NodePlace:
         self.started(daemon)
         return daemon
 
+    @property
+    def more(self) -> str:
+        """Where what daemons have said here can be read, to be added to the reason of a failure."""
+        return f"ph.attach({self.service!r}).logs({self.node!r}) has all that was said"
+
     def until(self, condition: Callable[[], Any], what: str, seconds: float) -> Any:
         """The first true answer of `condition`; :class:`Failed` when none comes, or a daemon has ended."""
         deadline, trouble = time.monotonic() + seconds, ""
@@ -136,10 +141,10 @@ class NodePlace:
             except Exception as error:  # noqa: BLE001 - what does not answer yet answers with all kinds of errors
                 trouble = f": {type(error).__name__}: {error}"
             if gone := [daemon for daemon in self.daemons if daemon.code is not None and not daemon.expected]:
-                raise Failed(f"{what}: {gone[0].last_words}")
+                raise Failed(f"{what}: {gone[0].last_words}; {self.more}")
             if time.monotonic() > deadline:
                 words = "; ".join(daemon.last_words for daemon in self.daemons)
-                raise Failed(f"{what}: not within {seconds:g} s{trouble}; {words}")
+                raise Failed(f"{what}: not within {seconds:g} s{trouble}; {words}; {self.more}")
             time.sleep(min(max(LOOK_S, 10 * (time.monotonic() - begun)), DEAR_LOOK_S))
         raise Failed(f"{what}: the member was told to end")
 

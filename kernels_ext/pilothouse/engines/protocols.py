@@ -102,8 +102,12 @@ class Place(Protocol):
         Raises
         ------
         Failed
-            None within so many seconds, or a daemon ended meanwhile: with the last words of its log.
+            None within so many seconds, or a daemon ended meanwhile: with the line of its log that says why.
         """
+
+    @property
+    def more(self) -> str:
+        """Where what daemons have said here can be read: to be added to the reason of a failure."""
 
     def publish(self, **facts: Any) -> None:
         """Tell the other members and the clients (JSON, no secrets), before :meth:`Member.start` has returned too."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, ValidationError
 
@@ -48,4 +49,20 @@ def checked(engine: str, model: type[Settings], values: dict[str, Any]) -> Setti
             raise InvalidInput(
                 f"{fault.field}={fault.value!r}: {engine} has no such setting; there are: {there}", field=fault.field
             ) from None
-        raise InvalidInput(f"{fault.field}={fault.value!r}: {fault.message}", field=fault.field or None) from None
+        message, known = fault.message, model.model_fields.get(fault.field)
+        if known is not None and is_size(known.annotation):  # its bounds are numbers of bytes
+            message = re.sub(r"\b\d+\b", lambda number: size_written(int(number[0])), message)
+        raise InvalidInput(f"{fault.field}={fault.value!r}: {message}", field=fault.field or None) from None
+
+
+def is_size(kind: Any) -> bool:
+    """Whether a field with this annotation is a number of bytes, or may be one."""
+    return kind is ByteSize or any(map(is_size, get_args(kind)))
+
+
+def size_written(size: int) -> str:
+    """A number of bytes as people write it: ``512 MiB``."""
+    for exponent, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size and size % 2**exponent == 0:
+            return f"{size >> exponent} {unit}"
+    return f"{size} B"

@@ -58,11 +58,16 @@ def claim(records: Records[P], name: str | None, stem: str, make: Callable[[str]
         The name is a numbered one.
     """
     check_exist(exist)
+    before = ""
     for chosen in numbered(name) if name is not None else (_with_number(stem, i) for i in itertools.count(1)):
         if _take(check_name(chosen)):
             with _given_back_if_unused(chosen):
                 if name is not None and chosen != name:
-                    _say(f"name={name!r} is that of {_what(name)}, which has ended and stays: this one is {chosen!r}")
+                    goes_on = f", beside {before!r}, which goes on" if before != name and _goes_on(before) else ""
+                    _say(
+                        f"name={name!r} is that of {_what(name)}, which has ended and stays: "
+                        f"this one is {chosen!r}{goes_on}"
+                    )
                 record = make(chosen)
                 records.create(record)
             if name is not None and chosen != name:
@@ -70,6 +75,7 @@ def claim(records: Records[P], name: str | None, stem: str, make: Callable[[str]
             return record
         if chosen == name:
             _refuse(name, exist)
+        before = chosen
     raise AssertionError("numbers have no end")
 
 
@@ -194,6 +200,10 @@ def _holders(name: str) -> Iterator[tuple[str, PilotRecord | RunRecord]]:
 
 def _what(name: str) -> str:
     return " and ".join(f"a {kind}" for kind, _ in _holders(name)) or "something"
+
+
+def _goes_on(name: str) -> bool:
+    return any(not record.state.ended for _, record in _holders(name))
 
 
 def _refuse(name: str, exist: Exist) -> None:

@@ -17,7 +17,7 @@ from pilothouse.registry import owning
 from pilothouse.registry.folders import EVENTS, TELEMETRY
 from pilothouse.registry.journal import Journal
 from pilothouse.registry.logs import tail
-from pilothouse.registry.records import RUNS, Progress, RunRecord, State
+from pilothouse.registry.records import RUNS, SERVICE, Progress, RunRecord, State
 from pilothouse.runs.processes import NodeHost, Process
 from pilothouse.runs.protocols import Driver, Leaving, Ordered
 from pilothouse.state import utcnow
@@ -174,10 +174,16 @@ class Context:
         self.record.progress = Progress(done=done, total=total, unit=unit)
         self.dirty = True
 
-    def log_tail(self, lines: int = 5) -> str:
-        """The last lines of the processes that failed, for the reason of a failure."""
-        found = [tail(self.log_path(p.label), lines) for p in self.processes if p.exit_code not in (None, 0)]
-        return "\n".join(text for text in found if text)
+    def no_progress(self) -> None:
+        """Nothing is on its way any more."""
+        if self.record.progress is not None:
+            self.record.progress, self.dirty = None, True
+
+    def log_tail(self, said: str, lines: int = 5) -> str:
+        """The last lines of the processes that failed, for the reason of a failure, which says so much already."""
+        failed = dict.fromkeys(process.label for process in self.processes if process.exit_code not in (None, 0))
+        found = [tail(self.log_path(label), lines) for label in failed]
+        return "\n".join(text for text in found if text and not _is_in(said, text))
 
 
 class RunHost:
@@ -192,6 +198,7 @@ class RunHost:
         self._unwritten: list[Context] = []
         self._handing_over = False
         self._cut_short = ""
+        self._pilot_ends: dict[str, str] = {}
 
     @property
     def live(self) -> list[str]:
@@ -230,6 +237,7 @@ class RunHost:
     async def close(self, reason: str, *, failed: bool = False) -> None:
         """Stop all runs, for the pilot ends; where it has failed, so have they."""
         self._cut_short = reason if failed else ""
+        self._pilot_ends = {name: reason for name in self.live if not self._live[name].stopping.is_set()}
         for name in self.live:
             self._live[name].event("pilot ends", reason=reason)
             await self.stop(name)
@@ -267,13 +275,15 @@ class RunHost:
                 await driver.run(context)
             record.state = State.FINISHED
             record.reason = "stopped" if context.stopping.is_set() else ""
+            if record.kind == SERVICE and record.name in self._pilot_ends:  # nobody stopped it
+                record.reason = f"its pilot ended: {self._pilot_ends[record.name]}"
         except asyncio.CancelledError:
             record.state, record.reason = State.FAILED, f"did not stop within {STOP_GRACE:.0f} s and was ended"
         except Exception as error:
             logger.exception("run %s failed", record.name)
             record.state = State.FAILED
             text = str(error) if isinstance(error, PilothouseError) else f"{type(error).__name__}: {error}"
-            record.reason = "\n".join(part for part in (text, context.log_tail()) if part)
+            record.reason = "\n".join(part for part in (text, context.log_tail(text)) if part)
         finally:
             if self._cut_short and context.stopping.is_set():
                 record.state, record.reason = State.FAILED, f"its pilot failed: {self._cut_short}"
@@ -337,6 +347,12 @@ class RunHost:
     def status(self, name: str) -> dict[str, Any]:
         """A live run's state and how far it is."""
         return _status(self.context(name).record)
+
+
+def _is_in(said: str, text: str) -> bool:
+    """Whether `text` ends as the traceback of an error that is said."""
+    last = text.splitlines()[-1]
+    return (last.partition(": ")[2] or last) in said
 
 
 def _status(record: RunRecord) -> dict[str, Any]:

@@ -140,6 +140,9 @@ class RunContext(Protocol):
     def progress(self, done: float, total: float, unit: str = "") -> None:
         """Say how far the run is; shown wherever the run is shown."""
 
+    def no_progress(self) -> None:
+        """Nothing is on its way any more: there is no progress to be shown."""
+
 
 @runtime_checkable
 class Driver(Protocol):

@@ -12,6 +12,8 @@ export type ShownState = State | ShownMember['state'] | UnreadableRecord['state'
 export interface IRunStatus extends Pick<RunRecord, 'name' | 'kind' | 'progress'> {
   state: ShownState;
   reason: string | null;
+  /** Whether it is a service, which keeps nothing when it is stopped. */
+  isService?: boolean;
 }
 
 /** A sign for a state of a run, a pilot or a node, told apart by shape. */
@@ -98,7 +100,6 @@ export class StatusHeader {
     this._stop = make('button', 'stop');
     this._stop.type = 'button';
     this._stop.textContent = this._trans.__('Stop');
-    this._stop.title = this._trans.__('Stop this run. What it has done is kept.');
     this._stop.addEventListener('click', () => {
       this._stop.disabled = true;
       void options.stop().finally(() => (this._stop.disabled = false));
@@ -122,6 +123,9 @@ export class StatusHeader {
       this._state.textContent = text; // only changes, for they are spoken
     }
     this._stop.hidden = hasEnded(state) || state === 'stopping';
+    this._stop.title = status.isService
+      ? this._trans.__('Stop this service. Data that it has on its nodes goes, unless it keeps it.')
+      : this._trans.__('Stop this run. What it has done is kept.');
     this._progress.hidden = progress === null || hasEnded(state);
     this._amount.textContent = '';
     if (progress) {

@@ -81,7 +81,11 @@ namespace Private {
       return; // the cell was run again, or the notebook closed
     }
     const note = document.createElement('p');
-    note.textContent = trans.__('As it was when this was shown; run the cell to see it as it is.');
+    const name = picture.node.querySelector('b')?.textContent ?? '';
+    note.textContent = trans.__(
+      'As it was when this was shown; ph.attach(%1) shows it as it is.',
+      JSON.stringify(name) // to run the cell again may start another one
+    );
     picture.node.prepend(note);
     const view = rendermime.createRenderer(VIEW);
     await view.renderModel(output);

@@ -6,8 +6,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { CommandIDs } from '../commands';
 import { stateName } from '../live/status';
-import { isOver } from '../records';
-import type { IRecord } from '../records';
+import { isOver, isService } from '../records';
+import type { IRecord, IRunRecord } from '../records';
 import { Tally } from '../tally';
 import { IPilothouse } from '../tokens';
 
@@ -62,13 +62,17 @@ namespace Private {
   /** What a notice says of the last of `count` pilots or runs that have come into a state. */
   export function words(
     of: 'pilots' | 'runs',
-    { name, state, reason }: IRecord,
+    record: IRecord,
     count: number,
     trans: TranslationBundle
   ): string {
+    const { name, state, reason } = record;
     const shown = [count, name, stateName(state, trans), reason ? ` (${reason})` : ''] as const;
-    return of === 'pilots'
-      ? trans._n('Pilot %2: %3%4', '%1 pilots: %3. The last one is %2%4', ...shown)
+    if (of === 'pilots') {
+      return trans._n('Pilot %2: %3%4', '%1 pilots: %3. The last one is %2%4', ...shown);
+    }
+    return count === 1 && isService(record as IRunRecord)
+      ? trans.__('Service %2: %3%4', ...shown)
       : trans._n('Run %2: %3%4', '%1 runs: %3. The last one is %2%4', ...shown);
   }
 }

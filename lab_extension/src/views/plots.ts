@@ -100,7 +100,8 @@ export class RunPlots extends Widget {
     if (record) {
       const { name, state, reason } = record;
       const progress = progressOf(record);
-      this._header.update({ name, kind: kindOf(record), state, reason, progress });
+      const kind = kindOf(record);
+      this._header.update({ name, kind, state, reason, progress, isService: isService(record) });
       const known = this._model.services.find(service => service.name === name);
       this._service.update(isOver(record) ? undefined : known);
     }

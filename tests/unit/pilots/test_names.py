@@ -87,6 +87,15 @@ def test_an_ended_one_keeps_its_name_and_files_and_the_next_is_numbered() -> Non
     assert numbered_run("sim").name == "sim-3"
 
 
+def test_the_warning_says_that_the_one_before_goes_on() -> None:
+    """A cell that is run again: what it started the last time is still there, and has no handle any more."""
+    make_pilot()
+    with pytest.warns(UserWarning, match=r"this one is 'anna-2'$"):
+        make_pilot(state=State.STARTING)
+    with pytest.warns(UserWarning, match=r"this one is 'anna-3', beside 'anna-2', which goes on$"):
+        make_pilot()
+
+
 def test_the_warning_is_at_the_users_line() -> None:
     make_run()
     with warnings.catch_warnings(record=True) as caught:

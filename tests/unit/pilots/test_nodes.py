@@ -286,6 +286,26 @@ def test_nodes_that_are_never_replaced_lower_what_is_wanted(clock: Clock) -> Non
     run(steps)
 
 
+def test_a_node_whose_job_others_end_is_counted_once_and_says_what_the_batch_system_says(clock: Clock) -> None:
+    """Whatever that says of its time meanwhile."""
+
+    async def steps() -> None:
+        bench = Bench(2, replace="never")
+        await bench.keep()
+        bench.connect("p-1", "p-2")
+        bench.nodes._told_to_end("p-1", 5.0)
+        next(node for node in bench.record.nodes if node.name == "p-1").ends = utcnow()
+        await bench.keep()
+        bench.end("p-1", "cancelled, signal 15")
+        await bench.keep()
+        (ended,) = (node for node in bench.record.nodes if node.state.ended)
+        assert (ended.name, ended.reason) == ("p-1", "cancelled, signal 15")
+        assert bench.record.wanted == {"node": 1}
+        assert bench.states()["p-2"] == "running"
+
+    run(steps)
+
+
 def test_only_the_latest_ended_nodes_stay_in_view(clock: Clock) -> None:
     async def steps() -> None:
         bench = Bench(1)

@@ -107,6 +107,40 @@ def test_a_run_that_ends_says_what_is_not_known_to_have_ended(
     asyncio.run(stopped())
 
 
+def test_the_reason_of_a_failure_says_each_thing_once(state_home: Path) -> None:
+    async def told() -> None:
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})
+        nodes = NodeHost(scheduler)
+        context = host.Context(a_run("failing"), nodes, dict)
+        context.processes = [processes.Process(nodes, f"key-{life}", "board-1", "n-1") for life in (1, 2)]
+        for process in context.processes:
+            process.end(1)
+        context.folder.mkdir(parents=True, exist_ok=True)
+        context.log_path("board-1").write_text("  raise Failed(why)\npilothouse.errors.Failed: no room: for words\n")
+        assert context.log_tail("board-1 on n-1: no room: for words") == ""
+        said = context.log_tail("it ended with code 1")
+        assert said.count("no room: for words") == 1, "of two lives that have one log"
+
+    asyncio.run(told())
+
+
+def test_a_service_says_that_it_was_its_pilot_that_ended(state_home: Path) -> None:
+    async def ended(*, stopped: bool) -> str:
+        scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})
+        runs = RunHost(NodeHost(scheduler), dict, lambda: None)
+        name = f"service-{stopped:d}"
+        record = a_run(name).model_copy(update={"kind": "service"})
+        RUNS.write(record)
+        runs.launch(name)
+        if stopped:
+            await runs.stop(name)
+        await runs.close("the lease is over")
+        return RUNS.read(name).reason
+
+    assert asyncio.run(ended(stopped=False)) == "its pilot ended: the lease is over"
+    assert asyncio.run(ended(stopped=True)) == "stopped"
+
+
 def test_the_end_of_a_run_that_cannot_be_written_is_written_later(state_home: Path, disk: Disk) -> None:
     async def ended_in_a_full_home() -> None:
         scheduler: Any = SimpleNamespace(workers={}, extensions={}, stream_handlers={})

@@ -17,9 +17,9 @@ from pilothouse.engines.hadoop.configuration import write, write_logging
 from pilothouse.engines.hadoop.hdfs_roles import NAMENODE
 from pilothouse.engines.hadoop.program import Programs
 from pilothouse.engines.hadoop.webhdfs import WebHDFS
+from pilothouse.engines.jvm import thrown
 from pilothouse.engines.protocols import Member, Place
 from pilothouse.errors import Failed, Unavailable
-from pilothouse.registry.logs import last_error, tail
 
 #: Seconds in which daemons must answer; a host that is busy takes ten times what a quiet one does.
 READY_S = 120.0
@@ -218,9 +218,10 @@ class HDFSMember(Member):
         Raises
         ------
         Failed
-            It ended badly, or not in time: with what it said last.
+            It ended badly, or not in time: with the line that says why.
         """
         log = self.place.folder / f"{self.place.engine}-{self.place.number}.orders.log"
+        begun = log.stat().st_size if log.exists() else 0
         try:
             with log.open("ab") as file:
                 subprocess.run(
@@ -233,8 +234,8 @@ class HDFSMember(Member):
                 if isinstance(error, subprocess.CalledProcessError)
                 else "took too long"
             )
-            said = last_error(log) or tail(log, 1)
-            raise Failed(f"{main.rpartition('.')[2]} {' '.join(arguments)} {how}: {said}") from None
+            what = " ".join((main.rpartition(".")[2], *arguments))
+            raise Failed(f"{what} {how}: {thrown.why(log, begun)}; {self.place.more}") from None
 
     @property
     def _environment(self) -> dict[str, str]:

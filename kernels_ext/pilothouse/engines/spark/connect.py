@@ -20,11 +20,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilothouse.engines.jvm import thrown
 from pilothouse.engines.spark import install, session
 from pilothouse.engines.spark.clusters import Cluster
 from pilothouse.engines.spark.properties import write
 from pilothouse.errors import Conflict, Failed, Unavailable
-from pilothouse.registry.logs import last_error, tail
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -140,7 +140,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             return
         time.sleep(0.05)
     how = f"not within {START_S:g} s" if process.poll() is None else f"it ended with code {process.returncode}"
-    raise Failed(f"Spark Connect's server: {how}: {last_error(log) or tail(log, 1)}")
+    raise Failed(f"Spark Connect's server: {how}: {thrown.why(log)}")
 
 
 def _connected(port: int, token: str) -> SparkSession:

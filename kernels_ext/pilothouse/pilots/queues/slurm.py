@@ -222,7 +222,8 @@ def _job(record: str) -> tuple[str, JobStatus]:
     return number, JobStatus(
         state, _reason(word, reason, exit_code), host=_host(nodes), tag=name, exit_code=exit_code,
         expected_start=_time(start) if state is State.PENDING else None,
-        ends=_time(end) if state is State.RUNNING else None, submitted=_time(submitted),
+        # Of one that is completing it is when that began: after an scancel, long before its walltime is over.
+        ends=_time(end) if state is State.RUNNING and word != "COMPLETING" else None, submitted=_time(submitted),
     )  # fmt: skip
 
 

@@ -175,10 +175,14 @@ class Nodes:
             for node in broken(self._record.nodes, self._site.nodes_per_job, ACTIVE):
                 self._renew(node)
         more = False
+        less = (
+            self._told if self.description.replace == "never" else set()
+        )  # those are not counted in `wanted` any more
         for kind, wanted in self._record.wanted.items():
             active = [
                 node for node in self._record.nodes
                 if node.kind == kind and node.state in ACTIVE and not node.leaving and node.role != "successor"
+                and node.name not in less
             ]  # fmt: skip
             if len(active) < wanted:
                 if self.trying.may:
@@ -267,6 +271,8 @@ class Nodes:
                 self.failed(node, JobStatus(State.FAILED, why), True)
                 if node.role != "first":  # whose job holds the supervisor, which ends the node
                     self._end_job(node)
+            elif node.name in self._told:  # it is being emptied, and how its job ended is what the batch system says
+                continue
             elif node.state is State.RUNNING and node.ends is not None and node.role == "node":
                 left = walltimes.left(node)
                 if left < 0 and node.name not in self._overdue:  # we were asleep: what does the batch system say?

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -90,6 +92,23 @@ def test_a_partition_that_moves_here_brings_nothing_in(node: Node) -> None:
     node.metadata.topics = {"t": {0: (1, [1], [1])}}
     node.log("t-0", 900, 9)
     assert node.now()["bytes_in"] == 0
+    node.log("t-0", 1000, 10)
+    assert (node.now()["bytes_in"], node.now()["messages_in"]) == (100, 1)
+
+
+def test_a_copy_whose_offset_is_told_later_brings_no_messages_in(node: Node) -> None:
+    """Kafka writes down how far partitions are every two seconds: a small one is here, and led, before that."""
+    node.metadata.topics = {"t": {0: (2, [2], [2])}}
+    node.log("t-0", 0, 0)
+    node.now()
+    node.metadata.topics = {"t": {0: (1, [1], [1])}}
+    log, now = node.data / "t-0" / "0.log", time.time()
+    log.write_bytes(b"x" * 900)
+    os.utime(log, (now + 10, now + 10))
+    node.now()
+    node.log("t-0", 900, 9)
+    os.utime(node.data / OFFSETS, (now + 11, now + 11))
+    assert (node.now()["bytes_in"], node.now()["messages_in"]) == (0, 0)
     node.log("t-0", 1000, 10)
     assert (node.now()["bytes_in"], node.now()["messages_in"]) == (100, 1)
 

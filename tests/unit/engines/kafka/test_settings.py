@@ -28,6 +28,7 @@ def written(nodes: int = 1, **values: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
+        ({"heap": "3 MiB"}, r"heap='3 MiB': input should be greater than or equal to 128 MiB$"),
         ({"heap": "1 MiB"}, "heap"),
         ({"partitions": 0}, "partitions"),
         ({"replication": 0}, "replication"),

@@ -47,6 +47,12 @@ def test_a_job_s_state_host_and_times() -> None:
     assert running.submitted == datetime.fromtimestamp(1795383500, UTC)
 
 
+def test_a_job_that_is_being_ended_does_not_say_when_its_walltime_is_over() -> None:
+    """Its EndTime is when somebody cancelled it."""
+    (job,) = parse_squeue(separated("x|7|COMPLETING|None|1795383537|1795383600|n2|0|1795383500|\n")).values()
+    assert (job.state, job.ends) == (State.RUNNING, None)
+
+
 @pytest.mark.parametrize(
     ("job", "reason", "start"),
     [
