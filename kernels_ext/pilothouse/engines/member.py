@@ -143,8 +143,10 @@ class _Runtime:
         self._over.set()
 
     def _serve(self) -> None:
-        said = ""
-        while not (self._over.wait(METRICS_S) or self._watch.failed.is_set()):
+        """Tell figures, from the first moment on: counters count what comes after the first look."""
+        said, pause = "", 0.0
+        while not (self._over.wait(pause) or self._watch.failed.is_set()):
+            pause = METRICS_S
             if (reason := "; ".join(filter(None, (self._place.disks.low(), self._place.waits_for)))) != said:
                 said = reason
                 self._channel.send({"reason": reason})

@@ -76,3 +76,15 @@ def test_one_that_waits_can_be_ended(channel: Channel) -> None:
     found._over.set()
     found._find_room()
     assert len(channel.sent) == 1
+
+
+def test_figures_are_told_from_the_first_moment_on(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What clients write at once is to be counted."""
+    monkeypatch.setattr(member, "METRICS_S", 60.0)
+    found = runtime(channel, 0)
+    found._place.disks.low = str
+
+    found._member.metrics = lambda: {"words": 0.0}
+    found._over.wait = lambda seconds: seconds > 0  # the service ends before the second look
+    found._serve()
+    assert channel.sent == [{"metrics": {"words": 0.0}}]
