@@ -308,7 +308,11 @@ class _Service:
     async def _go_with(self, member: Held, seconds: float) -> None:
         """Another member comes in the place of this one, whose node has so many seconds; then this one leaves."""
         roster, node, deadline = self.roster, member.facts.node, time.monotonic() + seconds
-        await self._until(lambda: len(roster.serving) >= self.book.wanted or not roster.can_come, seconds * TAKE_OVER)
+
+        def followed() -> bool:
+            return len(roster.serving) >= self.book.wanted or not (roster.can_come or roster.must_be_followed)
+
+        await self._until(followed, seconds * TAKE_OVER)
         if what := self.engine.can_not_hand_over(member.facts.role, self.roster.others(member)):
             self.context.event("goes with its node", member=member.number, node=node, lost=what)
             await member.end()

@@ -64,6 +64,12 @@ class Roster:
         coming = any(member.facts.state == "starting" for member in self.staying)
         return coming or (len(self.staying) < self._book.wanted and bool(self.free_nodes))
 
+    @property
+    def must_be_followed(self) -> bool:
+        """Whether nobody stays, and something is lost for good unless another one comes in time."""
+        roles = [member.facts.role for member in self.members.values()]
+        return not self.staying and any(self._engine.can_not_hand_over(role, []) for role in roles)
+
     def new(self, node: str) -> Held:
         """A member on this node, in the role that there is for it."""
         roles = [member.facts.role for member in self.staying]

@@ -209,9 +209,11 @@ class Cluster:
                 members[self._id_of(number)] = voter._replace(number=self._id_of(number))
         if not members:
             raise Failed("no other member is there that could be a controller")
+        leaving = [n for n, member in self._place.members.items() if member["state"] == "leaving" and n not in without]
         voters = quorum.settle(
-            self.asked, self._place.secrets["cluster"], members, gone=[self._id_of(number) for number in gone]
-        )
+            self.asked, self._place.secrets["cluster"], members, gone=[self._id_of(number) for number in gone],
+            leaving=[self._id_of(number) for number in leaving if self._id_of(number) not in members],
+        )  # fmt: skip
         staying = [number for number in self._place.members if self._id_of(number) in members]
         return {number: CONTROLLER if self._id_of(number) in voters else BROKER for number in staying}
 

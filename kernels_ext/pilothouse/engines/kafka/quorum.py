@@ -22,7 +22,14 @@ def wanted(members: Sequence[int], voters: Sequence[int], leader: int) -> list[i
     return sorted(sorted(members, key=lambda member: (member != leader, member not in voters, member))[:number])
 
 
-def settle(cluster: Administration, name: str, members: Mapping[int, Voter], *, gone: Sequence[int] = ()) -> list[int]:
+def settle(
+    cluster: Administration,
+    name: str,
+    members: Mapping[int, Voter],
+    *,
+    gone: Sequence[int] = (),
+    leaving: Sequence[int] = (),
+) -> list[int]:
     """Have the right ones vote, one change after the other; who votes then.
 
     Parameters
@@ -33,6 +40,8 @@ def settle(cluster: Administration, name: str, members: Mapping[int, Voter], *, 
         Those that are there and stay.
     gone
         Voters that do not live any more. Their votes go first: a majority is one of all votes.
+    leaving
+        Voters that still have something to hand over: each takes its vote when it has.
 
     Raises
     ------
@@ -45,7 +54,7 @@ def settle(cluster: Administration, name: str, members: Mapping[int, Voter], *, 
         there = wanted(list(members), list(voters), leader)
         dead = [number for number in voters if number in gone]
         lacking = [number for number in there if number not in voters]
-        surplus = [number for number in voters if number not in there and number not in dead]
+        surplus = [number for number in voters if number not in (*there, *dead, *leaving)]
         surplus.sort(key=lambda number: number == leader)  # the one that leads last: then nothing more is asked of it
         try:
             if dead:

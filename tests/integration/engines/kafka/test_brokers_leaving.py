@@ -55,3 +55,21 @@ def test_two_of_three_nodes_leave_together_and_the_third_has_all_until_others_co
         assert whole(safe, single)
         assert not {"release failed", "leave failed", "messages lost", "lost begins"} & {*events(kafka)}
         kafka.stop()
+
+
+def test_all_nodes_leave_together_and_those_that_come_meanwhile_have_all() -> None:
+    with ph.submit("local", name="followed", nodes=2, memory="1 GiB", lease="1h").wait(timeout=60) as pilot:
+        kafka: Any = pilot.start("kafka", nodes=2, **SMALL).wait(timeout=PATIENCE_S)
+        kafka.create("single", partitions=4, replication=1)
+        first = set(kafka.nodes)
+        with Numbered(kafka, "single", 4, rate=200) as single:
+            eventually(lambda: single.acknowledged > 200, "messages", 30)
+            pilot.shrink(2)
+            eventually(lambda: "0 of 2 nodes serve" in kafka.reason, "the notice of it", 30)
+            pilot.extend(2)
+            eventually(lambda: events(kafka).count("member left") == 2, "their departure", PATIENCE_S)
+            kafka.wait(timeout=PATIENCE_S)
+            assert not first & set(kafka.nodes)
+        assert whole(single)
+        assert not {"release failed", "leave failed", "messages lost", "lost begins"} & {*events(kafka)}
+        kafka.stop()
