@@ -70,7 +70,7 @@ DOORS = {
     "dask_jobqueue": {"pilots/queues/headers.py"},
     "lmdb": {"streams/brokers/log.py"},
     "jgo": {"engines/jvm/jars.py"},
-    "confluent_kafka": {"engines/kafka/clients.py", "engines/kafka/member.py"},
+    "confluent_kafka": {"engines/kafka/clients.py", "engines/kafka/consumer.py", "engines/kafka/member.py"},
     "kafka": {"engines/kafka/administration.py"},
     "mpi4py": {"tasks/ranks/rank.py"},
     "jpype": {"engines/hadoop/master.py"},
