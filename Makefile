@@ -46,7 +46,7 @@ jars: setup
 
 # JupyterLab in a real browser. Lab and browser compute: one of them for each core.
 test-ui: setup debian
-	$(BIN)/pytest tests/ui --numprocesses $(if $(filter 0,$(WORKERS)),0,2) --junitxml build/junit-ui.xml --durations 15
+	$(BIN)/pytest tests/ui --numprocesses $(if $(filter 0,$(WORKERS)),0,3) --junitxml build/junit-ui.xml --durations 15
 
 test-fast: setup
 	$(PYTEST) tests/unit tests/contract -m "not slow"
@@ -84,9 +84,10 @@ debian-batch: debian
 
 # Long chaos and many seeds; what computes for long of RADICAL-Pilot and OAR; then what is quick, with the lowest versions that pyproject.toml names.
 test-nightly: setup debian-batch .venv-engines/.ready
-	$(PYTEST) -m nightly --junitxml build/junit-nightly.xml --durations 15
+	$(PYTEST) -m "nightly and not engines" --junitxml build/junit-nightly.xml --durations 15
 	$(BIN)/python -m tests.oar -m nightly --junitxml build/junit-oar-nightly.xml
 	$(ENGINES)/pytest tests/integration/benchmarks tests/notebooks -m engines --junitxml build/junit-engines-nightly.xml
+	$(ENGINES)/pytest tests/integration/engines -m "engines and nightly" --junitxml build/junit-engines-longer.xml
 	@sh .ci/lowest
 
 bench: setup

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import ssl
+import time
 from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import urlsplit
@@ -24,7 +25,17 @@ _ERRORS = {
 
 
 class Gone(OSError):
-    """A DataNode is not reached, or not any more."""
+    """A DataNode is not reached, or not any more.
+
+    Attributes
+    ----------
+    noticed
+        When (:func:`time.monotonic`).
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.noticed = time.monotonic()
 
 
 class Exchange:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import ssl
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ from pilothouse.engines.hadoop.writing import Writer
 
 #: Bytes that are read ahead of who reads through ``open``.
 BLOCK = 64 << 20
+#: Seconds in which a NameNode may name a DataNode that has expired, and between two attempts meanwhile.
+EXPIRES_S, AGAIN_S = 60.0, 0.2
 
 
 class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
@@ -129,7 +132,7 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
 
     def begun(self, what: str, method: str, path: str, **options: Any) -> Exchange:
         """A request to write, at a DataNode that is there, whose body is not known yet."""
-        gone: dict[str, Exception] = {}
+        gone: dict[str, Gone] = {}
         while True:
             where = self._datanode(what, method, path, gone, **options)
             try:
@@ -147,7 +150,7 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
         OSError
             The DataNode could not: its words.
         """
-        gone: dict[str, Exception] = {}
+        gone: dict[str, Gone] = {}
         while True:
             where = self._datanode("CREATE", "PUT", path, gone, overwrite=str(overwrite).lower())
             try:
@@ -174,7 +177,7 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
 
     def _read(self, path: str, start: int, end: int | None, received: Received) -> None:
         """Have the bytes from `start` on received; where a DataNode goes meanwhile, another goes on from there."""
-        gone: dict[str, Exception] = {}
+        gone: dict[str, Gone] = {}
         at, begun = start, False
         while True:
             within = {"offset": at} | ({} if end is None else {"length": max(end - at, 0)})
@@ -191,7 +194,7 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
             except Gone as error:
                 self._note(gone, where, error)
 
-    def _datanode(self, what: str, method: str, path: str, gone: dict[str, Exception], **options: Any) -> str:
+    def _datanode(self, what: str, method: str, path: str, gone: dict[str, Gone], **options: Any) -> str:
         """The URL at the DataNode that the NameNode names for something, none of those that have `gone`.
 
         Raises
@@ -207,17 +210,22 @@ class HDFSFileSystem(WebHDFS):  # type: ignore[misc] # fsspec has no types
             raise list(gone.values())[-1] from None
         return str(self._apply_proxy(asked.headers["Location"]))
 
-    def _note(self, gone: dict[str, Exception], page: str, error: Exception) -> None:
-        """Note the DataNode of which this is a page as gone; raises the error where that leads nowhere."""
+    def _note(self, gone: dict[str, Gone], page: str, error: Gone) -> None:
+        """Note the DataNode of which this is a page as gone; raises the error where that leads nowhere.
+
+        One that has expired is no longer shown, so its address for data is not known, and for some seconds named all
+        the same: until the NameNode reckons with it no more, that is asked again.
+        """
         known: dict[str, namenode.DataNode] = {}
         with contextlib.suppress(OSError, LookupError, ValueError):  # such figures are not everybody's on all sites
             known = namenode.datanodes(self.url.removesuffix("/webhdfs/v1"), self._context)
         web = urlsplit(page).netloc
-        # Meanwhile noticed, it is not named again.
         at = next((node.address for node in known.values() if web in (node.web, node.secure_web)), web)
-        if at in gone:
-            raise error
-        gone[at] = error
+        first = gone.setdefault(at, error)
+        if first is not error:
+            if at in known or time.monotonic() > first.noticed + EXPIRES_S:
+                raise error
+            time.sleep(AGAIN_S)
 
 
 class _Reader(AbstractBufferedFile):  # type: ignore[misc] # as above

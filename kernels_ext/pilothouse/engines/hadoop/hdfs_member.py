@@ -30,6 +30,8 @@ ORDER_S = 60.0
 MADE_GOOD_S = 600.0
 #: Seconds between two looks at what takes long.
 LOOK_S = 0.2
+#: Seconds in which a NameNode has looked at all blocks for certain: it does so each second.
+SURE_S = 3.0
 
 
 class HDFSMember(Member):
@@ -286,20 +288,38 @@ class HDFSMember(Member):
         deadline = time.monotonic() + MADE_GOOD_S
         self._wait(self._knows_who_is_there, deadline)
         if len(namenode.datanodes(self.web)) >= self._copies:
-            self._wait(lambda: not self._lacking("UnderReplicatedBlocks"), deadline)
+            self._wait_for_copies(deadline)
         lacking, missing = self._lacking("UnderReplicatedBlocks"), self._lacking("MissingBlocks")
         self.place.event("copies", lost=list(numbers), under_replicated=lacking, missing=missing)
         if missing:
             raise Failed(f"{missing} blocks had their only copy on a node that was lost; `replication` makes more")
 
+    def _wait_for_copies(self, deadline: float) -> None:
+        """Wait until no block lacks a copy, nor waits for one that is on its way.
+
+        The NameNode looks each second, and its figures are those of its latest look: what counts is what several say.
+        """
+        begun = time.monotonic()
+
+        def copied() -> bool:
+            nonlocal begun
+            if self._lacking("UnderReplicatedBlocks") or self._lacking("PendingReplicationBlocks"):
+                begun = time.monotonic()
+            return time.monotonic() > begun + SURE_S
+
+        self._wait(copied, deadline)
+
     def _knows_who_is_there(self) -> bool:
         """Whether the NameNode has no DataNode of one that is no member, and as many as copies need and members give.
 
-        Members come and go meanwhile: the one that takes a lost one's place does.
+        Members come and go meanwhile: the one that takes a lost one's place does. One that has expired is not shown any
+        more, and reckoned with for a second or two: only then are copies of its blocks known to be missing.
         """
-        members = list(self.place.members.values())
-        live = namenode.datanodes(self.web).keys()
-        return live <= {member.get("data") for member in members} and len(live) >= min(self._copies, len(members))
+        members, live = list(self.place.members.values()), namenode.datanodes(self.web)
+        expected = live.keys() <= {member.get("data") for member in members}
+        serving = sum(node.state == "In Service" for node in live.values())
+        known = namenode.in_service(self.web) == serving
+        return expected and known and len(live) >= min(self._copies, len(members))
 
     @property
     def _copies(self) -> int:

@@ -81,6 +81,12 @@ def system(web: str, context: ssl.SSLContext | None = None) -> dict[str, Any]:
     return bean(web, "service=NameNode,name=FSNamesystem", context)
 
 
+def in_service(web: str) -> int:
+    """How many DataNodes a NameNode reckons with: also one that has just expired, until copies of its blocks lack."""
+    of_storages = bean(web, "service=NameNode,name=BlockStats")["StorageTypeStats"]
+    return max((int(each["value"]["nodesInService"]) for each in of_storages), default=0)
+
+
 def figures(web: str, context: ssl.SSLContext | None = None) -> dict[str, float]:
     """Of the whole file system: bytes, files, blocks, and how many DataNodes it has."""
     whole = system(web, context)

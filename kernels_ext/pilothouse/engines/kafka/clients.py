@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pilothouse.engines.kafka.consumer import closing_at_once
 from pilothouse.errors import Conflict, Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -180,12 +179,11 @@ class Clients:
         settings
             librdkafka's, with ``_`` for ``.``: ``auto_offset_reset="latest"``. They win over those that are set here.
         """
-        from confluent_kafka import Consumer
+        from pilothouse.engines.kafka.consumer import ServiceConsumer
 
         largest = {"fetch.message.max.bytes": self.largest, "receive.message.max.bytes": 2 * 67_108_864}
         found = {**self.configuration, **CONSUMER, "group.id": group, **largest, **_dotted(settings)}
-        made: Consumer = closing_at_once(Consumer)(found, self._has_ended)
-        return made
+        return ServiceConsumer(found, self._has_ended)
 
     def _has_ended(self) -> bool:
         """Whether it will never answer again, as far as is known."""

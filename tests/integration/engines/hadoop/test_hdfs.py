@@ -13,6 +13,7 @@ import pytest
 
 import pilothouse as ph
 from pilothouse import remains
+from pilothouse.engines.hadoop import namenode
 from pilothouse.engines.hadoop.site import SiteHDFS
 from pilothouse.errors import Conflict
 from tests.integration.engines.hadoop.daemons import daemons
@@ -43,6 +44,11 @@ def hdfs(pilot: Pilot) -> Iterator[HDFSService]:
 
 def events(service: HDFSService, what: str) -> list[dict[str, Any]]:
     return [event for event in service.events() if event["what"] == what]
+
+
+def copies(service: HDFSService) -> int:
+    """Of blocks, on the DataNodes that live."""
+    return sum(node.blocks for node in namenode.datanodes(service.client().url.removesuffix("/webhdfs/v1")).values())
 
 
 def test_files_go_in_and_out_by_fsspec(hdfs: HDFSService, tmp_path: Path) -> None:
@@ -177,12 +183,18 @@ def _read(service: HDFSService, path: str) -> bytes:
 
 
 def test_what_a_lost_node_had_is_copied_again(hdfs: HDFSService, pilot: Pilot) -> None:
-    files = hdfs.client()
+    files, before = hdfs.client(), copies(hdfs)
     files.pipe("/copied", DATA)
     gone = next(member for member in hdfs.members if member["role"] == "datanode")
+    eventually(lambda: copies(hdfs) == before + 2 * 3, "two copies of three blocks")
     psutil.Process(next(node.pid for node in pilot.nodes if node.name == gone["node"])).kill()
-    assert files.cat("/copied") == DATA  # from the other node, also before its loss is noticed
-    eventually(lambda: events(hdfs, "copies"), "what lacks to be told", 240)
+
+    def is_read_until_it_is_copied() -> bool:
+        assert files.cat("/copied") == DATA  # from the other node, also before its loss is noticed, and as it is
+        return bool(events(hdfs, "copies"))
+
+    eventually(is_read_until_it_is_copied, "what lacks to be told", 240)
+    assert copies(hdfs) == before + 2 * 3
     assert events(hdfs, "copies")[-1]["missing"] == 0
     hdfs.wait(timeout=240)
     assert gone["number"] not in [member["number"] for member in hdfs.members]

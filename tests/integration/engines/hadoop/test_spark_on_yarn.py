@@ -76,6 +76,7 @@ def test_it_computes_in_containers_as_their_user_and_leaves_nothing(yarn: YARNSe
     assert not [path for path in staged if path.exists()]
 
 
+@pytest.mark.nightly
 def test_a_site_s_yarn_has_the_same_by_its_folder(yarn: YARNService) -> None:
     staging = (yarn.folder / STAGING).as_uri()  # a site has one in its file system
     site = SiteYARN(yarn.conf_dir)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pilothouse.engines.spark.service import SparkService
 
-pytestmark = pytest.mark.engines("pyspark")
+pytestmark = [pytest.mark.engines("pyspark"), pytest.mark.nightly]
 
 #: A session in a process of its own, for this one has that of the other tests: it sums what it is asked to.
 SCRIPT = """

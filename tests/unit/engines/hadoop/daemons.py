@@ -20,6 +20,8 @@ class FakeHDFS:
         Whether the NameNode says that another one serves.
     most
         How many bytes of an answer, or of what is written, each DataNode takes part in before it breaks off.
+    expired
+        How often the NameNode names the first DataNode all the same, which it no longer shows; None: it shows it.
     refusal
         What DataNodes say instead of taking what is written.
     """
@@ -27,6 +29,7 @@ class FakeHDFS:
     def __init__(self) -> None:
         self.data, self.standby, self.refusal = bytes(range(100)), False, ""
         self.most: dict[str, int] = {}
+        self.expired: int | None = None
         self.framed: list[bool] = []
         self.asked: list[str] = []
         self.pages, self.scheme = "", "http"
@@ -35,6 +38,19 @@ class FakeHDFS:
     def add_datanode(self, most: int = 1 << 30) -> None:
         """Have one more."""
         self.most[self._serve(type("DataNode", (_DataNode,), {"hdfs": self}))] = most
+
+    @property
+    def shown(self) -> list[str]:
+        """DataNodes that are alive, as the NameNode shows them."""
+        return [*self.most] if self.expired is None else [*self.most][1:]
+
+    @property
+    def named(self) -> list[str]:
+        """DataNodes to which it sends who asks."""
+        if not self.expired:
+            return self.shown
+        self.expired -= 1
+        return [*self.most]
 
     def _serve(self, handler: type[BaseHTTPRequestHandler]) -> str:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -91,13 +107,13 @@ class _NameNode(_Handler):
         if "op" not in query:
             web, other = ("infoAddr", "infoSecureAddr")[:: 1 if hdfs.scheme == "http" else -1]
             live = {at: {"xferaddr": f"x{at}", web: at, other: "", "adminState": "In Service", "numBlocks": 1}
-                    for at in hdfs.most}  # fmt: skip
+                    for at in hdfs.shown}  # fmt: skip
             return self.say(200, {"beans": [{"LiveNodes": json.dumps(live)}]})
         if query["op"] == "DELETE":
             return self.say(200, {"boolean": True})
         if query["op"] == "GETFILESTATUS":
             return self.say(200, {"FileStatus": {"type": "FILE", "length": len(hdfs.data)}})
-        left = [at for at in hdfs.most if f"x{at}" not in query["excludedatanodes"].split(",")]
+        left = [at for at in hdfs.named if f"x{at}" not in query["excludedatanodes"].split(",")]
         if not left:
             return self.refuse(500, "IOException", "no DataNode")
         return self.say(307, {}, Location=f"{hdfs.scheme}://{left[0]}/x?{urlsplit(self.path).query}")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from fsspec.callbacks import Callback
 
+from pilothouse.engines.hadoop import filesystem
 from pilothouse.engines.hadoop.datanode import PIECE, Gone
 from pilothouse.engines.hadoop.filesystem import HDFSFileSystem
 from tests.unit.engines.hadoop.daemons import FakeHDFS
@@ -39,6 +40,20 @@ def test_another_node_goes_on_where_one_has_gone(hdfs: FakeHDFS, files: HDFSFile
     assert files.cat_file("/x", 5, 77) == hdfs.data[5:77]
     files.get_file("/x", str(tmp_path / "x"))
     assert (tmp_path / "x").read_bytes() == hdfs.data
+
+
+def test_a_name_node_that_sends_to_one_that_has_expired_is_asked_until_it_does_not(
+    hdfs: FakeHDFS, files: HDFSFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesystem, "AGAIN_S", 0.001)
+    hdfs.add_datanode(most=0)
+    hdfs.add_datanode()
+    hdfs.expired = 5
+    assert files.cat_file("/x") == hdfs.data
+    monkeypatch.setattr(filesystem, "EXPIRES_S", 0.0)
+    hdfs.expired = 5
+    with pytest.raises(Gone):
+        files.cat_file("/x")
 
 
 def test_where_all_have_gone_the_reader_hears_of_it(hdfs: FakeHDFS, files: HDFSFileSystem) -> None:

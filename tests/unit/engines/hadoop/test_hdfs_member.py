@@ -22,7 +22,9 @@ class Place:
         self.members: dict[int, dict[str, Any]] = {1: {"number": 1, "data": "host:1"}}
         self.events: list[dict[str, Any]] = []
         self.looks, self.lacking, self.missing = looks, lacking, missing
-        self.seen = 0
+        self.seen, self.shown = 0, 0
+        self.expired: list[int] = []
+        self.pending: list[int] = []
 
     def event(self, what: str, **facts: Any) -> None:
         self.events.append({"what": what, **facts})
@@ -37,12 +39,18 @@ class Place:
             self.members = {**self.members, 3: {"number": 3, "data": "host:3"}}
         if isinstance(look, OSError):
             raise look
+        self.shown = len(look)
         return {f"host:{each}": DataNode(f"host:{each}", "", "In Service", 1) for each in look}
+
+    def in_service(self, web: str) -> int:
+        assert web == "host:9"
+        return self.shown + (self.expired.pop(0) if self.expired else 0)
 
     def system(self, web: str) -> dict[str, int]:
         assert web == "host:9"
         lacking = self.lacking.pop(0) if len(self.lacking) > 1 else self.lacking[0]
-        return {"UnderReplicatedBlocks": lacking, "MissingBlocks": self.missing}
+        pending = self.pending.pop(0) if self.pending else 0
+        return {"UnderReplicatedBlocks": lacking, "PendingReplicationBlocks": pending, "MissingBlocks": self.missing}
 
 
 def member(place: Place, monkeypatch: pytest.MonkeyPatch) -> HDFSMember:
@@ -50,7 +58,9 @@ def member(place: Place, monkeypatch: pytest.MonkeyPatch) -> HDFSMember:
     made.place, made.settings, made.ports = place, place.settings, {"web": 9, "data": 1}  # type: ignore[assignment]
     monkeypatch.setattr(namenode, "datanodes", place.datanodes)
     monkeypatch.setattr(namenode, "system", place.system)
+    monkeypatch.setattr(namenode, "in_service", place.in_service)
     monkeypatch.setattr(hdfs_member, "LOOK_S", 0.001)
+    monkeypatch.setattr(hdfs_member, "SURE_S", 0.1)
     return made
 
 
@@ -62,6 +72,17 @@ def test_one_that_comes_in_a_lost_ones_place_is_waited_for_and_gets_its_copies(
     monkeypatch.setattr(hdfs_member, "MADE_GOOD_S", 10.0)
     member(place, monkeypatch).lost([2])
     assert place.events == [{"what": "copies", "lost": [2], "under_replicated": 0, "missing": 0}]
+
+
+def test_copies_are_made_when_one_that_expired_is_reckoned_with_no_more_and_none_is_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place([{1, 3}], [0])
+    place.members[3] = {"number": 3, "data": "host:3"}
+    place.expired, place.pending = [1, 1, 1], [0, 0, 5, 5, 5]
+    member(place, monkeypatch).lost([2])
+    assert (place.expired, place.pending) == ([], [])
+    assert [event["what"] for event in place.events] == ["copies"]
 
 
 def test_what_had_its_only_copy_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
