@@ -46,7 +46,7 @@ jars: setup
 
 # JupyterLab in a real browser. Lab and browser compute: one of them for each core.
 test-ui: setup debian
-	$(BIN)/pytest tests/ui --numprocesses $(if $(filter 0,$(WORKERS)),0,3) --junitxml build/junit-ui.xml --durations 15
+	$(BIN)/pytest tests/ui --numprocesses $(if $(filter 0,$(WORKERS)),0,2) --junitxml build/junit-ui.xml --durations 15
 
 test-fast: setup
 	$(PYTEST) tests/unit tests/contract -m "not slow"
