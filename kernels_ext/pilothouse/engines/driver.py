@@ -30,8 +30,6 @@ SETTLED_S = 60.0
 SHRINK_S = 3600.0
 #: Seconds in which those that were there before are to serve again, so that they can make good what others had.
 BACK_S = 60.0
-#: Seconds between two samples.
-SAMPLE_S = 2.0
 
 
 class ServiceDriver:
@@ -90,7 +88,7 @@ class _Service:
                 if facts.node in context.nodes and facts.state != "leaving":
                     self._begin(self.roster.add(facts))
             self._lose([facts for facts in known if facts.number not in self.roster.members])
-        sampling = asyncio.create_task(self._sample())
+        sampling = asyncio.create_task(self.roster.sample())
         stopping = asyncio.create_task(context.stopping.wait())
         try:
             while not (context.stopping.is_set() or self._failed.done()):
@@ -174,18 +172,7 @@ class _Service:
         self.book.members = [member.facts for member in roster.members.values()]
         self._write()
         ready = bool(self.book.address) and self.book.was_complete
-        self.context.serves(ready, self._reason(staying, serving))
-
-    def _reason(self, staying: int, serving: int) -> str:
-        wanted = self.book.wanted
-        words = [] if self.book.complete else [f"{serving} of {wanted} nodes serve"]
-        if staying < wanted and self.roster.may_begin:
-            words.append("waits for a node of the pilot that has none of it yet; pilot.extend() gets one")
-        words += [member.facts.reason for member in self.roster.members.values() if member.facts.reason]
-        words += self.roster.bound
-        if self.book.trouble:
-            words.append(self.book.trouble)
-        return "; ".join(words)
+        self.context.serves(ready, roster.reason)
 
     def _tell_members(self) -> None:
         told = self.roster.told
@@ -409,12 +396,3 @@ class _Service:
         self._write()
         self._wake.set()
         return wanted
-
-    # ------------------------------------------------------------------ telemetry
-
-    async def _sample(self) -> None:
-        """The sum of all members' figures."""
-        while True:
-            await asyncio.sleep(SAMPLE_S)
-            if sums := self.roster.sums:
-                self.context.telemetry.append(time.time(), {"nodes": float(len(self.roster.serving)), **sums})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +13,9 @@ from pilothouse.engines.protocols import Engine
 from pilothouse.errors import Conflict
 from pilothouse.runs.protocols import RunContext
 from pilothouse.runs.terms import Terms
+
+#: Seconds between two samples.
+SAMPLE_S = 2.0
 
 
 class Roster:
@@ -137,6 +142,19 @@ class Roster:
         return found
 
     @property
+    def reason(self) -> str:
+        """What is not as it should be, in words for people; empty where all is."""
+        book, serving = self._book, len(self.serving)
+        words = [] if book.complete else [f"{serving} of {book.wanted} nodes serve"]
+        if len(self.staying) < book.wanted and self.may_begin:
+            words.append("waits for a node of the pilot that has none of it yet; pilot.extend() gets one")
+        words += [member.facts.reason for member in self.members.values() if member.facts.reason]
+        words += self.bound
+        if book.trouble:
+            words.append(book.trouble)
+        return "; ".join(words)
+
+    @property
     def status(self) -> list[dict[str, Any]]:
         """All members as they are now, for who asks."""
         return [
@@ -152,6 +170,13 @@ class Roster:
             for name, value in member.metrics.items():
                 found[name] = found.get(name, 0.0) + value
         return found
+
+    async def sample(self) -> None:
+        """Note the sum of all members' figures again and again."""
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            if sums := self.sums:
+                self._context.telemetry.append(time.time(), {"nodes": float(len(self.serving)), **sums})
 
     def leavers(self, n: int) -> list[Held]:
         """So many members whose going loses nothing: the latest first, those that do not serve before all.

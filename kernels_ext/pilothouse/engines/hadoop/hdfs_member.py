@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pilothouse.engines.hadoop import namenode, storage
+from pilothouse.engines.hadoop import formatted, namenode, storage
 from pilothouse.engines.hadoop.configuration import write, write_logging
 from pilothouse.engines.hadoop.hdfs_roles import NAMENODE
 from pilothouse.engines.hadoop.program import Programs
@@ -121,9 +121,14 @@ class HDFSMember(Member):
         )  # fmt: skip
 
     def _namenode_daemon(self) -> None:
-        """Start the NameNode; before its first time it makes its folder."""
-        if not (self._names / "current" / "VERSION").exists():
-            self._run("hdfs.server.namenode.NameNode", "-format", "-nonInteractive", "-force", seconds=FORMAT_S)
+        """Start the NameNode; before its first time it has its folder made."""
+        if not (self._names / formatted.FOLDER / formatted.VERSION).exists():
+            formatted.begin(
+                self._names,
+                lambda: self._run(
+                    "hdfs.server.namenode.NameNode", "-format", "-nonInteractive", "-force", seconds=FORMAT_S
+                ),
+            )
         heap = self.settings["namenode_heap"]
         self.place.daemon(
             "namenode", self._command("hdfs.server.namenode.NameNode", heap=heap), env=self.programs.environment
