@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import pytest
 
 import pilothouse as ph
 from benchmarks.numbered import Numbered
@@ -14,6 +15,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from pilothouse.engines.kafka.service import KafkaService
 
+pytestmark = pytest.mark.engines
 SMALL = {"heap": "192 MiB", "session_timeout": 4.0}
 PATIENCE_S = 120.0
 

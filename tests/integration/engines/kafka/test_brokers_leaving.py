@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import pilothouse as ph
 from benchmarks.numbered import Numbered
 from pilothouse.engines.kafka.administration import Administration
@@ -12,6 +14,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from pilothouse.engines.kafka.service import KafkaService
 
+pytestmark = pytest.mark.engines
 SMALL = {"heap": "192 MiB", "session_timeout": 4.0}
 PATIENCE_S = 120.0
 
