@@ -14,7 +14,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from pilothouse.engines.kafka.service import KafkaService
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.nightly]
 SMALL = {"heap": "192 MiB", "session_timeout": 4.0}
 PATIENCE_S = 120.0
 
@@ -28,12 +28,13 @@ def voters(service: KafkaService) -> set[int]:
         return set(cluster.quorum().voters)
 
 
-def whole(*sent: Numbered) -> bool:
+def faults(*sent: Numbered) -> list[Any]:
+    """What was found where something is lost, doubled, out of order or refused, or nothing was acknowledged."""
     found = [each.found() for each in sent]
-    return all(
-        each.acknowledged > 0 and (each.lost, each.doubled, each.disordered, each.refused) == (0, 0, 0, 0)
-        for each in found
-    )
+    return [
+        each for each in found
+        if not each.acknowledged or (each.lost, each.doubled, each.disordered, each.refused) != (0, 0, 0, 0)
+    ]  # fmt: skip
 
 
 def test_two_of_three_nodes_leave_together_and_the_third_has_all_until_others_come() -> None:
@@ -55,7 +56,7 @@ def test_two_of_three_nodes_leave_together_and_the_third_has_all_until_others_co
             eventually(lambda: len(kafka.nodes) == 3, "others", PATIENCE_S)
             kafka.wait(timeout=PATIENCE_S)
             assert voters(kafka) == {member["number"] for member in kafka.members}
-        assert whole(safe, single)
+        assert faults(safe, single) == []
         assert not {"release failed", "leave failed", "messages lost", "lost begins"} & {*events(kafka)}
         kafka.stop()
 
@@ -73,6 +74,6 @@ def test_all_nodes_leave_together_and_those_that_come_meanwhile_have_all() -> No
             eventually(lambda: events(kafka).count("member left") == 2, "their departure", PATIENCE_S)
             kafka.wait(timeout=PATIENCE_S)
             assert not first & set(kafka.nodes)
-        assert whole(single)
+        assert faults(single) == []
         assert not {"release failed", "leave failed", "messages lost", "lost begins"} & {*events(kafka)}
         kafka.stop()

@@ -14,7 +14,7 @@ from benchmarks.numbered import Numbered
 from pilothouse import remains
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.nightly]
 SMALL = {"heap": "192 MiB", "session_timeout": 4.0}
 PATIENCE_S = 120.0
 
