@@ -124,7 +124,8 @@ class Cluster:
             self._begin_empty({partition: target[partition] for partition in dead})
             names = sorted({topic for topic, _ in dead if topic not in INTERNAL})
             self._place.event("messages lost", partitions=len(dead), topics=names, brokers=sorted(gone))
-        self._moved({partition: replicas for partition, replicas in target.items() if partition in self._led()})
+        led = self._led()
+        self._moved({partition: replicas for partition, replicas in target.items() if partition in led})
 
     def _staying(self, but: Sequence[int] = ()) -> list[int]:
         """Brokers that can be given something: those of members that stay; where all others leave too, those of these.

@@ -175,9 +175,8 @@ class Nodes:
             for node in broken(self._record.nodes, self._site.nodes_per_job, ACTIVE):
                 self._renew(node)
         more = False
-        less = (
-            self._told if self.description.replace == "never" else set()
-        )  # those are not counted in `wanted` any more
+        # Those that are told and not replaced are no longer counted in `wanted`.
+        less = self._told if self.description.replace == "never" else ()
         for kind, wanted in self._record.wanted.items():
             active = [
                 node for node in self._record.nodes

@@ -71,6 +71,7 @@ def test_a_client_has_its_tasks_run_on_the_nodes(service: RayService) -> None:
     assert service.client() is ray
     assert ray.get(ray.remote(lambda n: (2 * n, os.environ["PILOTHOUSE_PILOT"])).remote(21)) == (42, "rays")
     eventually(lambda: service.metrics()[service.nodes[0]]["cores"] == 1.0, "figures of one node")
+    assert not [each for each in processes(service.address) if "ray.util.client.server" in each.cmdline()]
 
 
 def test_nobody_is_let_in_without_the_token(service: RayService, tmp_path: Path) -> None:
