@@ -27,7 +27,7 @@ FOLDER, VERSION, IMAGE = "current", "VERSION", "fsimage_0000000000000000000"
 def begin(names: Path, form: Callable[[], None]) -> None:
     """Have an empty file system in the NameNode's folder `names`; `form` does it with Hadoop's own program."""
     kept = cache() / "formatted" / f"{lock('hadoop').folder}-{getpass.getuser()}"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, LookupError, ValueError):  # it is not there, or is not what was kept
         if _is_whole(kept):
             _copy(kept, names)
             return

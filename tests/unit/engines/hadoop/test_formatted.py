@@ -65,10 +65,11 @@ def test_it_is_made_once_and_each_has_ids_of_its_own(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_one_that_was_altered_is_made_anew(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize(("name", "content"), [(IMAGE, b"imag"), (f"{IMAGE}.md5", b""), (f"{IMAGE}.md5", b"\xff")])
+def test_one_that_was_altered_is_made_anew(tmp_path: Path, cache: Path, name: str, content: bytes) -> None:
     made(tmp_path / "a")
-    (image,) = cache.glob(f"formatted/*/{IMAGE}")
-    image.write_bytes(b"imag")
+    (altered,) = cache.glob(f"formatted/*/{name}")
+    altered.write_bytes(content)
     hadoop, _, files = made(tmp_path / "b")
     assert (hadoop.runs, files[IMAGE]) == (1, b"image")
     assert made(tmp_path / "c")[0].runs == 0
